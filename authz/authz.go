@@ -1,0 +1,183 @@
+// Package authz decides what IAM policies mean: request + policies + facts ->
+// decision + reasons.
+//
+// [Evaluate] gives the decision with its explanation, [Decide] the outcome
+// alone without allocating; both run the same code. A deny is a value, never
+// an error. Three values: what cannot be decided from the facts given is
+// Unknown, with the keys or documents that are missing.
+//
+// Compile documents once with [Compile]; compiled policies are immutable and
+// shared freely between goroutines. The package knows no service's API, reads
+// no file and asks no network: everything arrives in a [Request], a [Policies]
+// and a [Facts] value.
+//
+// The rules and the sentences of AWS's documentation they rest on are the
+// cases in testdata/corpus.
+package authz
+
+import (
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/policy"
+)
+
+// Outcome is the answer to a request, or to one layer of it.
+type Outcome uint8
+
+// The outcomes. The zero Outcome is ImplicitDeny: nothing said yes.
+const (
+	ImplicitDeny Outcome = iota
+	ExplicitDeny
+	Allowed
+	Unknown
+	// NotApplicable is used for a layer only: it does not limit this request.
+	NotApplicable
+)
+
+// Layer is a kind of policy.
+type Layer uint8
+
+// The layers, in the order an explanation lists them.
+const (
+	LayerSCP Layer = iota
+	LayerRCP
+	LayerEndpoint
+	LayerBoundary
+	LayerSession
+	LayerIdentity
+	LayerResource // resource policies other than the next two
+	LayerTrust    // a role's trust policy
+	LayerKey      // a KMS key policy
+	LayerGrant    // KMS grants
+)
+
+// Source says where a policy was found.
+type Source struct {
+	Layer   Layer
+	Account arn.AccountID // the account whose document it is; for an SCP or RCP the management account, or ""
+	// Name tells a reader which document it is: "role/payroll-api inline policy
+	// reads-orders", "secret AppDemoSecret", "FullAWSAccess".
+	Name string
+	// ARN is the policy's own ARN where it has one (managed policies, SCPs).
+	ARN string
+}
+
+// Level is one level of an organization's tree (root, OU, account) with the
+// SCPs or RCPs attached there. Every level must allow; within one level one
+// allowing policy is enough.
+type Level struct {
+	Node     string // "r-ab12", "ou-ab12-…", or an account id
+	Policies []*Policy
+}
+
+// Policies is everything that may apply to a request. The engine picks what
+// applies to this caller and this resource; a nil field means that there is no
+// such policy, never that it was not read (see Unread).
+type Policies struct {
+	Identity []*Policy // inline, attached and group policies of the caller's user or role
+	Boundary *Policy
+	// Session has the policies passed when the session was made. HasSession
+	// tells a session without session policies (false) from one with an empty list.
+	Session    []*Policy
+	HasSession bool
+	SCPs       []Level // of the caller's account, root first; nil when it is in no organization
+	RCPs       []Level // of the resource's account, root first
+	Resource   *Policy // resource policy, trust policy or key policy of the resource
+	Grants     []Grant // KMS grants on the key
+	Endpoint   *Policy // of the VPC endpoint the request goes through
+	// Unread lists documents that exist or may exist but are not known: a
+	// decision that could turn on one is Unknown.
+	Unread []Unread
+}
+
+// Unread is a document the caller of Evaluate could not read.
+type Unread struct {
+	Source Source
+	Reason string
+}
+
+// Grant is a KMS grant as far as it decides.
+type Grant struct {
+	Grantee           string // principal ARN or service principal
+	Operations        []string
+	EncryptionContext map[string]string // constraint; nil: none
+	Equals            bool              // EncryptionContextEquals rather than Subset
+	ID                string
+}
+
+// Decision is the answer to a request, with everything that led to it.
+type Decision struct {
+	Outcome Outcome
+	// CrossAccount is set when caller and resource are in different accounts,
+	// so that both sides had to allow.
+	CrossAccount bool
+	// Layers has every layer that was considered, in evaluation order, the
+	// caller's side first.
+	Layers []LayerResult
+	// Deciding indexes Layers: the layers that settled the outcome (the one
+	// that denied; for Allowed the ones that granted; for Unknown the open ones).
+	Deciding []int
+	// Missing has what would have to be known, for Unknown: context keys and
+	// unread documents.
+	Missing []string
+}
+
+// Side is the account whose policies a layer belongs to.
+type Side uint8
+
+// The two sides of a request; same-account requests have the caller's side only.
+const (
+	CallerSide Side = iota
+	ResourceSide
+)
+
+// LayerResult is what one layer said.
+type LayerResult struct {
+	Layer   Layer
+	Side    Side
+	Account arn.AccountID
+	Node    string // SCP and RCP: the level
+	Outcome Outcome
+	// Note explains an outcome that no statement shows: "the management
+	// account is not affected by SCPs".
+	Note string
+	// Statements has the statements that matched, could match, or came near
+	// (action and resource fit, principal or condition did not).
+	Statements []StatementResult
+}
+
+// StatementResult is how one statement met the request.
+type StatementResult struct {
+	Source Source
+	Index  int // in the document, from 0
+	Sid    string
+	Pos    policy.Pos
+	Effect policy.Effect
+	// Match is Yes when the statement applies, No when an element does not
+	// match, Maybe when an unknown key decides.
+	Match Match
+	// Failed names the first element that did not match: "Principal",
+	// "Action", "Resource" or "Condition"; empty when all did.
+	Failed     string
+	Conditions []ConditionResult
+}
+
+// Match is a three-valued truth.
+type Match uint8
+
+// The values of Match.
+const (
+	No Match = iota
+	Yes
+	Maybe
+)
+
+// ConditionResult is one condition of a statement against the request.
+type ConditionResult struct {
+	Operator string
+	Key      string
+	Wanted   []string // with policy variables substituted
+	Found    []string
+	Present  bool
+	Match    Match
+	Pos      policy.Pos
+}

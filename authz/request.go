@@ -1,0 +1,128 @@
+package authz
+
+import (
+	"strings"
+
+	"github.com/stile-aws/stile/arn"
+)
+
+// PrincipalKind is the kind of caller. The kinds differ in which policies
+// apply to them and in how resource policies name them.
+type PrincipalKind uint8
+
+// The kinds of principal.
+const (
+	Anonymous     PrincipalKind = iota // an unsigned request
+	Root                               // an account's root user
+	User                               // an IAM user
+	RoleSession                        // a session made by sts:AssumeRole*
+	FederatedUser                      // a session made by sts:GetFederationToken
+	WebIdentity                        // the bearer of an OIDC token, before it has a session
+	SAML                               // the bearer of a SAML assertion, before it has a session
+	Service                            // an AWS service, calling for itself
+)
+
+// Principal is who makes a request.
+type Principal struct {
+	Kind PrincipalKind
+	// ARN is the caller as AWS logs it: the user, the root user, or the sts
+	// ARN of a session. Zero for anonymous, web identity, SAML and services.
+	ARN arn.ARN
+	// Entity is the IAM entity behind a session: the role (with its path) of a
+	// RoleSession, the user of a FederatedUser. For others it is zero.
+	Entity arn.ARN
+	// ID is the unique id as aws:userid has it: "AIDA…", or "AROA…:session".
+	ID string
+	// Provider is the ARN of the OIDC or SAML provider of a WebIdentity or SAML caller.
+	Provider arn.ARN
+	// ServiceName is the service principal of a Service caller ("ec2.amazonaws.com").
+	ServiceName string
+	// ServiceLinked is set for sessions of service-linked roles, which SCPs and RCPs never affect.
+	ServiceLinked bool
+	// Management is set when the caller's account is its organization's
+	// management account, which SCPs never affect.
+	Management bool
+}
+
+// Account is the account the caller belongs to; "" for anonymous callers,
+// services and bearers of tokens.
+func (p *Principal) Account() arn.AccountID { return p.ARN.Account }
+
+// Request is one API request, as far as authorization sees it.
+type Request struct {
+	Principal Principal
+	Action    string // "dynamodb:GetItem"; compared without regard to case
+	// Resource is the ARN the action is on, or "*" for actions without resource-level permissions.
+	Resource string
+	// ResourceAccount owns the resource. "" means: the account of the ARN, or
+	// the caller's own account where the ARN has none.
+	ResourceAccount arn.AccountID
+	// ResourceManagement is set when the resource's account is its
+	// organization's management account, whose resources RCPs never affect.
+	ResourceManagement bool
+	// Context has the condition keys of the request. Keys that follow from the
+	// principal and the resource (aws:PrincipalArn, aws:PrincipalAccount,
+	// aws:PrincipalType, aws:PrincipalIsAWSService, aws:userid, aws:username,
+	// aws:ResourceAccount) are derived unless Context sets them.
+	Context Context
+}
+
+// Context holds the condition keys of a request. The zero Context is empty and
+// every key absent. A key that is neither set nor marked unknown is absent, as
+// on a real request. Not safe for concurrent writes.
+type Context struct {
+	entries []contextEntry
+}
+
+type contextEntry struct {
+	key     string // lower case
+	values  []string
+	unknown bool
+}
+
+// Set gives key its values; a later Set replaces an earlier one. No value at
+// all means present but empty, which AWS treats as null.
+func (c *Context) Set(key string, values ...string) {
+	c.put(contextEntry{key: strings.ToLower(key), values: values})
+}
+
+// SetUnknown marks key as one whose presence and value are not known: whatever
+// depends on it makes the decision Unknown.
+func (c *Context) SetUnknown(key string) {
+	c.put(contextEntry{key: strings.ToLower(key), unknown: true})
+}
+
+func (c *Context) put(e contextEntry) {
+	for i := range c.entries {
+		if c.entries[i].key == e.key {
+			c.entries[i] = e
+			return
+		}
+	}
+	c.entries = append(c.entries, e)
+}
+
+// Get returns the values of key. present is false for absent keys, known is
+// false for keys marked unknown.
+func (c *Context) Get(key string) (values []string, present, known bool) {
+	for i := range c.entries {
+		if strings.EqualFold(c.entries[i].key, key) {
+			return c.entries[i].values, !c.entries[i].unknown, !c.entries[i].unknown
+		}
+	}
+	return nil, false, true
+}
+
+// All calls yield for each key that is set or unknown, in the order set.
+func (c *Context) All(yield func(key string, values []string, known bool) bool) {
+	for _, e := range c.entries {
+		if !yield(e.key, e.values, !e.unknown) {
+			return
+		}
+	}
+}
+
+// Clone gives an independent copy.
+func (c *Context) Clone() Context {
+	return Context{entries: append([]contextEntry(nil), c.entries...)}
+}
