@@ -1,0 +1,214 @@
+// Package access is declared access: who may do what in which account, as
+// people write it.
+//
+// [Load] reads a directory or files of Kubernetes-shaped YAML objects into a
+// [Set] of plain Go values, resolves names, applies defaults and reports what
+// is wrong with file, line and column. It reads nothing else: whether an
+// account or a role exists is not known here (see internal/observe), and what
+// IAM documents follow is internal/compile's business.
+//
+// A loaded Set is not changed by this package; treat it as read-only.
+package access
+
+import (
+	"time"
+
+	"github.com/stile-aws/stile/arn"
+)
+
+// APIVersion is the one that every object must have.
+const APIVersion = "stile.dev/v1alpha1"
+
+// Pos is where an object or field was written.
+type Pos struct {
+	File         string
+	Line, Column int // from 1; zero when built in memory
+}
+
+// Metadata names an object. Names are unique within a kind.
+type Metadata struct {
+	Name   string
+	Labels map[string]string
+}
+
+// Set is everything one run is about.
+type Set struct {
+	Scope    Scope
+	Accounts []*Account
+	Clusters []*Cluster
+	Accesses []*Access
+	// Digest is the SHA-256 of the declarations' meaning, in hex: comments,
+	// file names and formatting do not count.
+	Digest string
+}
+
+// Scope is the declaration set's identity (kind Scope, in stile.yaml). Owned
+// resources carry its name; two scopes never touch each other's work.
+type Scope struct {
+	Metadata
+	Home   Home
+	Pos    Pos
+	Prefix string // of derived role names; default none
+}
+
+// Home is where a scope's ledger is kept.
+type Home struct {
+	Account string // name of an Account of the set
+	Region  string
+}
+
+// Account is an AWS account stile may read or change.
+type Account struct {
+	Metadata
+	ID      arn.AccountID
+	Regions []string // the first is the default region of things without one; default us-east-1
+	// ManageWith is how apply gets in, ReadWith how plan and verify do; when
+	// ReadWith is nil, ManageWith serves both, and when both are nil only
+	// credentials that are already in this account are used.
+	ManageWith, ReadWith *Credentials
+	// PermissionsBoundary is the ARN of a managed policy put on every role made there; "" for none.
+	PermissionsBoundary string
+	// Path of roles made there; default "/stile/"… every role carries it.
+	Path string
+	Pos  Pos
+}
+
+// Credentials says how stile itself gets into an account: an AWS profile, or
+// the default chain, then the hops of Chain in order.
+type Credentials struct {
+	Profile string
+	Chain   []Hop
+	Pos     Pos
+}
+
+// Hop is one AssumeRole of stile's own.
+type Hop struct {
+	Role       string // ARN
+	ExternalID string
+}
+
+// Identity is how a cluster's service accounts get AWS credentials.
+type Identity string
+
+// The two ways.
+const (
+	IRSA        Identity = "irsa"
+	PodIdentity Identity = "podIdentity"
+)
+
+// Cluster is a Kubernetes cluster whose service accounts are callers.
+type Cluster struct {
+	Metadata
+	Account  string // name of an Account of the set
+	Region   string
+	EKSName  string // spec.name; default metadata.name
+	Issuer   string // https URL; "" means: ask EKS
+	Identity Identity
+	Pos      Pos
+}
+
+// Pattern is a way to give a caller access.
+type Pattern string
+
+// The patterns; Auto lets the compiler choose.
+const (
+	Auto           Pattern = "auto"
+	WebIdentity    Pattern = "webIdentity"
+	Chain          Pattern = "chain"
+	AssumeRole     Pattern = "assumeRole"
+	ResourcePolicy Pattern = "resourcePolicy"
+	PodIdentityVia Pattern = "podIdentity"
+)
+
+// Access is one declaration: From may do Allow in To.
+type Access struct {
+	Metadata
+	From []Caller
+	To   Targets
+	// As is the role's name in each target account; default: derived from the caller.
+	As string
+	// Via is the pattern for every item of Allow that does not name its own.
+	Via Pattern
+	// Hub names the role of the caller's own account that a chain goes
+	// through; default: derived from the caller.
+	Hub string
+	// Shared lets several callers use the one role As.
+	Shared  bool
+	Allow   []Allow
+	Session Session
+	// Profiles maps a profile name to the account (name) it leads to, for
+	// workloads with several targets.
+	Profiles map[string]string
+	Expires  time.Time // zero: never
+	Pos      Pos
+}
+
+// Caller is one of the kinds of From; exactly one field is set.
+type Caller struct {
+	ServiceAccount *ServiceAccount
+	Role           *IAMName // kind role
+	User           *IAMName
+	Pos            Pos
+}
+
+// ServiceAccount is a Kubernetes service account of a declared cluster.
+type ServiceAccount struct {
+	Cluster, Namespace, Name string
+}
+
+// IAMName is an existing role or user of a declared account.
+type IAMName struct {
+	Account, Name string
+	Path          string // default "/"
+	// ExternalID, when set, must accompany the AssumeRole call.
+	ExternalID string
+}
+
+// Targets picks accounts.
+type Targets struct {
+	Accounts []string // names of Accounts of the set
+	Pos      Pos
+}
+
+// Allow is one item of what is allowed: a named bundle or plain actions.
+type Allow struct {
+	Grant      string   // catalog bundle, "dynamodb/read"
+	Actions    []string // or plain IAM actions
+	Resources  []string // ARNs; ${account} and ${region} stand for the target's
+	Conditions []Condition
+	Via        Pattern // "" means the Access's
+	Pos        Pos
+}
+
+// Condition is one IAM condition of an Allow item.
+type Condition struct {
+	Operator, Key string
+	Values        []string
+}
+
+// Session limits the sessions of a role.
+type Session struct {
+	MaxDuration time.Duration // default 1h; 1h to 12h
+	// Tags that the caller must pass, key to value; the trust policy demands them.
+	Tags map[string]string
+}
+
+// Account finds a declared account by name or id.
+func (s *Set) Account(nameOrID string) (*Account, bool) {
+	for _, a := range s.Accounts {
+		if a.Name == nameOrID || string(a.ID) == nameOrID {
+			return a, true
+		}
+	}
+	return nil, false
+}
+
+// Cluster finds a declared cluster by name.
+func (s *Set) Cluster(name string) (*Cluster, bool) {
+	for _, c := range s.Clusters {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return nil, false
+}
