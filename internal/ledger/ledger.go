@@ -7,7 +7,18 @@
 // before the thing itself is made, so that a killed run leaves nothing unknown.
 package ledger
 
-import "github.com/stile-aws/stile/arn"
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/policy"
+)
 
 // Format is the version of the ledger's JSON.
 const Format = 1
@@ -48,4 +59,122 @@ type Entry struct {
 	Intended bool `json:"intended,omitempty"`
 	// Earlier has hashes an interrupted run may have left in place.
 	Earlier []string `json:"earlier,omitempty"`
+}
+
+// New is the empty ledger of a scope that has made nothing yet.
+func New(scope string) *Ledger { return &Ledger{Format: Format, Scope: scope} }
+
+// Parse reads what Encode wrote. A ledger of a later format, or of another
+// scope, is an error: guessing there could delete somebody else's work.
+func Parse(src []byte, scope string) (*Ledger, error) {
+	var l Ledger
+	dec := json.NewDecoder(bytes.NewReader(src))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&l); err != nil {
+		return nil, fmt.Errorf("parsing ledger of scope %q: %w", scope, err)
+	}
+	if l.Format != Format {
+		return nil, fmt.Errorf("parsing ledger of scope %q: format %d is not known to this version of stile (it writes %d)", scope, l.Format, Format)
+	}
+	if l.Scope != scope {
+		return nil, fmt.Errorf("parsing ledger: it belongs to scope %q, not %q", l.Scope, scope)
+	}
+	return &l, nil
+}
+
+// Encode writes l as JSON, in the same bytes for the same content.
+func (l *Ledger) Encode() []byte {
+	c := l.Clone()
+	c.sort()
+	out, err := json.Marshal(c)
+	if err != nil {
+		panic("ledger.Encode: " + err.Error()) // strings and numbers only
+	}
+	return out
+}
+
+// Clone gives an independent copy.
+func (l *Ledger) Clone() *Ledger {
+	c := *l
+	c.Accounts = slices.Clone(l.Accounts)
+	c.Entries = slices.Clone(l.Entries)
+	for i := range c.Entries {
+		c.Entries[i].Earlier = slices.Clone(c.Entries[i].Earlier)
+	}
+	return &c
+}
+
+func (l *Ledger) sort() {
+	slices.Sort(l.Accounts)
+	l.Accounts = slices.Compact(l.Accounts)
+	slices.SortFunc(l.Entries, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// Find returns the entry of one thing, nil when the scope does not own it.
+func (l *Ledger) Find(account arn.AccountID, kind Kind, id string) *Entry {
+	for i := range l.Entries {
+		if e := &l.Entries[i]; e.Account == account && e.Kind == kind && e.ID == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// Put adds e, or replaces the entry of the same thing.
+func (l *Ledger) Put(e Entry) {
+	if !slices.Contains(l.Accounts, e.Account) {
+		l.Accounts = append(l.Accounts, e.Account)
+	}
+	if old := l.Find(e.Account, e.Kind, e.ID); old != nil {
+		*old = e
+	} else {
+		l.Entries = append(l.Entries, e)
+	}
+	l.sort()
+}
+
+// Drop removes the entry of one thing; the account stays known.
+func (l *Ledger) Drop(account arn.AccountID, kind Kind, id string) {
+	l.Entries = slices.DeleteFunc(l.Entries, func(e Entry) bool {
+		return e.Account == account && e.Kind == kind && e.ID == id
+	})
+}
+
+// Intend records that e is about to be written. The hash that may still be in
+// place is kept, so that whichever of the two a killed run leaves is ours.
+func (l *Ledger) Intend(e Entry) {
+	if old := l.Find(e.Account, e.Kind, e.ID); old != nil {
+		e.Earlier = slices.Clone(old.Earlier)
+		if old.Hash != "" && old.Hash != e.Hash && !slices.Contains(e.Earlier, old.Hash) {
+			e.Earlier = append(e.Earlier, old.Hash)
+		}
+	}
+	e.Intended = true
+	l.Put(e)
+}
+
+// Made records that what was intended is in place.
+func (l *Ledger) Made(account arn.AccountID, kind Kind, id string) {
+	if e := l.Find(account, kind, id); e != nil {
+		e.Intended, e.Earlier = false, nil
+	}
+}
+
+// Wrote reports whether a document with this hash is one the scope put there.
+func (e *Entry) Wrote(hash string) bool {
+	return e != nil && (e.Hash == hash || slices.Contains(e.Earlier, hash))
+}
+
+// HashDocument is the content hash of a policy document: equal for documents
+// that mean the same.
+func HashDocument(d *policy.Document) string {
+	sum := sha256.Sum256([]byte(policy.Canonical(d)))
+	return hex.EncodeToString(sum[:])
+}
+
+// HashStatement is the content hash of one statement.
+func HashStatement(s policy.Statement) string {
+	return HashDocument(&policy.Document{Version: policy.Version2012, Statements: []policy.Statement{s}})
 }

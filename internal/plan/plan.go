@@ -80,9 +80,12 @@ type Step struct {
 	// digest at apply time the step is refused.
 	Read string `json:"read,omitempty"`
 	Op   Op     `json:"op"`
-	// Entry is what the ledger must hold before the step runs (Create, Update)
-	// or loses after it (Delete); nil for what goes with an owned role.
-	Entry *ledger.Entry `json:"entry,omitempty"`
+	// Writes must stand in the ledger before the step runs; Drops leave it
+	// after. Both are empty for what goes with an owned role.
+	Writes []ledger.Entry `json:"writes,omitempty"`
+	Drops  []ledger.Entry `json:"drops,omitempty"`
+	// before is the shared policy a merge starts from, while planning.
+	before *policy.Document
 }
 
 // Op is the change itself; exactly one field is set.
@@ -90,7 +93,14 @@ type Op struct {
 	Provider *ProviderOp `json:"provider,omitempty"`
 	Role     *RoleOp     `json:"role,omitempty"`
 	Inline   *InlineOp   `json:"inline,omitempty"`
+	Detach   *DetachOp   `json:"detach,omitempty"`
 	Merge    *MergeOp    `json:"merge,omitempty"`
+}
+
+// DetachOp takes a managed policy off a role of ours.
+type DetachOp struct {
+	Role   string `json:"role"`
+	Policy string `json:"policy"` // ARN
 }
 
 // ProviderOp creates, updates or deletes an OIDC provider.
@@ -111,8 +121,9 @@ type RoleOp struct {
 	MaxSession  int               `json:"maxSession,omitempty"` // seconds
 	Description string            `json:"description,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
-	// Inline lists the inline policies to remove before a Delete.
-	Inline []string `json:"inline,omitempty"`
+	// Inline and Attached list the policies to remove before a Delete.
+	Inline   []string `json:"inline,omitempty"`
+	Attached []string `json:"attached,omitempty"`
 }
 
 // InlineOp puts or deletes an inline policy of a role or user.

@@ -1,0 +1,222 @@
+package plan
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/stile-aws/stile/access"
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/compile"
+	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/internal/ledger"
+	"github.com/stile-aws/stile/policy"
+)
+
+// Codes of this package's diagnostics.
+const (
+	CodeNotOurs     = "plan/not-ours"        // something exists under a name we need and is not this scope's
+	CodeNotRead     = "plan/not-read"        // what decides could not be read
+	CodeUndeclared  = "plan/account-unknown" // the scope owns things in an account that is no longer declared
+	CodeUnparseable = "plan/unparseable"     // a document in the account is no policy stile can read
+	CodeMoved       = "plan/role-moved"      // a role exists under another path
+	CodeOverQuota   = "plan/over-quota"      // a quota would be exceeded
+)
+
+// Tag keys that mark what a scope owns.
+const (
+	TagScope  = "stile:scope"
+	TagAccess = "stile:access"
+)
+
+// Input is everything Make looks at.
+type Input struct {
+	Set       *access.Set
+	Wanted    *compile.Wanted // what must be; empty to destroy
+	Inventory *inventory.Inventory
+	Ledger    *ledger.Ledger // nil: the scope has made nothing yet
+	Destroy   bool
+	// Adopt takes over roles and providers of the wanted names that carry no scope's tag.
+	Adopt bool
+	// Prove fills the proof of each access line; nil leaves it empty.
+	Prove Prover
+}
+
+// Make plans the way from what exists to what is wanted. With errors in the
+// diagnostics the plan is nil.
+func Make(in Input) (*Plan, diag.List) {
+	led := in.Ledger
+	if led == nil {
+		led = ledger.New(in.Set.Scope.Name)
+	}
+	m := &maker{in: in, before: led, ledger: led.Clone(), docs: map[string]string{}, claimed: map[claim]bool{}}
+	for _, p := range in.Wanted.Providers {
+		m.provider(p)
+	}
+	for i := range in.Wanted.Roles {
+		m.role(&in.Wanted.Roles[i])
+	}
+	for _, c := range in.Wanted.Callers {
+		m.caller(c)
+	}
+	for _, s := range in.Wanted.Statements {
+		m.statement(s)
+	}
+	m.deletions()
+	m.mergeStatements()
+	m.budgets()
+	if m.diags.HasErrors() {
+		return nil, m.diags
+	}
+	steps := order(m.steps)
+	p := &Plan{
+		Format: Format, Scope: in.Set.Scope.Name, Destroy: in.Destroy,
+		Declarations: in.Set.Digest, Documents: m.docs, Accounts: map[arn.AccountID]string{},
+		Choices: in.Wanted.Choices, Steps: steps, Budgets: m.used, Risks: m.risks, Kept: m.kept,
+		Ledger: *m.ledger, Wanted: in.Wanted,
+	}
+	if home, ok := in.Set.Account(in.Set.Scope.Home.Account); ok {
+		p.Home = Home{Account: home.ID, Region: in.Set.Scope.Home.Region}
+	}
+	for _, a := range in.Set.Accounts {
+		p.Accounts[a.ID] = a.Name
+	}
+	p.Access = accessChanges(p, in)
+	return p, m.diags
+}
+
+// Changes reports whether there is anything to do.
+func (p *Plan) Changes() bool { return len(p.Steps) > 0 }
+
+// maker gathers steps while it walks what is wanted.
+type maker struct {
+	in     Input
+	before *ledger.Ledger // as it was read
+	ledger *ledger.Ledger // as it will be
+	docs   map[string]string
+	steps  []Step
+	merges map[string]*Step
+	used   []Budget
+	risks  []Risk
+	kept   []string
+	diags  diag.List
+	// claimed has what planning the wanted side has found or made.
+	claimed map[claim]bool
+}
+
+type claim struct {
+	account arn.AccountID
+	kind    ledger.Kind
+	id      string
+}
+
+func (m *maker) account(id arn.AccountID) *inventory.Account {
+	if a := m.in.Inventory.Accounts[id]; a != nil {
+		return a
+	}
+	return &inventory.Account{ID: id}
+}
+
+// name is how people call an account.
+func (m *maker) name(id arn.AccountID) string {
+	if a, ok := m.in.Set.Account(string(id)); ok {
+		return a.Name
+	}
+	return string(id)
+}
+
+func (m *maker) fail(code, hint, format string, args ...any) {
+	m.diags = append(m.diags, diag.Diagnostic{Severity: diag.Error, Code: code, Summary: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (m *maker) risk(level, code, format string, args ...any) {
+	m.risks = append(m.risks, Risk{Level: level, Code: code, Text: fmt.Sprintf(format, args...)})
+}
+
+// read records the digest of a record that a step is made from.
+func (m *maker) read(key string, record any, state inventory.Lookup) string {
+	m.docs[key] = Digest(record, state)
+	return key
+}
+
+// add plans a step. e, when not nil, is what the ledger gains before it or,
+// for a deletion, loses after it.
+func (m *maker) add(s Step, e *ledger.Entry) {
+	switch {
+	case e == nil:
+	case s.Verb == Delete:
+		s.Drops = append(s.Drops, *e)
+		m.ledger.Drop(e.Account, e.Kind, e.ID)
+	default:
+		s.Writes = append(s.Writes, *e)
+		m.own(*e)
+	}
+	m.steps = append(m.steps, s)
+}
+
+// own puts something wanted into the ledger that will be.
+func (m *maker) own(e ledger.Entry) {
+	m.claimed[claim{e.Account, e.Kind, e.ID}] = true
+	m.ledger.Put(e)
+}
+
+// Digest is the fingerprint of an inventory record, "absent" when there is
+// none. Equal records have equal digests.
+func Digest(record any, state inventory.Lookup) string {
+	if state != inventory.Exists {
+		return "absent"
+	}
+	text, err := json.Marshal(record)
+	if err != nil {
+		panic("plan.Digest: " + err.Error()) // inventory records are plain data
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// tags are the ownership tags of what the scope makes. IAM's tag values know no
+// comma, so the names are separated by spaces; past 256 characters they are counted.
+func (m *maker) tags(names []string) map[string]string {
+	value := strings.Join(names, " ")
+	if len(value) > 256 {
+		value = fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+	}
+	return map[string]string{TagScope: m.in.Set.Scope.Name, TagAccess: value}
+}
+
+func (m *maker) ours(tags map[string]string) bool { return tags[TagScope] == m.in.Set.Scope.Name }
+
+// differing gives the tags of want that have lacks.
+func differing(have, want map[string]string) map[string]string {
+	out := map[string]string{}
+	for k, v := range want {
+		if have[k] != v {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func (m *maker) parse(what, text string) *policy.Document {
+	doc, err := policy.Parse([]byte(text))
+	if err != nil {
+		m.fail(CodeUnparseable, "look at the document in the account; stile will not overwrite what it cannot read", "%s: %v", what, err)
+		return nil
+	}
+	return doc
+}
+
+// same reports whether text is a document that means the same as want.
+// Text that cannot be parsed is different.
+func same(text string, want *policy.Document) bool {
+	doc, err := policy.Parse([]byte(text))
+	return err == nil && policy.Equal(doc, want)
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
