@@ -1,0 +1,161 @@
+// Package layers_test holds the floors of docs/architecture.md: a package
+// imports from lower floors only, the pure core imports nothing that acts, and
+// libraries that must stay out of most of the program do.
+package layers_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/stile-aws/stile"
+
+// floors, ground first. A name covers the packages below it; the longest name
+// that fits a package counts. Packages of one floor may import each other only
+// inside one name, or as sameFloor says.
+var floors = [][]string{
+	{"arn"},
+	{"policy"},
+	{"authz", "internal/diag", "internal/awserr"},
+	{"internal/catalog", "internal/corpus"},
+	{"access", "internal/inventory"},
+	{"internal/ledger"},
+	{"internal/effective", "internal/lint"},
+	{"internal/compile", "internal/reach"},
+	{"internal/plan", "internal/verify", "internal/render", "internal/localaws"},
+	{"creds", "internal/kube", "internal/secretstore"},
+	{""}, // package stile, the module's root
+	{"internal/observe", "internal/apply", "internal/probe", "internal/session"},
+	{"internal/deliver", "api"},
+	{"internal/broker", "stiletest"},
+	{"internal/operator", "internal/agent", "internal/web", "internal/demo"},
+	{"internal/cli"},
+	{"cmd"},
+}
+
+// sameFloor lists the imports between names of one floor that are meant.
+var sameFloor = map[string][]string{
+	"internal/verify": {"internal/plan"},
+	"access":          {"internal/inventory"},
+	"internal/apply":  {"internal/observe"},
+	"internal/probe":  {"internal/observe"},
+}
+
+// pure packages take no context, clock, network, logger, environment or AWS SDK.
+var pure = []string{
+	"arn", "policy", "authz", "internal/diag", "internal/catalog", "access", "internal/inventory", "internal/ledger",
+	"internal/effective", "internal/compile", "internal/plan", "internal/verify", "internal/reach", "internal/lint", "internal/render",
+}
+
+var impure = []string{"net", "net/http", "os/exec", "log", "log/slog", "context", "github.com/aws/"}
+
+// quarantine maps an import prefix to the names that may have it.
+var quarantine = map[string][]string{
+	"k8s.io/":                {"api", "internal/operator", "internal/agent", "cmd/stile-operator", "cmd/stile-agent"},
+	"sigs.k8s.io/":           {"api", "internal/operator", "internal/agent", "cmd/stile-operator", "cmd/stile-agent"},
+	"github.com/spf13/cobra": {"internal/cli"},
+}
+
+// forLocalAWS is what the embedded AWS may import of this module: it must stay
+// independent of what is tested against it.
+var forLocalAWS = []string{"arn", "policy", "authz", "internal/catalog", "internal/localaws"}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestFloors(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		if strings.HasPrefix(name, "test/") || strings.HasPrefix(name, "examples") {
+			continue
+		}
+		from, owner := floorOf(name)
+		if from < 0 {
+			t.Errorf("%s stands on no floor: give it one here and in docs/architecture.md", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			checkImport(t, name, owner, from, imp)
+		}
+	}
+}
+
+func checkImport(t *testing.T, name, owner string, from int, imp string) {
+	t.Helper()
+	for prefix, allowed := range quarantine {
+		if strings.HasPrefix(imp, prefix) && !slices.ContainsFunc(allowed, func(a string) bool { return within(name, a) }) {
+			t.Errorf("%s imports %s, which only %v may", name, imp, allowed)
+		}
+	}
+	if slices.ContainsFunc(pure, func(p string) bool { return within(name, p) }) {
+		for _, bad := range impure {
+			if imp == bad || strings.HasSuffix(bad, "/") && strings.HasPrefix(imp, bad) {
+				t.Errorf("%s is pure and imports %s", name, imp)
+			}
+		}
+	}
+	rest, ours := strings.CutPrefix(imp, module)
+	if !ours {
+		return
+	}
+	imported := strings.TrimPrefix(rest, "/")
+	to, toOwner := floorOf(imported)
+	switch {
+	case owner == toOwner:
+	case to > from || to == from && !slices.Contains(sameFloor[owner], toOwner):
+		t.Errorf("%s (floor %d) imports %s (floor %d): only lower floors", name, from, imported, to)
+	}
+	if within(name, "internal/localaws") && !slices.ContainsFunc(forLocalAWS, func(a string) bool { return within(imported, a) }) {
+		t.Errorf("%s imports %s: the local AWS must not depend on what it tests", name, imported)
+	}
+}
+
+// floorOf returns the floor of a package and the name it stands under.
+func floorOf(name string) (int, string) {
+	floor, owner := -1, ""
+	for i, names := range floors {
+		for _, n := range names {
+			if within(name, n) && (floor < 0 || len(n) > len(owner)) && (n != "" || name == "") {
+				floor, owner = i, n
+			}
+		}
+	}
+	return floor, owner
+}
+
+func within(name, owner string) bool {
+	return name == owner || owner != "" && strings.HasPrefix(name, owner+"/")
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", module+"/...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("listing packages: %v", err)
+	}
+	var all []pkg
+	dec := json.NewDecoder(bytes.NewReader(out))
+	for {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("reading go list: %v", err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 10 {
+		t.Fatalf("go list gave %d packages, want the whole module", len(all))
+	}
+	return all
+}
