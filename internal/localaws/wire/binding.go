@@ -141,10 +141,13 @@ func (m *Model) members(s *shape, v reflect.Value, visit func(mb *member, v refl
 }
 
 // membersOfMap visits a map[string]any that stands for a structure, as in
-// Error.Fields.
+// Error.Fields. Keys are member names or Go field names.
 func membersOfMap(s *shape, v reflect.Value, visit func(mb *member, v reflect.Value) error) error {
 	for _, mb := range s.members {
 		value := v.MapIndex(reflect.ValueOf(mb.name).Convert(v.Type().Key()))
+		if !value.IsValid() {
+			value = v.MapIndex(reflect.ValueOf(mb.field).Convert(v.Type().Key()))
+		}
 		if !value.IsValid() {
 			continue
 		}
