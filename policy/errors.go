@@ -32,7 +32,7 @@ const (
 	CodeAction     Code = "action"           // an action that is not service:Name, or not one this kind of policy may have
 	CodeResource   Code = "resource"         // a resource that is neither an ARN nor "*"
 	CodeDate       Code = "date"             // a value of a Date operator that is no date
-	CodeLockout    Code = "lockout"          // a key policy nobody could change again
+	CodeCondition  Code = "condition"        // a condition that this statement must have is missing
 )
 
 // Error is one thing wrong with a document.
@@ -41,8 +41,9 @@ type Error struct {
 	Code Code
 	Msg  string // what is wrong, lower case, without the position
 	Hint string // what to do about it; may be empty
-	// AWS is the message with which AWS refuses such a document.
-	AWS string
+
+	aws   string // IAM's message for an identity-based policy
+	trust string // its message for a trust policy, where another
 }
 
 // Error gives position, message and hint on one line.
@@ -80,17 +81,36 @@ func (es Errors) Unwrap() []error {
 	return out
 }
 
-// AWS is the one message AWS answers with for such a document, "" when there
-// is no error: AWS checks in passes and reports the first error of the first
-// pass that finds one.
-func (es Errors) AWS() string {
+// AWS is the message the service answers with when it refuses such a document
+// as a policy of the given kind; "" when there is no error. IAM checks in
+// passes and reports the first error of the first pass that finds one. Which
+// exception carries the message (MalformedPolicyDocument and its relatives) is
+// the service's affair.
+func (es Errors) AWS(kind Kind) string {
 	best := ""
 	for _, e := range es {
-		if best == "" || awsPass(e.AWS) < awsPass(best) {
-			best = e.AWS
+		if m := e.message(kind); best == "" || awsPass(m) < awsPass(best) {
+			best = m
 		}
 	}
 	return best
+}
+
+func (e *Error) message(kind Kind) string {
+	switch kind {
+	case SCP, RCP:
+		return awsOrgs
+	case Key:
+		if e.Code == CodePrincipal {
+			return awsKeyPrincipals
+		}
+	case Trust:
+		if e.trust != "" {
+			return e.trust
+		}
+	case Identity, Managed, Boundary, Session, Resource, Endpoint:
+	}
+	return e.aws
 }
 
 // sorted orders errors by position, keeping the order of discovery for equal ones.
@@ -99,7 +119,7 @@ func (es Errors) sorted() Errors {
 	return es
 }
 
-// Messages AWS refuses documents with, as IAM's clients have recorded them.
+// Messages IAM refuses documents with, as clients have recorded them.
 const (
 	awsSyntax       = "Syntax errors in policy."
 	awsOldVersion   = "Policy document must be version 2012-10-17 or greater."
@@ -111,21 +131,38 @@ const (
 	awsNoVendor     = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
 	awsColons       = "Actions/Condition can contain only one colon."
 	awsVendorRegexp = "Resource vendor must be fully qualified and cannot contain regexes."
-	awsPrincipal    = "Policy document should not specify a principal."
-	awsNoPrincipal  = "Missing required field Principal"
-	awsResource     = "Has prohibited field Resource"
-	awsTrustActions = "AssumeRole policy may only specify STS AssumeRole actions."
-	awsFederated    = "Federated principals must be valid domain names or SAML metadata ARNs"
-	awsOrgs         = "The provided policy document does not meet the requirements of the specified policy type."
-	awsLockout      = "The new key policy will not allow you to update the key policy in the future."
-	awsKeySyntax    = "Policy contains a statement with one or more invalid principals."
+	awsNoPrincipals = "Policy document should not specify a principal."
+)
+
+// The same for trust policies, which another validator of IAM checks.
+const (
+	trustNoStatement  = "Could not parse the policy: Statement is empty!"
+	trustSidUnique    = "The Statement Ids in the policy are not unique"
+	trustVersion      = "The policy must contain a valid version string"
+	trustNoEffect     = "Missing required field Effect"
+	trustNoAction     = "Missing required field Action"
+	trustNoPrincipal  = "Missing required field Principal"
+	trustEmpty        = "Missing required field Principal cannot be empty!"
+	trustAllowNot     = "Allow with NotPrincipal is not allowed."
+	trustNotPrincipal = "AssumeRole policy must not contain NotPrincipal field."
+	trustActions      = "AssumeRole policy may only specify STS AssumeRole actions."
+	trustResource     = "Has prohibited field Resource"
+	trustNotResource  = "AssumeRole policy must not contain resources."
+	trustFederated    = "Federated principals must be valid domain names or SAML metadata ARNs"
+	trustCognito      = "A condition block must be present for the Cognito provider"
+)
+
+// And for Organizations and KMS.
+const (
+	awsOrgs          = "The provided policy document does not meet the requirements of the specified policy type."
+	awsKeyPrincipals = "Policy contains a statement with one or more invalid principals."
 )
 
 // awsPass is the pass in which AWS notices what message is about. The order of
 // the passes before resources is known from recorded answers of IAM; what
 // clients never saw combined comes last, in the order of the text.
 func awsPass(message string) int {
-	passes := [...]string{awsSyntax, awsOldVersion, awsLegacy, awsSidUnique, awsNoActions, awsNoResources}
+	passes := [...]string{awsSyntax, awsOldVersion, trustVersion, awsLegacy, awsSidUnique, awsNoActions, awsNoResources}
 	if i := slices.Index(passes[:], message); i >= 0 {
 		return i
 	}

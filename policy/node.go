@@ -88,7 +88,7 @@ func (s *scanner) pos() Pos {
 
 func (s *scanner) failf(pos Pos, format string, args ...any) {
 	if s.err == nil {
-		s.err = &Error{Pos: pos, Code: CodeJSON, Msg: fmt.Sprintf(format, args...), AWS: awsSyntax}
+		s.err = &Error{Pos: pos, Code: CodeJSON, Msg: fmt.Sprintf(format, args...), aws: awsSyntax}
 	}
 }
 

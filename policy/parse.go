@@ -34,7 +34,7 @@ type decoder struct {
 }
 
 func (d *decoder) failf(pos Pos, code Code, format string, args ...any) *Error {
-	e := &Error{Pos: pos, Code: code, Msg: fmt.Sprintf(format, args...), AWS: awsSyntax}
+	e := &Error{Pos: pos, Code: code, Msg: fmt.Sprintf(format, args...), aws: awsSyntax}
 	d.errs = append(d.errs, e)
 	return e
 }
@@ -107,6 +107,7 @@ func (d *decoder) version(n Node) Version {
 	v := Version(n.Text)
 	if v != Version2012 && v != Version2008 {
 		e := d.failf(n.Pos, CodeVersion, "policy version %q does not exist", n.Text)
+		e.trust = trustVersion
 		e.Hint = fmt.Sprintf("use %q", Version2012)
 	}
 	return v
@@ -119,7 +120,7 @@ func (d *decoder) statements(doc *Document, n Node) {
 		doc.Statements = []Statement{d.statement(n)}
 	case ListNode:
 		if len(n.Items) == 0 {
-			d.failf(n.Pos, CodeMissing, "the list of statements is empty")
+			d.failf(n.Pos, CodeMissing, "the list of statements is empty").trust = trustNoStatement
 		}
 		for _, item := range n.Items {
 			if d.is(item, "a statement", ObjectNode) {
@@ -150,12 +151,14 @@ func (d *decoder) statement(n Node) Statement {
 		}
 	}
 	if _, ok := at["Effect"]; !ok {
-		d.failf(n.Pos, CodeMissing, "the statement has no Effect").Hint = `"Effect": "Allow" or "Deny"`
+		e := d.failf(n.Pos, CodeMissing, "the statement has no Effect")
+		e.Hint, e.trust = `write "Effect": "Allow" or "Deny"`, trustNoEffect
 	}
 	_, action := at["Action"]
 	_, notAction := at["NotAction"]
 	if !action && !notAction {
-		d.failf(n.Pos, CodeMissing, "the statement has neither Action nor NotAction").AWS = awsNoActions
+		e := d.failf(n.Pos, CodeMissing, "the statement has neither Action nor NotAction")
+		e.aws, e.trust = awsNoActions, trustNoAction
 	}
 	return st
 }
@@ -200,7 +203,7 @@ func (d *decoder) effect(n Node) Effect {
 	bad.Hint = "letter case counts"
 	switch {
 	case strings.EqualFold(n.Text, string(Allow)) || strings.EqualFold(n.Text, string(Deny)):
-		bad.AWS = awsLegacy
+		bad.aws = awsLegacy
 	default:
 		bad.Hint = ""
 		if near := Closest(n.Text, []string{string(Allow), string(Deny)}); near != "" {
@@ -218,7 +221,7 @@ func (d *decoder) texts(m Member, awsEmpty string) []Text {
 		return []Text{{Value: n.Text, Pos: n.Pos}}
 	case ListNode:
 		if len(n.Items) == 0 {
-			d.failf(n.Pos, CodeMissing, "%s is an empty list", m.Name).AWS = awsEmpty
+			d.failf(n.Pos, CodeMissing, "%s is an empty list", m.Name).aws = awsEmpty
 		}
 		out := make([]Text, 0, len(n.Items))
 		for _, item := range n.Items {
@@ -273,7 +276,7 @@ func (d *decoder) principalTypes(p *Principals, element string, n Node) {
 		}
 	}
 	if len(n.Members) == 0 {
-		d.failf(n.Pos, CodePrincipals, "%s names nobody", element)
+		d.failf(n.Pos, CodePrincipals, "%s names nobody", element).trust = trustEmpty
 	}
 }
 
