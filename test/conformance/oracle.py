@@ -169,6 +169,10 @@ class Generator:
             member = shape.members[name]
             location = member.serialization.get("location")
             value[name] = self.value(member, mode, depth + 1, location)
+        if not value and names and depth and not self.output and self.service.protocol == "query":
+            # The query protocol has no way to send an empty structure.
+            name = self.rng.choice(names)
+            value[name] = self.value(shape.members[name], mode, depth + 1)
         return value
 
     def value(self, shape, mode, depth, location=None):
