@@ -1,0 +1,249 @@
+// Package localaws is the embedded AWS: several accounts in one process, AWS's
+// own wire protocols, and IAM enforced on every request.
+//
+// Start with [New]: a [Server] is an http.Handler, to be put behind one of the
+// doors of package frontdoor (a port, a proxy, an in-process RoundTripper).
+// Every request goes one way: package service authenticates and decodes it,
+// package gate asks authz about it, the package of its service handles it, on
+// the records of package store.
+//
+// Beside AWS's API a Server has control endpoints under /_stile/, see control.go.
+// It constructs no AWS client and reaches no other host, except for the keys of
+// OIDC issuers that its Config allows.
+package localaws
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/localaws/gate"
+	"github.com/stile-aws/stile/internal/localaws/iam"
+	"github.com/stile-aws/stile/internal/localaws/oidc"
+	"github.com/stile-aws/stile/internal/localaws/service"
+	"github.com/stile-aws/stile/internal/localaws/store"
+	"github.com/stile-aws/stile/internal/localaws/sts"
+)
+
+// DefaultRegion is the Region of clusters that name none.
+const DefaultRegion = "us-east-1"
+
+// Config says what a local AWS consists of. Accounts is required, or a
+// StateFile that has some.
+type Config struct {
+	// Accounts exist from the start. The first one is the management account
+	// where there is an organization.
+	Accounts []Account
+	// Organization puts all Accounts into one organization.
+	Organization bool
+	// Clusters exist from the start, each with an OIDC issuer.
+	Clusters []Cluster
+	// Clock is the local AWS's time. Default: the computer's clock, which the
+	// control endpoint can fast-forward.
+	Clock store.Clock
+	// Seed makes ids, keys and secrets repeatable. Default 0: random.
+	Seed uint64
+	// StateFile keeps the state between runs, mode 0600. Default: none.
+	StateFile string
+	// PropagationDelay is how long IAM's and the organization's changes stay
+	// invisible outside their own control planes. Default: none.
+	PropagationDelay time.Duration
+	// Faults are consulted for every call. Default: none are on; see Server.Faults.
+	Faults *service.Faults
+	// Intercept may abort any call before or after it took effect; for tests.
+	Intercept service.Intercept
+	// IssuerHosts are hosts beside loopback whose OIDC issuers may be fetched
+	// from local addresses.
+	IssuerHosts []string
+	// FetchIssuer gets discovery documents and keys of issuers other than the
+	// Clusters'. Default: by HTTP, from loopback and IssuerHosts only.
+	FetchIssuer func(ctx context.Context, url string) ([]byte, error)
+	// ControlToken guards the control endpoints. Default: drawn at random, see
+	// Server.ControlToken.
+	ControlToken string
+	// Logger hears of calls and failures. Default: silent.
+	Logger *slog.Logger
+}
+
+// Account is an account to begin with.
+type Account struct {
+	ID    arn.AccountID
+	Name  string // default: the id
+	Email string // default: NAME@example.com
+}
+
+// Cluster is an EKS cluster to begin with.
+type Cluster struct {
+	Account arn.AccountID
+	Name    string
+	Region  string // default: DefaultRegion
+}
+
+// Server is a running local AWS.
+type Server struct {
+	world   *store.World
+	gate    *gate.Gate
+	kernel  *service.Kernel
+	faults  *service.Faults
+	token   string
+	control http.Handler
+}
+
+// services lists what is served, in the order in which unsigned requests are
+// matched.
+func services(verifier *oidc.Verifier) []*service.Service {
+	return []*service.Service{
+		sts.New(verifier),
+		iam.New(),
+	}
+}
+
+// New makes a local AWS. Close it when its state is kept in a file.
+func New(cfg Config) (*Server, error) {
+	world, err := store.New(store.Options{Clock: cfg.Clock, Seed: cfg.Seed, File: cfg.StateFile, Logger: cfg.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("starting local AWS: %w", err)
+	}
+	s := &Server{world: world, gate: gate.New(world), faults: cfg.Faults, token: cfg.ControlToken}
+	if s.faults == nil {
+		s.faults = &service.Faults{}
+	}
+	if s.token == "" {
+		s.token = randomToken()
+	}
+	if err := s.populate(cfg); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting local AWS: %w", err), world.Close())
+	}
+	s.kernel, err = service.NewKernel(service.Config{
+		World: world, Gate: s.gate, Services: services(s.verifier(cfg)),
+		Faults: s.faults, Intercept: cfg.Intercept, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting local AWS: %w", err), world.Close())
+	}
+	s.control = s.controlHandler()
+	return s, nil
+}
+
+// populate adds what cfg asks for and a loaded state does not have.
+func (s *Server) populate(cfg Config) error {
+	issuers, err := s.newIssuers(cfg.Clusters)
+	if err != nil {
+		return err
+	}
+	s.world.SetDelay("", cfg.PropagationDelay)
+	s.world.Lock()
+	defer s.world.Unlock()
+	// What is there from the start has been seen by everybody.
+	now := s.world.Now()
+	at := now.Add(-max(cfg.PropagationDelay, time.Second))
+	for _, a := range cfg.Accounts {
+		if s.world.Accounts[a.ID] != nil {
+			continue
+		}
+		name := cmp.Or(a.Name, string(a.ID))
+		if _, err := s.world.AddAccount(a.ID, name, cmp.Or(a.Email, name+"@example.com")); err != nil {
+			return err
+		}
+		s.world.AddAdministrator(a.ID, at)
+	}
+	if len(s.world.Accounts) == 0 {
+		return errors.New("it has no account")
+	}
+	if cfg.Organization && s.world.Organization == nil && len(cfg.Accounts) > 0 {
+		org := s.world.NewOrganization(cfg.Accounts[0].ID, at)
+		for _, a := range cfg.Accounts[1:] {
+			org.Join(a.ID, "CREATED", at)
+		}
+		s.world.Organization = org
+	}
+	for _, issuer := range issuers {
+		if s.world.Accounts[issuer.Account] == nil {
+			return fmt.Errorf("cluster %s is in account %s, which does not exist", issuer.Cluster, issuer.Account)
+		}
+		s.world.AddIssuer(issuer)
+	}
+	return nil
+}
+
+// newIssuers makes the issuers of clusters that are not there yet, outside the
+// lock, for keys take time.
+func (s *Server) newIssuers(clusters []Cluster) ([]*store.ClusterIssuer, error) {
+	var issuers []*store.ClusterIssuer
+	for _, c := range clusters {
+		s.world.RLock()
+		known := s.world.IssuerOf(c.Account, c.Name) != nil
+		s.world.RUnlock()
+		if known {
+			continue
+		}
+		issuer, err := s.world.NewClusterIssuer(c.Account, cmp.Or(c.Region, DefaultRegion), c.Name, nil)
+		if err != nil {
+			return nil, err
+		}
+		issuers = append(issuers, issuer)
+	}
+	return issuers, nil
+}
+
+// verifier checks web identity tokens; keys of our own clusters are found
+// without a connection.
+func (s *Server) verifier(cfg Config) *oidc.Verifier {
+	fetch := cfg.FetchIssuer
+	if fetch == nil {
+		fetch = oidc.NewFetcher(oidc.FetcherConfig{AllowHosts: cfg.IssuerHosts}).Get
+	}
+	return oidc.NewVerifier(oidc.VerifierConfig{
+		AllowHosts: cfg.IssuerHosts,
+		Now:        s.world.Now,
+		Fetch: func(ctx context.Context, url string) ([]byte, error) {
+			if document, ok := s.issuerDocument(url); ok {
+				return document, nil
+			}
+			return fetch(ctx, url)
+		},
+	})
+}
+
+// ServeHTTP answers AWS requests, the control endpoints and the issuers' pages.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case isControl(r):
+		s.control.ServeHTTP(w, r)
+	case s.serveIssuer(w, r):
+	default:
+		s.kernel.ServeHTTP(w, r)
+	}
+}
+
+// Administrator returns the access key of an account's user Administrator, who
+// may do everything there; ok is false when there is none (any more).
+func (s *Server) Administrator(account arn.AccountID) (id, secret string, ok bool) {
+	s.world.RLock()
+	defer s.world.RUnlock()
+	key := s.world.AdministratorKey(account)
+	if key == nil {
+		return "", "", false
+	}
+	return key.ID, key.Secret, true
+}
+
+// World is what exists; for tests and for tools in the same process.
+func (s *Server) World() *store.World { return s.world }
+
+// Faults are the faults of this server; add to them at any time.
+func (s *Server) Faults() *service.Faults { return s.faults }
+
+// Denials are the requests that were refused lately, with the reasons.
+func (s *Server) Denials() *gate.Denials { return s.gate.Denials() }
+
+// ControlToken is what the header X-Stile-Token of control requests must hold.
+func (s *Server) ControlToken() string { return s.token }
+
+// Close waits until the state is saved.
+func (s *Server) Close() error { return s.world.Close() }

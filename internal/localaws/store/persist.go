@@ -1,0 +1,142 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// stateFormat is the format of state files; a file of another one is refused.
+const stateFormat = 1
+
+// sessionKeySize is the size of the key that seals session tokens (AES-256).
+const sessionKeySize = 32
+
+// saveAfter is how long changes are gathered before they are written.
+const saveAfter = 200 * time.Millisecond
+
+func (w *World) load(file string) error {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading state: %w", err)
+	}
+	var state State
+	if err := json.Unmarshal(data, &state); err != nil {
+		return fmt.Errorf("reading state %s: %w", file, err)
+	}
+	if len(state.SessionKey) != sessionKeySize {
+		return fmt.Errorf("reading state %s: its session key has %d bytes, want %d", file, len(state.SessionKey), sessionKeySize)
+	}
+	if state.Format != stateFormat {
+		return fmt.Errorf("reading state %s: its format is %d, this program reads %d", file, state.Format, stateFormat)
+	}
+	w.State = state
+	return nil
+}
+
+// Dump returns the state as JSON, secrets included. The caller holds no lock.
+func (w *World) Dump() ([]byte, error) {
+	w.RLock()
+	defer w.RUnlock()
+	return json.MarshalIndent(&w.State, "", " ")
+}
+
+// save writes the state so that a reader sees the old file or the new one.
+func (w *World) save(file string) error {
+	data, err := w.Dump()
+	if err != nil {
+		return fmt.Errorf("encoding state: %w", err)
+	}
+	return writeAtomically(file, data)
+}
+
+func writeAtomically(file string, data []byte) (err error) {
+	temp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			temp.Close()
+			os.Remove(temp.Name())
+		}
+	}()
+	if _, err = temp.Write(data); err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	if err = temp.Sync(); err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	if err = temp.Close(); err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	if err = os.Rename(temp.Name(), file); err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	return nil
+}
+
+// saver writes the state some time after it changed, on a goroutine of its own.
+type saver struct {
+	world  *World
+	file   string
+	logger *slog.Logger
+	dirty  chan struct{}
+	stop   chan struct{}
+	done   chan error
+	once   sync.Once
+	err    error // of the last save, after once
+}
+
+func startSaver(w *World, file string, logger *slog.Logger) *saver {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	s := &saver{world: w, file: file, logger: logger, dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan error, 1)}
+	go s.run()
+	return s
+}
+
+func (s *saver) changed() {
+	select {
+	case s.dirty <- struct{}{}:
+	default:
+	}
+}
+
+func (s *saver) run() {
+	for {
+		select {
+		case <-s.stop:
+			s.done <- s.world.save(s.file)
+			return
+		case <-s.dirty:
+		}
+		select {
+		case <-s.stop:
+			s.done <- s.world.save(s.file)
+			return
+		case <-time.After(saveAfter):
+		}
+		if err := s.world.save(s.file); err != nil {
+			s.logger.Error("saving state", "file", s.file, "err", err)
+		}
+	}
+}
+
+func (s *saver) close() error {
+	s.once.Do(func() {
+		close(s.stop)
+		s.err = <-s.done
+	})
+	return s.err
+}
