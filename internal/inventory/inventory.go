@@ -105,15 +105,16 @@ type Problem struct {
 // Quotas are the account's own limits, as GetAccountSummary tells them; zero
 // fields were not read and mean AWS's defaults.
 type Quotas struct {
-	TrustPolicySize   int `json:"trustPolicySize,omitempty"`
-	RolePolicySize    int `json:"rolePolicySize,omitempty"`
-	UserPolicySize    int `json:"userPolicySize,omitempty"`
-	PolicySize        int `json:"policySize,omitempty"`
-	AttachedPerRole   int `json:"attachedPerRole,omitempty"`
-	Roles             int `json:"roles,omitempty"`
-	RolesUsed         int `json:"rolesUsed,omitempty"`
-	OIDCProviders     int `json:"oidcProviders,omitempty"`
-	OIDCProvidersUsed int `json:"oidcProvidersUsed,omitempty"`
+	Read              bool `json:"read,omitempty"` // that they were asked for and answered
+	TrustPolicySize   int  `json:"trustPolicySize,omitempty"`
+	RolePolicySize    int  `json:"rolePolicySize,omitempty"`
+	UserPolicySize    int  `json:"userPolicySize,omitempty"`
+	PolicySize        int  `json:"policySize,omitempty"`
+	AttachedPerRole   int  `json:"attachedPerRole,omitempty"`
+	Roles             int  `json:"roles,omitempty"`
+	RolesUsed         int  `json:"rolesUsed,omitempty"`
+	OIDCProviders     int  `json:"oidcProviders,omitempty"`
+	OIDCProvidersUsed int  `json:"oidcProvidersUsed,omitempty"`
 }
 
 // Role is an IAM role with everything that decides.

@@ -1,0 +1,360 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/inventory"
+)
+
+// document undoes IAM's percent-encoding of policy documents.
+func document(encoded *string) string {
+	text, err := url.PathUnescape(aws.ToString(encoded))
+	if err != nil {
+		return aws.ToString(encoded)
+	}
+	return text
+}
+
+func tags(list []types.Tag) map[string]string {
+	out := make(map[string]string, len(list))
+	for _, t := range list {
+		out[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
+	return out
+}
+
+func (r *reader) quotas(ctx context.Context, c *iam.Client) {
+	out, err := c.GetAccountSummary(ctx, &iam.GetAccountSummaryInput{})
+	if err != nil {
+		r.problem("quotas", err)
+		return
+	}
+	m := out.SummaryMap
+	r.put(func(a *inventory.Account) {
+		a.Quotas = inventory.Quotas{
+			TrustPolicySize:   int(m["AssumeRolePolicySizeQuota"]),
+			RolePolicySize:    int(m["RolePolicySizeQuota"]),
+			UserPolicySize:    int(m["UserPolicySizeQuota"]),
+			PolicySize:        int(m["PolicySizeQuota"]),
+			AttachedPerRole:   int(m["AttachedPoliciesPerRoleQuota"]),
+			Roles:             int(m["RolesQuota"]),
+			RolesUsed:         int(m["Roles"]),
+			OIDCProvidersUsed: int(m["Providers"]),
+			Read:              true,
+		}
+	})
+}
+
+func (r *reader) role(ctx context.Context, c *iam.Client, name string) {
+	role, err := r.readRole(ctx, c, name)
+	switch {
+	case notFound(err):
+		role = nil
+	case err != nil:
+		r.problem("role "+name, err)
+		return
+	}
+	r.put(func(a *inventory.Account) { a.Roles[strings.ToLower(name)] = role })
+}
+
+func (r *reader) readRole(ctx context.Context, c *iam.Client, name string) (*inventory.Role, error) {
+	got, err := c.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
+	if err != nil {
+		return nil, err
+	}
+	out := &inventory.Role{
+		ARN: aws.ToString(got.Role.Arn), Name: aws.ToString(got.Role.RoleName), ID: aws.ToString(got.Role.RoleId),
+		Path: aws.ToString(got.Role.Path), Trust: document(got.Role.AssumeRolePolicyDocument), Inline: map[string]string{},
+		MaxSession: int(aws.ToInt32(got.Role.MaxSessionDuration)), Description: aws.ToString(got.Role.Description), Tags: tags(got.Role.Tags),
+	}
+	if b := got.Role.PermissionsBoundary; b != nil {
+		out.Boundary = aws.ToString(b.PermissionsBoundaryArn)
+		if err := r.managed(ctx, c, out.Boundary); err != nil {
+			return nil, err
+		}
+	}
+	inline := iam.NewListRolePoliciesPaginator(c, &iam.ListRolePoliciesInput{RoleName: &name})
+	for inline.HasMorePages() {
+		page, err := inline.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range page.PolicyNames {
+			doc, err := c.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &name, PolicyName: &p})
+			if err != nil {
+				return nil, err
+			}
+			out.Inline[p] = document(doc.PolicyDocument)
+		}
+	}
+	attached := iam.NewListAttachedRolePoliciesPaginator(c, &iam.ListAttachedRolePoliciesInput{RoleName: &name})
+	for attached.HasMorePages() {
+		page, err := attached.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if out.Attached, err = r.attach(ctx, c, out.Attached, page.AttachedPolicies); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// attach adds the ARNs of attached policies and reads their documents.
+func (r *reader) attach(ctx context.Context, c *iam.Client, to []string, more []types.AttachedPolicy) ([]string, error) {
+	for _, p := range more {
+		to = append(to, aws.ToString(p.PolicyArn))
+		if err := r.managed(ctx, c, aws.ToString(p.PolicyArn)); err != nil {
+			return nil, err
+		}
+	}
+	return to, nil
+}
+
+// managed reads a managed policy's default version, once.
+func (r *reader) managed(ctx context.Context, c *iam.Client, policyARN string) error {
+	r.mu.Lock()
+	known := r.asked[policyARN] || r.account.Managed[policyARN] != nil
+	r.asked[policyARN] = true
+	r.mu.Unlock()
+	if known {
+		return nil
+	}
+	got, err := c.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &policyARN})
+	if err != nil {
+		return fmt.Errorf("reading managed policy %s: %w", policyARN, err)
+	}
+	version, err := c.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &policyARN, VersionId: got.Policy.DefaultVersionId})
+	if err != nil {
+		return fmt.Errorf("reading managed policy %s: %w", policyARN, err)
+	}
+	r.put(func(a *inventory.Account) {
+		a.Managed[policyARN] = &inventory.Managed{ARN: policyARN, Document: document(version.PolicyVersion.Document)}
+	})
+	return nil
+}
+
+func (r *reader) user(ctx context.Context, c *iam.Client, name string) {
+	user, err := r.readUser(ctx, c, name)
+	switch {
+	case notFound(err):
+		user = nil
+	case err != nil:
+		r.problem("user "+name, err)
+		return
+	}
+	r.put(func(a *inventory.Account) { a.Users[strings.ToLower(name)] = user })
+}
+
+func (r *reader) readUser(ctx context.Context, c *iam.Client, name string) (*inventory.User, error) {
+	got, err := c.GetUser(ctx, &iam.GetUserInput{UserName: &name})
+	if err != nil {
+		return nil, err
+	}
+	out := &inventory.User{
+		ARN: aws.ToString(got.User.Arn), Name: aws.ToString(got.User.UserName), ID: aws.ToString(got.User.UserId),
+		Path: aws.ToString(got.User.Path), Inline: map[string]string{}, Tags: tags(got.User.Tags),
+	}
+	if b := got.User.PermissionsBoundary; b != nil {
+		out.Boundary = aws.ToString(b.PermissionsBoundaryArn)
+		if err := r.managed(ctx, c, out.Boundary); err != nil {
+			return nil, err
+		}
+	}
+	inline := iam.NewListUserPoliciesPaginator(c, &iam.ListUserPoliciesInput{UserName: &name})
+	for inline.HasMorePages() {
+		page, err := inline.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range page.PolicyNames {
+			doc, err := c.GetUserPolicy(ctx, &iam.GetUserPolicyInput{UserName: &name, PolicyName: &p})
+			if err != nil {
+				return nil, err
+			}
+			out.Inline[p] = document(doc.PolicyDocument)
+		}
+	}
+	attached := iam.NewListAttachedUserPoliciesPaginator(c, &iam.ListAttachedUserPoliciesInput{UserName: &name})
+	for attached.HasMorePages() {
+		page, err := attached.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if out.Attached, err = r.attach(ctx, c, out.Attached, page.AttachedPolicies); err != nil {
+			return nil, err
+		}
+	}
+	out.Groups, err = r.groups(ctx, c, name)
+	return out, err
+}
+
+func (r *reader) groups(ctx context.Context, c *iam.Client, user string) ([]inventory.Group, error) {
+	var out []inventory.Group
+	pages := iam.NewListGroupsForUserPaginator(c, &iam.ListGroupsForUserInput{UserName: &user})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range page.Groups {
+			group, err := r.group(ctx, c, aws.ToString(g.GroupName))
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, group)
+		}
+	}
+	return out, nil
+}
+
+func (r *reader) group(ctx context.Context, c *iam.Client, name string) (inventory.Group, error) {
+	out := inventory.Group{Name: name, Inline: map[string]string{}}
+	inline := iam.NewListGroupPoliciesPaginator(c, &iam.ListGroupPoliciesInput{GroupName: &name})
+	for inline.HasMorePages() {
+		page, err := inline.NextPage(ctx)
+		if err != nil {
+			return out, err
+		}
+		for _, p := range page.PolicyNames {
+			doc, err := c.GetGroupPolicy(ctx, &iam.GetGroupPolicyInput{GroupName: &name, PolicyName: &p})
+			if err != nil {
+				return out, err
+			}
+			out.Inline[p] = document(doc.PolicyDocument)
+		}
+	}
+	attached := iam.NewListAttachedGroupPoliciesPaginator(c, &iam.ListAttachedGroupPoliciesInput{GroupName: &name})
+	for attached.HasMorePages() {
+		page, err := attached.NextPage(ctx)
+		if err != nil {
+			return out, err
+		}
+		if out.Attached, err = r.attach(ctx, c, out.Attached, page.AttachedPolicies); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func (r *reader) provider(ctx context.Context, c *iam.Client, providerURL string) {
+	id := arn.ARN{Partition: "aws", Service: "iam", Account: r.account.ID, Resource: "oidc-provider/" + providerURL}.String()
+	got, err := c.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &id})
+	var found *inventory.OIDCProvider
+	switch {
+	case notFound(err):
+	case err != nil:
+		r.problem("OIDC provider "+providerURL, err)
+		return
+	default:
+		found = &inventory.OIDCProvider{ARN: id, URL: providerURL, ClientIDs: got.ClientIDList, Tags: tags(got.Tags)}
+	}
+	r.put(func(a *inventory.Account) { a.Providers[providerURL] = found })
+}
+
+// everything lists all of IAM by GetAccountAuthorizationDetails.
+func (r *reader) everything(ctx context.Context, c *iam.Client) {
+	pages := iam.NewGetAccountAuthorizationDetailsPaginator(c, &iam.GetAccountAuthorizationDetailsInput{})
+	d := &details{roles: map[string]*inventory.Role{}, users: map[string]*inventory.User{}, groups: map[string]inventory.Group{}, managed: map[string]string{}}
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			r.problem("IAM of the whole account", err)
+			return
+		}
+		d.add(page)
+	}
+	d.join()
+	r.put(func(a *inventory.Account) {
+		for key, role := range d.roles {
+			a.Roles[key] = role
+		}
+		for key, user := range d.users {
+			a.Users[key] = user
+		}
+		for policyARN, doc := range d.managed {
+			a.Managed[policyARN] = &inventory.Managed{ARN: policyARN, Document: doc}
+		}
+		a.Complete = true
+	})
+}
+
+// details gathers the pages of GetAccountAuthorizationDetails.
+type details struct {
+	roles    map[string]*inventory.Role
+	users    map[string]*inventory.User
+	groups   map[string]inventory.Group
+	managed  map[string]string
+	memberOf map[string][]string // lower-case user name to group names
+}
+
+func (d *details) add(page *iam.GetAccountAuthorizationDetailsOutput) {
+	if d.memberOf == nil {
+		d.memberOf = map[string][]string{}
+	}
+	for _, p := range page.Policies {
+		for _, v := range p.PolicyVersionList {
+			if v.IsDefaultVersion {
+				d.managed[aws.ToString(p.Arn)] = document(v.Document)
+			}
+		}
+	}
+	for _, g := range page.GroupDetailList {
+		d.groups[aws.ToString(g.GroupName)] = inventory.Group{Name: aws.ToString(g.GroupName), Inline: inlineOf(g.GroupPolicyList), Attached: attachedOf(g.AttachedManagedPolicies)}
+	}
+	for _, role := range page.RoleDetailList {
+		d.roles[strings.ToLower(aws.ToString(role.RoleName))] = &inventory.Role{
+			ARN: aws.ToString(role.Arn), Name: aws.ToString(role.RoleName), ID: aws.ToString(role.RoleId), Path: aws.ToString(role.Path),
+			Trust: document(role.AssumeRolePolicyDocument), Inline: inlineOf(role.RolePolicyList), Attached: attachedOf(role.AttachedManagedPolicies),
+			Boundary: boundaryOf(role.PermissionsBoundary), Tags: tags(role.Tags),
+		}
+	}
+	for _, u := range page.UserDetailList {
+		key := strings.ToLower(aws.ToString(u.UserName))
+		d.users[key] = &inventory.User{
+			ARN: aws.ToString(u.Arn), Name: aws.ToString(u.UserName), ID: aws.ToString(u.UserId), Path: aws.ToString(u.Path),
+			Inline: inlineOf(u.UserPolicyList), Attached: attachedOf(u.AttachedManagedPolicies), Boundary: boundaryOf(u.PermissionsBoundary), Tags: tags(u.Tags),
+		}
+		d.memberOf[key] = u.GroupList
+	}
+}
+
+// join puts the groups into their members.
+func (d *details) join() {
+	for key, names := range d.memberOf {
+		for _, name := range names {
+			d.users[key].Groups = append(d.users[key].Groups, d.groups[name])
+		}
+	}
+}
+
+func inlineOf(list []types.PolicyDetail) map[string]string {
+	out := make(map[string]string, len(list))
+	for _, p := range list {
+		out[aws.ToString(p.PolicyName)] = document(p.PolicyDocument)
+	}
+	return out
+}
+
+func attachedOf(list []types.AttachedPolicy) []string {
+	var out []string
+	for _, p := range list {
+		out = append(out, aws.ToString(p.PolicyArn))
+	}
+	return out
+}
+
+func boundaryOf(b *types.AttachedPermissionsBoundary) string {
+	if b == nil {
+		return ""
+	}
+	return aws.ToString(b.PermissionsBoundaryArn)
+}
