@@ -52,13 +52,13 @@ const (
 
 // Source says where a policy was found.
 type Source struct {
-	Layer   Layer
-	Account arn.AccountID // the account whose document it is; for an SCP or RCP the management account, or ""
+	Layer   Layer         `json:"layer"`
+	Account arn.AccountID `json:"account,omitempty"` // the account whose document it is; for an SCP or RCP the management account, or ""
 	// Name tells a reader which document it is: "role/payroll-api inline policy
 	// reads-orders", "secret AppDemoSecret", "FullAWSAccess".
-	Name string
+	Name string `json:"name"`
 	// ARN is the policy's own ARN where it has one (managed policies, SCPs).
-	ARN string
+	ARN string `json:"arn,omitempty"`
 }
 
 // Level is one level of an organization's tree (root, OU, account) with the
@@ -106,19 +106,19 @@ type Grant struct {
 
 // Decision is the answer to a request, with everything that led to it.
 type Decision struct {
-	Outcome Outcome
+	Outcome Outcome `json:"outcome"`
 	// CrossAccount is set when caller and resource are in different accounts,
 	// so that both sides had to allow.
-	CrossAccount bool
+	CrossAccount bool `json:"crossAccount"`
 	// Layers has every layer that was considered, in evaluation order, the
 	// caller's side first.
-	Layers []LayerResult
+	Layers []LayerResult `json:"layers"`
 	// Deciding indexes Layers: the layers that settled the outcome (the one
 	// that denied; for Allowed the ones that granted; for Unknown the open ones).
-	Deciding []int
-	// Missing has what would have to be known, for Unknown: context keys and
-	// unread documents.
-	Missing []string
+	Deciding []int `json:"deciding"`
+	// Missing has what would have to be known, for Unknown: condition keys in
+	// lower case, unread documents, and questions that AWS's documents leave open.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // Side is the account whose policies a layer belongs to.
@@ -132,33 +132,37 @@ const (
 
 // LayerResult is what one layer said.
 type LayerResult struct {
-	Layer   Layer
-	Side    Side
-	Account arn.AccountID
-	Node    string // SCP and RCP: the level
-	Outcome Outcome
+	Layer   Layer         `json:"layer"`
+	Side    Side          `json:"side"`
+	Account arn.AccountID `json:"account,omitempty"`
+	Node    string        `json:"node,omitempty"` // SCP and RCP: the level
+	Outcome Outcome       `json:"outcome"`
 	// Note explains an outcome that no statement shows: "the management
 	// account is not affected by SCPs".
-	Note string
+	Note string `json:"note,omitempty"`
 	// Statements has the statements that matched, could match, or came near
 	// (action and resource fit, principal or condition did not).
-	Statements []StatementResult
+	Statements []StatementResult `json:"statements,omitempty"`
+	// Unread names the documents of this layer that are not known.
+	Unread []string `json:"unread,omitempty"`
 }
 
 // StatementResult is how one statement met the request.
 type StatementResult struct {
-	Source Source
-	Index  int // in the document, from 0
-	Sid    string
-	Pos    policy.Pos
-	Effect policy.Effect
+	Source Source        `json:"source"`
+	Index  int           `json:"index"` // in the document, from 0
+	Sid    string        `json:"sid,omitempty"`
+	Pos    policy.Pos    `json:"pos"`
+	Effect policy.Effect `json:"effect"`
 	// Match is Yes when the statement applies, No when an element does not
 	// match, Maybe when an unknown key decides.
-	Match Match
+	Match Match `json:"match"`
 	// Failed names the first element that did not match: "Principal",
 	// "Action", "Resource" or "Condition"; empty when all did.
-	Failed     string
-	Conditions []ConditionResult
+	Failed     string            `json:"failed,omitempty"`
+	Conditions []ConditionResult `json:"conditions,omitempty"`
+	// Open says what would have to be known, where Match is Maybe.
+	Open []string `json:"open,omitempty"`
 }
 
 // Match is a three-valued truth.
@@ -173,11 +177,12 @@ const (
 
 // ConditionResult is one condition of a statement against the request.
 type ConditionResult struct {
-	Operator string
-	Key      string
-	Wanted   []string // with policy variables substituted
-	Found    []string
-	Present  bool
-	Match    Match
-	Pos      policy.Pos
+	Operator string     `json:"operator"`
+	Key      string     `json:"key"`
+	Wanted   []string   `json:"wanted"` // with policy variables substituted
+	Found    []string   `json:"found,omitempty"`
+	Present  bool       `json:"present"`
+	Unknown  bool       `json:"unknown,omitempty"` // neither presence nor value is known
+	Match    Match      `json:"match"`
+	Pos      policy.Pos `json:"pos"`
 }

@@ -29,13 +29,16 @@ type Principal struct {
 	// ARN of a session. Zero for anonymous, web identity, SAML and services.
 	ARN arn.ARN
 	// Entity is the IAM entity behind a session: the role (with its path) of a
-	// RoleSession, the user of a FederatedUser. For others it is zero.
+	// RoleSession, the user of a FederatedUser. For others it is zero. A
+	// RoleSession without it is taken to be of a role without a path.
 	Entity arn.ARN
 	// ID is the unique id as aws:userid has it: "AIDA…", or "AROA…:session".
 	ID string
 	// Provider is the ARN of the OIDC or SAML provider of a WebIdentity or SAML caller.
 	Provider arn.ARN
-	// ServiceName is the service principal of a Service caller ("ec2.amazonaws.com").
+	// ServiceName is the service principal of a Service caller
+	// ("ec2.amazonaws.com"), or the name of a built-in web identity provider
+	// that has no ARN ("accounts.google.com").
 	ServiceName string
 	// ServiceLinked is set for sessions of service-linked roles, which SCPs and RCPs never affect.
 	ServiceLinked bool
@@ -60,10 +63,14 @@ type Request struct {
 	// ResourceManagement is set when the resource's account is its
 	// organization's management account, whose resources RCPs never affect.
 	ResourceManagement bool
+	// ResourceAWSManaged is set for KMS keys that AWS manages (alias/aws/…),
+	// which RCPs never affect.
+	ResourceAWSManaged bool
 	// Context has the condition keys of the request. Keys that follow from the
 	// principal and the resource (aws:PrincipalArn, aws:PrincipalAccount,
-	// aws:PrincipalType, aws:PrincipalIsAWSService, aws:userid, aws:username,
-	// aws:ResourceAccount) are derived unless Context sets them.
+	// aws:PrincipalType, aws:PrincipalIsAWSService, aws:PrincipalServiceName,
+	// aws:userid, aws:username, aws:ResourceAccount) are derived unless Context
+	// sets them. Values of binary keys are base64, as in a policy.
 	Context Context
 }
 

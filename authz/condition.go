@@ -1,0 +1,362 @@
+package authz
+
+import (
+	"strings"
+)
+
+// conditionsMatch reports whether all conditions of s hold. With a recorder
+// every one is compared, without one the first that fails ends it.
+func (e *evaluation) conditionsMatch(s *statement) Match {
+	all := Yes
+	for i := range s.conditions {
+		c := &s.conditions[i]
+		got := e.lookup(&c.key)
+		m := e.condition(c, &got)
+		if e.rec != nil {
+			e.rec.condition(e, c, &got, m)
+		} else if m == No && !e.off.has(ruleConditionsAnd) {
+			return No
+		}
+		if e.off.has(ruleConditionsAnd) && i > 0 {
+			all = or(all, m)
+		} else {
+			all = and(all, m)
+		}
+	}
+	return all
+}
+
+// condition compares what the request has with what the policy wants.
+func (e *evaluation) condition(c *condition, got *found) Match {
+	if c.misspelt && !e.off.has(ruleOperatorCase) {
+		return Maybe
+	}
+	if c.kind == opNull {
+		return e.isNull(c, got)
+	}
+	if got.presence == unknown {
+		return Maybe
+	}
+	if got.len() == 0 {
+		return e.missing(c)
+	}
+	switch c.set {
+	case forAllValues:
+		if got.null() && !e.off.has(ruleForAllValuesEmpty) {
+			return Yes // "true … if the key values in the request resolve to an empty data set (for example, an empty string)"
+		}
+		return e.forAll(c, got)
+	case forAnyValue:
+		if got.null() && !e.off.has(ruleForAnyValueEmpty) {
+			return No
+		}
+		return e.forAny(c, got)
+	}
+	if (got.len() > 1 || e.facts.Multivalued[c.key.name]) && !e.off.has(ruleMultivalued) {
+		return Maybe // AWS documents set operators as required here, and nothing else
+	}
+	return e.compare(c, got.at(0))
+}
+
+// isNull is the Null operator: "true (the key doesn't exist — it is null) or
+// false (the key exists and its value is not null)".
+func (e *evaluation) isNull(c *condition, got *found) Match {
+	if got.presence == unknown {
+		return Maybe
+	}
+	null := got.presence == absent
+	if got.null() && !e.off.has(ruleNullEmpty) {
+		null = true
+	}
+	if e.off.has(ruleNull) {
+		null = false
+	}
+	for _, wanted := range c.bools {
+		if wanted == null {
+			return Yes
+		}
+	}
+	return No
+}
+
+// missing is the result for a key that the request does not have.
+func (e *evaluation) missing(c *condition) Match {
+	switch {
+	case c.ifExists && !e.off.has(ruleIfExists):
+		return Yes
+	case c.set == forAllValues && !e.off.has(ruleForAllValuesEmpty):
+		return Yes
+	case c.set == forAnyValue && !e.off.has(ruleForAnyValueEmpty):
+		return No
+	case c.negated:
+		return truth(!e.off.has(ruleMissingKeyNegated))
+	}
+	return truth(e.off.has(ruleMissingKey))
+}
+
+func (e *evaluation) forAll(c *condition, got *found) Match {
+	if e.off.has(ruleForAllValues) {
+		return e.forAny(c, got)
+	}
+	all := Yes
+	for i := range got.len() {
+		all = and(all, e.compare(c, got.at(i)))
+	}
+	return all
+}
+
+func (e *evaluation) forAny(c *condition, got *found) Match {
+	anyOne := No
+	for i := range got.len() {
+		anyOne = or(anyOne, e.compare(c, got.at(i)))
+		if e.off.has(ruleForAnyValue) {
+			break
+		}
+	}
+	return anyOne
+}
+
+// compare compares one value of the request with all of the policy's: one
+// match is enough, and for a negated operator one match is too much.
+func (e *evaluation) compare(c *condition, s string) Match {
+	m := No
+	for i := range c.count() {
+		m = or(m, e.compareOne(c, i, s))
+		if e.off.has(ruleValuesOr) && !c.negated {
+			break
+		}
+		if e.off.has(ruleNegatedNor) && c.negated {
+			break
+		}
+	}
+	if c.negated {
+		return not(m)
+	}
+	return m
+}
+
+// count is the number of values the policy has under c.
+func (c *condition) count() int {
+	switch c.kind {
+	case opNumeric:
+		return len(c.decimals)
+	case opDate:
+		return len(c.dates)
+	case opIP:
+		return len(c.networks)
+	case opNull:
+		return len(c.bools)
+	case opStringEquals, opStringIgnoreCase, opStringLike, opARN, opBool, opBinary:
+		return len(c.patterns)
+	}
+	return 0
+}
+
+// compareOne compares one value of the request with the i-th of the policy.
+// A value that is not what the operator compares leaves the answer open: AWS
+// does not say what happens then.
+func (e *evaluation) compareOne(c *condition, i int, s string) Match {
+	switch c.kind {
+	case opStringEquals, opStringLike:
+		if c.kind == opStringEquals && e.off.has(ruleStringEquals) {
+			return e.ignoreCase(&c.patterns[i], s)
+		}
+		return e.pattern(&c.patterns[i], s)
+	case opStringIgnoreCase:
+		if e.off.has(ruleStringIgnoreCase) {
+			return e.pattern(&c.patterns[i], s)
+		}
+		return e.ignoreCase(&c.patterns[i], s)
+	case opBool:
+		if e.off.has(ruleBool) {
+			return e.pattern(&c.patterns[i], s)
+		}
+		return e.ignoreCase(&c.patterns[i], s)
+	case opARN:
+		if e.off.has(ruleARNSegments) {
+			return e.pattern(&c.patterns[i], s)
+		}
+		return e.arnPattern(&c.patterns[i], s)
+	case opBinary:
+		return truth(c.patterns[i].text == strings.TrimRight(s, "="))
+	case opNumeric:
+		return e.numeric(c, i, s)
+	case opDate:
+		return e.date(c, i, s)
+	case opIP:
+		return e.ip(c, i, s)
+	case opNull:
+	}
+	return No
+}
+
+func (e *evaluation) numeric(c *condition, i int, s string) Match {
+	if e.off.has(ruleNumeric) {
+		return truth(c.written.Values[i].Value == s)
+	}
+	v, ok := parseDecimal(s)
+	if !ok || !c.decimals[i].ok {
+		return Maybe
+	}
+	return truth(c.relation.holds(v.compare(c.decimals[i].value)))
+}
+
+func (e *evaluation) date(c *condition, i int, s string) Match {
+	if e.off.has(ruleDate) {
+		return truth(c.relation.holds(strings.Compare(s, c.written.Values[i].Value)))
+	}
+	if e.off.has(ruleDateEpoch) {
+		if _, epoch := parseEpoch(s); epoch {
+			return No
+		}
+	}
+	v, ok := parseDate(s)
+	if !ok || !c.dates[i].ok {
+		return Maybe
+	}
+	return truth(c.relation.holds(v.Compare(c.dates[i].value)))
+}
+
+func (e *evaluation) ip(c *condition, i int, s string) Match {
+	n := c.networks[i]
+	switch {
+	case e.off.has(ruleIP), e.off.has(ruleIPNoPrefix) && n.value.bare:
+		return truth(c.written.Values[i].Value == s && c.kind != opIP)
+	case e.off.has(ruleIPv6) && strings.Contains(s, ":"):
+		return truth(strings.HasPrefix(s, strings.TrimSuffix(c.written.Values[i].Value, "/128")))
+	}
+	a, err := parseAddr(s)
+	if err != nil || !n.ok {
+		return Maybe
+	}
+	return n.value.contains(a)
+}
+
+// ignoreCase compares without regard to case and without wildcards.
+func (e *evaluation) ignoreCase(p *pattern, s string) Match {
+	if p.parts == nil {
+		return truth(strings.EqualFold(p.text, s))
+	}
+	x := e.expand(p)
+	switch {
+	case x.missing:
+		return No
+	case x.open:
+		return Maybe
+	}
+	return truth(strings.EqualFold(view(x.text), s))
+}
+
+// pattern compares s with a pattern that may have variables.
+func (e *evaluation) pattern(p *pattern, s string) Match {
+	if p.parts == nil {
+		return truth(p.matches(s))
+	}
+	return e.expanded(p, s, glob)
+}
+
+// arnPattern compares ARNs: "Each of the six colon-delimited components of
+// the ARN is checked separately".
+func (e *evaluation) arnPattern(p *pattern, s string) Match {
+	if p.parts == nil {
+		return truth(globARN(p.encoded(), s))
+	}
+	return e.expanded(p, s, globARN)
+}
+
+// encoded is the compiled text of p in the form glob takes.
+func (p *pattern) encoded() string {
+	if p.kind == prefixPattern {
+		return p.text + "\xFF"
+	}
+	return p.text
+}
+
+// expanded compares s with p after its variables have been replaced.
+func (e *evaluation) expanded(p *pattern, s string, compare func(text, s string) bool) Match {
+	x := e.expand(p)
+	switch {
+	case x.missing:
+		return No
+	case x.open:
+		// Whatever the unknown value is, it must fit where the variable stands.
+		if glob(view(x.text), s) {
+			return Maybe
+		}
+		return No
+	}
+	m := compare(view(x.text), s)
+	if x.wild && !e.off.has(ruleVariableWildcard) {
+		// AWS does not say whether a wildcard in a variable's value is one.
+		x = e.expandWith(p, true)
+		if compare(view(x.text), s) != m {
+			return Maybe
+		}
+	}
+	return truth(m)
+}
+
+// globARN compares component by component; only the last may contain colons.
+// What has fewer than six components is no ARN.
+func globARN(text, s string) bool {
+	for range 5 {
+		t, textRest, ok1 := strings.Cut(text, ":")
+		v, sRest, ok2 := strings.Cut(s, ":")
+		if !ok1 || !ok2 || !glob(t, v) {
+			return false
+		}
+		text, s = textRest, sRest
+	}
+	return glob(text, s)
+}
+
+// expansion is a pattern with its variables replaced.
+type expansion struct {
+	text    []byte
+	missing bool // a variable has no value and no default: "will not match"
+	open    bool // a variable's value is not known; any run stands in its place
+	wild    bool // a value has * or ?
+}
+
+// expand replaces the variables of p by the values the request has, in the
+// evaluation's scratch buffer.
+func (e *evaluation) expand(p *pattern) expansion { return e.expandWith(p, false) }
+
+func (e *evaluation) expandWith(p *pattern, wildValues bool) expansion {
+	x := expansion{text: e.scratch[:0]}
+	for i := range p.parts {
+		part := &p.parts[i]
+		if part.variable == nil {
+			x.text = append(x.text, part.text...)
+			continue
+		}
+		v := part.variable
+		got := e.lookup(&v.key)
+		switch {
+		case got.presence == unknown,
+			got.len() > 0 && !e.off.has(ruleVariableMultivalued) && (got.len() > 1 || e.facts.Multivalued[v.key.name]):
+			// Policy variables are for single-valued keys; for others AWS does not say.
+			x.open = true
+			x.text = append(x.text, anyRun)
+		case got.len() > 0:
+			x.add(got.at(0), wildValues)
+		case v.hasDefault && !e.off.has(ruleVariableDefault):
+			x.add(v.fallback, wildValues)
+		case e.off.has(ruleVariableMissing):
+		default:
+			x.missing = true
+			return x
+		}
+	}
+	return x
+}
+
+func (x *expansion) add(s string, wildValues bool) {
+	for i := range len(s) {
+		c := s[i]
+		if c == '*' || c == '?' {
+			x.wild = true
+		}
+		x.text = append(x.text, encode(c, wildValues))
+	}
+}

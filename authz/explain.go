@@ -1,0 +1,168 @@
+package authz
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/stile-aws/stile/policy"
+)
+
+// Allowed reports whether the request may proceed: only for outcome Allowed.
+func (d Decision) Allowed() bool { return d.Outcome == Allowed }
+
+// Summary says in one line what was decided and by which document: "denied:
+// no identity-based policy of 111111111111 allows it".
+func (d Decision) Summary() string {
+	switch d.Outcome {
+	case Allowed:
+		return "allowed: " + d.reasons(" and ", 2)
+	case ExplicitDeny:
+		return "explicitly denied by " + d.reasons("; ", 1)
+	case ImplicitDeny:
+		return "denied: " + d.reasons("; ", 1)
+	case Unknown:
+		return "unknown: depends on " + strings.Join(d.Missing, ", ")
+	case NotApplicable:
+	}
+	return d.Outcome.String()
+}
+
+// reasons joins what the first n deciding layers say for the outcome.
+func (d *Decision) reasons(separator string, n int) string {
+	var list []string
+	for _, i := range d.Deciding[:min(n, len(d.Deciding))] {
+		list = append(list, d.Layers[i].reason())
+	}
+	if list == nil {
+		return "nothing allows it"
+	}
+	return strings.Join(list, separator)
+}
+
+// reason says why a layer has its outcome.
+func (l *LayerResult) reason() string {
+	if s := l.statement(); s != nil {
+		text := s.where() + " of " + s.Source.String()
+		if s.Source.Layer == LayerGrant {
+			text = s.where()
+		}
+		return text + l.atNode()
+	}
+	if l.Note != "" {
+		return l.Note
+	}
+	text := "no " + l.Layer.policyType()
+	if l.Account != "" {
+		text += " of " + string(l.Account)
+	}
+	return text + l.atNode() + " allows it"
+}
+
+func (l *LayerResult) atNode() string {
+	if l.Node == "" {
+		return ""
+	}
+	return " at " + l.Node
+}
+
+// statement is the one that gave the layer its outcome, or nil.
+func (l *LayerResult) statement() *StatementResult {
+	effect := policy.Deny
+	switch l.Outcome {
+	case Allowed:
+		effect = policy.Allow
+	case ExplicitDeny:
+	case ImplicitDeny, Unknown, NotApplicable:
+		return nil
+	}
+	for i := range l.Statements {
+		if l.Statements[i].Effect == effect && l.Statements[i].Match == Yes {
+			return &l.Statements[i]
+		}
+	}
+	return nil
+}
+
+// Text is what Explain writes.
+func (d Decision) Text() string {
+	var b strings.Builder
+	d.write(&b)
+	return b.String()
+}
+
+// Explain writes the decision as a tree: the outcome, then each side and
+// account with its layers, their statements, and each condition's wanted and
+// found values. Layers that decided are marked with an arrow. The error is
+// w's own.
+func (d Decision) Explain(w io.Writer) error {
+	_, err := io.WriteString(w, d.Text())
+	return err
+}
+
+func (d *Decision) write(b *strings.Builder) {
+	fmt.Fprintln(b, d.Summary())
+	heading := ""
+	for i := range d.Layers {
+		l := &d.Layers[i]
+		if h := d.heading(l); h != heading {
+			heading = h
+			fmt.Fprintf(b, "%s\n", h)
+		}
+		mark := "  "
+		if slices.Contains(d.Deciding, i) {
+			mark = "→ "
+		}
+		fmt.Fprintf(b, "  %s%s%s: %s", mark, l.Layer.policyType(), l.atNode(), l.Outcome)
+		if l.Note != "" {
+			fmt.Fprintf(b, " (%s)", l.Note)
+		}
+		b.WriteByte('\n')
+		for j := range l.Statements {
+			l.Statements[j].write(b)
+		}
+		for _, u := range l.Unread {
+			fmt.Fprintf(b, "      not read: %s\n", u)
+		}
+	}
+}
+
+// heading names a side and its account.
+func (d *Decision) heading(l *LayerResult) string {
+	side := "caller and resource"
+	if d.CrossAccount || l.Side == ResourceSide {
+		side = l.Side.String()
+	}
+	if l.Account == "" {
+		return side
+	}
+	return side + ", account " + string(l.Account)
+}
+
+func (s *StatementResult) write(b *strings.Builder) {
+	verb := map[Match]string{No: "does not apply", Yes: "applies", Maybe: "may apply"}[s.Match]
+	name := s.Source.Name
+	if s.Source.Layer != LayerGrant {
+		name = s.Source.Name + " " + s.where() + place(s.Pos)
+	}
+	fmt.Fprintf(b, "      %s %s: %s", s.Effect, strings.TrimSpace(name), verb)
+	if s.Failed != "" {
+		fmt.Fprintf(b, ", %s does not match", s.Failed)
+	}
+	b.WriteByte('\n')
+	for i := range s.Conditions {
+		s.Conditions[i].write(b)
+	}
+}
+
+func (c *ConditionResult) write(b *strings.Builder) {
+	found := "not present"
+	switch {
+	case c.Unknown:
+		found = "not known"
+	case c.Present:
+		found = fmt.Sprintf("%q", c.Found)
+	}
+	fmt.Fprintf(b, "        %s %s: wanted %q, found %s: %s\n", c.Operator, c.Key, c.Wanted, found, c.Match)
+}

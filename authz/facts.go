@@ -1,0 +1,85 @@
+package authz
+
+import (
+	"maps"
+	"sync"
+)
+
+// Facts is what the evaluator has to know about AWS's services and cannot read
+// from policies. Action and key names are in lower case. A Facts must not be
+// changed once it is in use.
+type Facts struct {
+	// RCPServices has the service prefixes whose resources RCPs affect.
+	RCPServices map[string]bool
+	// CrossAccount has, for each service prefix where only some operations
+	// work on resources of other accounts, those operations. A service that is
+	// not a key has no such limit.
+	CrossAccount map[string]map[string]bool
+	// NoPermission has the actions that everybody with credentials may call,
+	// even against an explicit deny.
+	NoPermission map[string]bool
+	// RootForbidden has the actions that the root user cannot call.
+	RootForbidden map[string]bool
+	// Multivalued has the condition keys that hold several values.
+	Multivalued map[string]bool
+}
+
+// DefaultFacts gives the facts built into this package, as a copy that the
+// caller may extend before use.
+func DefaultFacts() *Facts {
+	d := defaultFacts()
+	return &Facts{
+		RCPServices:   maps.Clone(d.RCPServices),
+		CrossAccount:  maps.Clone(d.CrossAccount),
+		NoPermission:  maps.Clone(d.NoPermission),
+		RootForbidden: maps.Clone(d.RootForbidden),
+		Multivalued:   maps.Clone(d.Multivalued),
+	}
+}
+
+var defaultFacts = sync.OnceValue(func() *Facts {
+	return &Facts{
+		// AWS Organizations User Guide, "Resource control policies (RCPs)",
+		// list of services that support RCPs.
+		RCPServices: set(
+			"s3", "sts", "kms", "sqs", "secretsmanager", "dynamodb", "ecr", "logs", "events",
+			"cognito-identity", "cognito-idp", "codebuild", "aoss",
+		),
+		// AWS KMS Developer Guide, "Allowing users in other accounts to use a
+		// KMS key": the operations listed there; "Cross-account operation" in
+		// the table "KMS permissions".
+		CrossAccount: map[string]map[string]bool{"kms": set(
+			"kms:creategrant", "kms:decrypt", "kms:describekey", "kms:derivesharedsecret", "kms:encrypt",
+			"kms:generatedatakey", "kms:generatedatakeypair", "kms:generatedatakeypairwithoutplaintext",
+			"kms:generatedatakeywithoutplaintext", "kms:generatemac", "kms:getkeyrotationstatus", "kms:getpublickey",
+			"kms:listgrants", "kms:reencryptfrom", "kms:reencryptto", "kms:retiregrant", "kms:revokegrant",
+			"kms:sign", "kms:verify", "kms:verifymac",
+		)},
+		// AWS STS API Reference, GetCallerIdentity: "No permissions are
+		// required to perform this operation. If an administrator attaches a
+		// policy to your identity that explicitly denies access to the
+		// sts:GetCallerIdentity action, you can still perform this operation."
+		// GetSessionToken: "No permissions are required for users to perform
+		// this operation … You cannot use policies to control authentication
+		// operations."
+		NoPermission: set("sts:getcalleridentity", "sts:getsessiontoken"),
+		// AWS STS API Reference, AssumeRole: "You cannot use AWS account root
+		// user credentials to call AssumeRole."
+		RootForbidden: set("sts:assumerole"),
+		// IAM User Guide, "AWS global condition context keys", value type
+		// "Multivalued"; KMS and DynamoDB pages of their own keys.
+		Multivalued: set(
+			"aws:calledvia", "aws:principalorgpaths", "aws:principalservicenameslist", "aws:resourceorgpaths",
+			"aws:sourceorgpaths", "aws:tagkeys", "sts:transitivetagkeys", "dynamodb:attributes", "dynamodb:leadingkeys",
+			"kms:encryptioncontextkeys", "kms:grantoperations", "kms:resourcealiases",
+		),
+	}
+})
+
+func set(names ...string) map[string]bool {
+	m := make(map[string]bool, len(names))
+	for _, n := range names {
+		m[n] = true
+	}
+	return m
+}

@@ -1,0 +1,481 @@
+package authz
+
+import "strings"
+
+// answers holds what each layer said. A layer that does not apply is open.
+type answers struct {
+	scp, rcp, endpoint, boundary, session, identity verdict
+	resource                                        verdict
+	grant                                           grants
+	// blocked is set when no policy can allow the request; the layer at hand
+	// has recorded why.
+	blocked bool
+	// needsResource is set when the caller's own policies are not enough in
+	// the same account either: role trust and KMS key policies.
+	needsResource bool
+}
+
+// run asks all layers and combines what they say.
+func (e *evaluation) run() Outcome {
+	e.prepare()
+	if e.needsNoPermission() {
+		return Allowed
+	}
+	var a answers
+	a.scp = e.askSCPs()
+	a.endpoint = e.askEndpoint()
+	a.boundary = e.askBoundary()
+	a.session = e.askSession()
+	a.identity = e.askIdentity()
+	a.rcp = e.askRCPs()
+	e.askResource(&a)
+	a.grant = e.askGrants()
+	return e.settle(&a)
+}
+
+// needsNoPermission holds for operations that cannot be denied to anybody who
+// has signed the request.
+func (e *evaluation) needsNoPermission() bool {
+	if !e.facts.NoPermission[e.action()] || !e.req.Principal.signed() || e.off.has(ruleNoPermissionNeeded) {
+		return false
+	}
+	e.note(LayerIdentity, CallerSide, Allowed, "the operation needs no permission, and no policy can deny it")
+	return true
+}
+
+// note records a layer that no statement explains.
+func (e *evaluation) note(l Layer, side Side, o Outcome, text string) {
+	if e.rec != nil {
+		e.rec.begin(l, side, e.account(side), "")
+		e.rec.end(o, text)
+	}
+}
+
+func (e *evaluation) account(side Side) (id accountID) {
+	if side == CallerSide && e.req.Principal.signed() {
+		return e.req.Principal.Account()
+	}
+	return e.owner
+}
+
+// resourceSide is the side of the resource's policies, which is the caller's
+// when there is one account only.
+func (e *evaluation) resourceSide() Side {
+	if e.cross || !e.req.Principal.signed() {
+		return ResourceSide
+	}
+	return CallerSide
+}
+
+// layer asks the policies of a layer and what is said to be unread in it.
+func (e *evaluation) layer(l Layer, side Side, list []*Policy) verdict {
+	if e.rec != nil {
+		e.rec.begin(l, side, e.account(side), "")
+	}
+	v := e.policies(list)
+	if e.unread(l) {
+		v.deny = or(v.deny, Maybe)
+		for class := range v.allow {
+			v.allow[class] = or(v.allow[class], Maybe)
+		}
+	}
+	e.end(l, &v)
+	return v
+}
+
+// end closes the record of a layer.
+func (e *evaluation) end(l Layer, v *verdict) {
+	if e.rec != nil {
+		e.rec.end(v.outcome(), "")
+		if e.unread(l) {
+			e.rec.unread(e.pols.Unread, l)
+		}
+	}
+}
+
+// unread reports whether there is a document of layer l that is not known.
+func (e *evaluation) unread(l Layer) bool {
+	if e.off.has(ruleUnread) {
+		return false
+	}
+	for i := range e.pols.Unread {
+		if e.pols.Unread[i].Source.Layer == l {
+			return true
+		}
+	}
+	return false
+}
+
+// outcome is a layer's own answer.
+func (v *verdict) outcome() Outcome {
+	switch allow := v.allow.any(); {
+	case v.deny == Yes:
+		return ExplicitDeny
+	case v.deny == Maybe:
+		return Unknown
+	case allow == Yes:
+		return Allowed
+	case allow == Maybe:
+		return Unknown
+	}
+	return ImplicitDeny
+}
+
+// askSCPs asks the levels of the caller's account. "SCPs affect only IAM users
+// and roles that are managed by accounts that are part of the organization",
+// the root user of member accounts included; every level must allow.
+func (e *evaluation) askSCPs() verdict {
+	p := &e.req.Principal
+	switch {
+	case e.pols.SCPs == nil && !e.unread(LayerSCP):
+		return open()
+	case !p.signed() && !e.off.has(ruleSCPCallerOnly):
+		return open()
+	case p.Management && !e.off.has(ruleSCPManagement):
+		e.note(LayerSCP, CallerSide, NotApplicable, "SCPs do not affect the management account")
+		return open()
+	case p.ServiceLinked && !e.off.has(ruleSCPServiceLinked):
+		e.note(LayerSCP, CallerSide, NotApplicable, "SCPs do not affect service-linked roles")
+		return open()
+	case e.off.has(ruleSCP):
+		return open()
+	}
+	return e.levels(LayerSCP, CallerSide, e.pols.SCPs)
+}
+
+// levels asks SCPs or RCPs: every level must allow, one policy of a level is
+// enough, and any policy may deny.
+func (e *evaluation) levels(l Layer, side Side, levels []Level) verdict {
+	all := open()
+	for i := range levels {
+		v := e.level(l, side, &levels[i])
+		all.deny = or(all.deny, v.deny)
+		if i > 0 && e.off.has(ruleSCPLevels) {
+			all.allow[toCaller] = or(all.allow[toCaller], v.allow.any())
+		} else {
+			all.allow[toCaller] = and(all.allow[toCaller], v.allow.any())
+		}
+	}
+	if e.unread(l) {
+		// It may be a deny, or what is missing at one of the levels, or a level of its own.
+		all.deny = or(all.deny, Maybe)
+		all.allow[toCaller] = Maybe
+		e.note(l, side, Unknown, "")
+		e.end(l, &verdict{deny: Maybe})
+	}
+	return all
+}
+
+func (e *evaluation) level(l Layer, side Side, level *Level) verdict {
+	if e.rec != nil {
+		e.rec.begin(l, side, e.account(side), level.Node)
+	}
+	v := e.policies(level.Policies)
+	switch {
+	case l == LayerRCP && !e.off.has(ruleRCPFullAccess):
+		// "RCPFullAWSAccess is automatically attached … You cannot detach this policy."
+		v.allow[toCaller] = Yes
+	case e.off.has(ruleSCPOr):
+		v.allow = e.everyPolicy(level.Policies)
+	}
+	if e.rec != nil {
+		e.rec.end(v.outcome(), "")
+	}
+	return v
+}
+
+// everyPolicy is the misreading that the policies of one level must all
+// allow, for the test of the rule that one is enough.
+func (e *evaluation) everyPolicy(list []*Policy) grants {
+	all := open().allow
+	rec := e.rec
+	e.rec = nil
+	for _, p := range list {
+		var v verdict
+		e.policy(p, &v)
+		all[toCaller] = and(all[toCaller], v.allow.any())
+	}
+	e.rec = rec
+	return all
+}
+
+func (e *evaluation) askEndpoint() verdict {
+	if (e.pols.Endpoint == nil && !e.unread(LayerEndpoint)) || e.off.has(ruleEndpoint) {
+		return open()
+	}
+	e.limiting = true
+	one := [1]*Policy{e.pols.Endpoint}
+	v := e.layer(LayerEndpoint, CallerSide, one[:])
+	e.limiting = false
+	return v
+}
+
+func (e *evaluation) askBoundary() verdict {
+	if !e.req.Principal.hasPolicies() || e.off.has(ruleBoundary) {
+		return open()
+	}
+	if e.pols.Boundary == nil {
+		return e.unreadLimit(LayerBoundary, Yes)
+	}
+	one := [1]*Policy{e.pols.Boundary}
+	return e.layer(LayerBoundary, CallerSide, one[:])
+}
+
+// unreadLimit is the verdict of a layer without a document: whatever holds
+// without one, or open when there may be one that could not be read.
+func (e *evaluation) unreadLimit(l Layer, without Match) verdict {
+	if !e.unread(l) {
+		return verdict{allow: grants{toCaller: without}}
+	}
+	v := verdict{deny: Maybe, allow: grants{toCaller: Maybe}}
+	e.note(l, CallerSide, Unknown, "")
+	e.end(l, &v)
+	return v
+}
+
+// askSession asks the session policies. A role session without any is not
+// limited; a federated user without any has nothing.
+func (e *evaluation) askSession() verdict {
+	p := &e.req.Principal
+	if p.Kind != RoleSession && p.Kind != FederatedUser || e.off.has(ruleSessionPolicy) {
+		return open()
+	}
+	if e.pols.HasSession || len(e.pols.Session) > 0 {
+		return e.layer(LayerSession, CallerSide, e.pols.Session)
+	}
+	if p.Kind == RoleSession || e.off.has(ruleFederatedNeedsSession) {
+		return e.unreadLimit(LayerSession, Yes)
+	}
+	if !e.unread(LayerSession) {
+		e.note(LayerSession, CallerSide, ImplicitDeny, "a federated user without session policies has no permissions of its own")
+	}
+	return e.unreadLimit(LayerSession, No)
+}
+
+// askIdentity asks the caller's own policies. The root user needs none.
+func (e *evaluation) askIdentity() verdict {
+	p := &e.req.Principal
+	federatedRoot := p.Kind == FederatedUser && p.Entity.Resource == "root"
+	switch {
+	case !p.signed():
+		return verdict{}
+	case (p.Kind == Root || federatedRoot) && e.facts.RootForbidden[e.action()] && !e.off.has(ruleRootCannotAssume):
+		e.note(LayerIdentity, CallerSide, ImplicitDeny, "the root user cannot call this operation")
+		return verdict{}
+	case (p.Kind == Root || federatedRoot) && !e.off.has(ruleRootFullAccess):
+		e.note(LayerIdentity, CallerSide, Allowed, "the account's root user has full access")
+		return open()
+	}
+	v := e.layer(LayerIdentity, CallerSide, e.pols.Identity)
+	if e.off.has(ruleDefaultDeny) && v.allow.any() == No {
+		v.allow[toCaller] = Yes
+	}
+	return v
+}
+
+// askRCPs asks the levels of the resource's account, where RCPs apply at all.
+func (e *evaluation) askRCPs() verdict {
+	if e.pols.RCPs == nil && !e.unread(LayerRCP) {
+		return open()
+	}
+	if why := e.rcpException(); why != "" || e.off.has(ruleRCP) {
+		e.note(LayerRCP, e.resourceSide(), NotApplicable, why)
+		return open()
+	}
+	e.limiting = true
+	v := e.levels(LayerRCP, e.resourceSide(), e.pols.RCPs)
+	e.limiting = false
+	return v
+}
+
+// rcpException says why RCPs do not affect the request ("Resources and
+// entities not restricted by RCPs"), or nothing.
+func (e *evaluation) rcpException() string {
+	service, _, _ := strings.Cut(e.action(), ":")
+	switch {
+	case e.req.ResourceManagement && !e.off.has(ruleRCPManagement):
+		return "RCPs do not affect resources of the management account"
+	case e.req.Principal.ServiceLinked && !e.off.has(ruleRCPServiceLinked):
+		return "RCPs do not affect calls by service-linked roles"
+	case strings.HasPrefix(e.rest, "role/aws-service-role/") && e.segments[2] == "iam" && !e.off.has(ruleRCPServiceLinkedTrust):
+		return "RCPs do not affect the trust policies of service-linked roles"
+	case e.req.ResourceAWSManaged && !e.off.has(ruleRCPManagedKey):
+		return "RCPs do not affect AWS managed KMS keys"
+	case e.action() == "kms:retiregrant" && !e.off.has(ruleRCPRetireGrant):
+		return "RCPs do not affect kms:RetireGrant"
+	case !e.facts.RCPServices[service] && !e.off.has(ruleRCPServices):
+		return "the service does not support RCPs"
+	case e.req.Resource == "*":
+		return "RCPs affect actions on resources only"
+	}
+	return ""
+}
+
+// askResource asks the policy attached to the resource.
+func (e *evaluation) askResource(a *answers) {
+	kind := e.resourceLayer()
+	a.needsResource = kind == LayerTrust && !e.off.has(ruleTrustExplicit) || kind == LayerKey && !e.off.has(ruleKeyExplicit)
+	p := e.pols.Resource
+	if p != nil && !e.applies(p) {
+		p = nil
+	}
+	if why := e.cannotCross(); why != "" {
+		e.note(kind, e.resourceSide(), ImplicitDeny, why)
+		a.blocked = true
+		return
+	}
+	switch {
+	case p != nil || e.unread(kind):
+		one := [1]*Policy{p}
+		a.resource = e.layer(kind, e.resourceSide(), one[:])
+	case a.needsResource || e.cross || !e.req.Principal.signed():
+		e.note(kind, e.resourceSide(), ImplicitDeny, "there is no "+kind.policyType()+" that applies")
+	}
+}
+
+// resourceLayer is the kind of policy that guards the resource for this action.
+func (e *evaluation) resourceLayer() Layer {
+	if p := e.pols.Resource; p != nil && e.applies(p) {
+		return p.source.Layer
+	}
+	switch {
+	case trustAction(e.action()):
+		return LayerTrust
+	case strings.HasPrefix(e.action(), "kms:") && strings.HasPrefix(e.rest, "key/"):
+		return LayerKey
+	}
+	return LayerResource
+}
+
+// applies reports whether p guards the resource for this action: a trust
+// policy decides who may assume a role and nothing else about it, a key policy
+// about KMS operations.
+func (e *evaluation) applies(p *Policy) bool {
+	switch p.source.Layer {
+	case LayerTrust:
+		return trustAction(e.action()) || e.off.has(ruleTrustActions)
+	case LayerKey:
+		return strings.HasPrefix(e.action(), "kms:") || e.off.has(ruleKeyActions)
+	case LayerSCP, LayerRCP, LayerEndpoint, LayerBoundary, LayerSession, LayerIdentity, LayerResource, LayerGrant:
+	}
+	return true
+}
+
+// trustAction reports whether action, in lower case, is one that trust policies grant.
+func trustAction(action string) bool {
+	name, ok := strings.CutPrefix(action, "sts:")
+	if !ok {
+		return false
+	}
+	switch name {
+	case "assumerole", "assumerolewithwebidentity", "assumerolewithsaml", "tagsession", "setsourceidentity", "setcontext":
+		return true
+	}
+	return false
+}
+
+// cannotCross says why the request cannot work across accounts whatever the
+// policies say, or nothing.
+func (e *evaluation) cannotCross() string {
+	if !e.cross {
+		return ""
+	}
+	service, _, _ := strings.Cut(e.action(), ":")
+	operations, limited := e.facts.CrossAccount[service]
+	switch {
+	case limited && !operations[e.action()] && !e.off.has(ruleKeyCrossAccount):
+		return "the operation does not work on resources of other accounts"
+	case e.isARN && e.segments[1] != e.req.Principal.ARN.Partition && !e.off.has(rulePartition):
+		return "access is never delegated between partitions"
+	}
+	return ""
+}
+
+// askGrants asks the KMS grants on the key.
+func (e *evaluation) askGrants() grants {
+	var all grants
+	if len(e.pols.Grants) == 0 || !strings.HasPrefix(e.action(), "kms:") || e.off.has(ruleGrant) {
+		return all
+	}
+	if e.rec != nil {
+		e.rec.begin(LayerGrant, e.resourceSide(), e.owner, "")
+	}
+	for i := range e.pols.Grants {
+		class, m := e.grant(&e.pols.Grants[i])
+		all.add(class, m)
+		if e.rec != nil && m != No {
+			e.rec.grant(&e.pols.Grants[i], m)
+		}
+	}
+	if e.rec != nil {
+		e.rec.end((&verdict{allow: all}).outcome(), "")
+	}
+	return all
+}
+
+func (e *evaluation) grant(g *Grant) (grantClass, Match) {
+	class, m := e.namesGrantee(g.Grantee)
+	if m == No {
+		return class, No
+	}
+	_, name, _ := strings.Cut(e.action(), ":")
+	for _, operation := range g.Operations {
+		if strings.EqualFold(operation, name) {
+			return class, and(m, e.grantContext(g))
+		}
+	}
+	return class, No
+}
+
+func (e *evaluation) namesGrantee(grantee string) (grantClass, Match) {
+	entry := compileAWSPrincipal(grantee)
+	if entry.kind == uniqueID && strings.Contains(grantee, ".") {
+		entry = principalEntry{kind: serviceEntry, value: grantee}
+	}
+	if entry.kind == everyone {
+		return toAccount, No
+	}
+	return e.names(&entry, &statement{})
+}
+
+// contextPrefix begins the names of the condition keys that hold a request's
+// encryption context, one for each pair.
+const contextPrefix = "kms:encryptioncontext:"
+
+// grantContext compares a grant's constraint with the request's encryption
+// context. Its keys are case-sensitive for KMS, but condition keys are not.
+func (e *evaluation) grantContext(g *Grant) Match {
+	if g.EncryptionContext == nil || e.off.has(ruleGrantContext) {
+		return Yes
+	}
+	all := Yes
+	for key, wanted := range g.EncryptionContext {
+		entry, ok := e.req.Context.find(contextPrefix + strings.ToLower(key))
+		switch {
+		case !ok:
+			return No
+		case entry.unknown:
+			all = Maybe
+		case len(entry.values) != 1 || entry.values[0] != wanted:
+			return No
+		}
+	}
+	if g.Equals {
+		for _, entry := range e.req.Context.entries {
+			key, ok := strings.CutPrefix(entry.key, contextPrefix)
+			if ok && !hasFold(g.EncryptionContext, key) {
+				return No
+			}
+		}
+	}
+	return all
+}
+
+func hasFold(m map[string]string, key string) bool {
+	for k := range m {
+		if strings.EqualFold(k, key) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,269 @@
+package authz
+
+import (
+	"strings"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/policy"
+)
+
+// grantClass says to whom an Allow of a resource-based policy is given, which
+// decides what implicit denies of other policies it outweighs in the same
+// account (the table in "Policy evaluation logic", and iam-semantics).
+type grantClass uint8
+
+const (
+	// toAccount delegates: the caller's own policies must allow as well.
+	toAccount grantClass = iota
+	// toEntity is given to the role or user behind a session: boundary and
+	// session policy limit it, a missing identity policy does not.
+	toEntity
+	// toCaller is given to the caller itself: no implicit deny limits it.
+	toCaller
+	classCount
+)
+
+// grants is what statements of a resource-based policy give, by class.
+type grants [classCount]Match
+
+func (g *grants) add(c grantClass, m Match) { g[c] = or(g[c], m) }
+
+func (g *grants) any() Match { return or(g[toAccount], or(g[toEntity], g[toCaller])) }
+
+// principalMatch says how well s names the caller, class by class.
+func (e *evaluation) principalMatch(s *statement) grants {
+	var g grants
+	if s.principal == nil {
+		g[toCaller] = Yes
+		return g
+	}
+	if s.principal.negated {
+		g[toCaller] = e.notPrincipal(s)
+		return g
+	}
+	for i := range s.principal.entries {
+		entry := &s.principal.entries[i]
+		if class, m := e.names(entry, s); m != No {
+			g.add(class, m)
+		}
+	}
+	return g
+}
+
+// names reports whether entry names the caller, and as what.
+func (e *evaluation) names(entry *principalEntry, s *statement) (grantClass, Match) {
+	p := &e.req.Principal
+	switch entry.kind {
+	case everyone:
+		return e.namesEveryone(s)
+	case accountEntry:
+		if e.off.has(rulePrincipalAccountID) && entry.arn.Partition == "" {
+			return toAccount, No
+		}
+		if e.off.has(ruleAccountDelegates) {
+			return toCaller, e.namesAccount(entry)
+		}
+		return toAccount, e.namesAccount(entry)
+	case entityEntry:
+		return e.namesEntity(entry)
+	case sessionEntry:
+		return e.namesSession(entry)
+	case uniqueID:
+		return e.namesUniqueID(entry)
+	case serviceEntry:
+		return toCaller, truth(p.Kind == Service && p.ServiceName == entry.value && !e.off.has(ruleServicePrincipal))
+	case federatedEntry:
+		return toCaller, e.namesProvider(entry)
+	case canonicalUser:
+		// Which account a canonical user id stands for is not among the facts.
+		return toAccount, truthOr(p.Account() != "" && !e.off.has(ruleCanonicalUser))
+	}
+	return toAccount, No
+}
+
+// truthOr is Maybe or No.
+func truthOr(open bool) Match {
+	if open {
+		return Maybe
+	}
+	return No
+}
+
+// namesEveryone is "*". It covers callers with and without an identity; for
+// AWS services and bearers of tokens only the policies that limit are
+// documented to do so.
+func (e *evaluation) namesEveryone(s *statement) (grantClass, Match) {
+	switch e.req.Principal.Kind {
+	case Service, WebIdentity, SAML:
+		if s.deny || e.limiting || e.off.has(ruleStarService) {
+			return toCaller, Yes
+		}
+		return toCaller, Maybe
+	case Anonymous:
+		return toCaller, truth(!e.off.has(ruleAnonymous))
+	case Root, User, RoleSession, FederatedUser:
+	}
+	if e.off.has(ruleStarGrant) || (s.namesPrincipalARN && e.off.has(ruleStarPrincipalARN)) {
+		return toAccount, Yes
+	}
+	return toCaller, Yes
+}
+
+// namesAccount compares an account principal with the caller's account.
+func (e *evaluation) namesAccount(entry *principalEntry) Match {
+	caller := &e.req.Principal.ARN
+	if caller.Account == "" || caller.Account != entry.arn.Account {
+		return No
+	}
+	return truth(entry.arn.Partition == "" || entry.arn.Partition == caller.Partition)
+}
+
+// namesEntity compares the ARN of a user or role.
+func (e *evaluation) namesEntity(entry *principalEntry) (grantClass, Match) {
+	p := &e.req.Principal
+	switch p.Kind {
+	case User:
+		return toCaller, truth(e.sameARN(&entry.arn, &p.ARN) && !e.off.has(ruleUserGrant))
+	case RoleSession:
+		class := toEntity
+		if e.off.has(ruleRoleGrantLimited) {
+			class = toCaller
+		}
+		return class, truth(e.sameARN(&entry.arn, &e.role) && !e.off.has(ruleRoleGrant))
+	case FederatedUser:
+		return toEntity, truth(e.sameARN(&entry.arn, &p.Entity) && !e.off.has(ruleFederatedUserOfUser))
+	case Anonymous, Root, WebIdentity, SAML, Service:
+	}
+	return toEntity, No
+}
+
+// namesSession compares the ARN of a session. "You cannot use a wildcard to
+// match part of a principal name or ARN."
+func (e *evaluation) namesSession(entry *principalEntry) (grantClass, Match) {
+	p := &e.req.Principal
+	off := p.Kind == RoleSession && e.off.has(ruleSessionGrant) || p.Kind == FederatedUser && e.off.has(ruleFederatedGrant)
+	if p.Kind != RoleSession && p.Kind != FederatedUser || !e.sameARN(&entry.arn, &p.ARN) {
+		return toCaller, No
+	}
+	if off {
+		return toEntity, Yes
+	}
+	return toCaller, Yes
+}
+
+// namesUniqueID compares what AWS stores in place of the ARN of a user or role.
+func (e *evaluation) namesUniqueID(entry *principalEntry) (grantClass, Match) {
+	p := &e.req.Principal
+	if p.ID == "" || e.off.has(ruleUniqueID) {
+		return toEntity, No
+	}
+	switch p.Kind {
+	case User:
+		return toCaller, truth(p.ID == entry.value)
+	case RoleSession:
+		id, _, _ := strings.Cut(p.ID, ":")
+		return toEntity, truth(id == entry.value)
+	case Anonymous, Root, FederatedUser, WebIdentity, SAML, Service:
+	}
+	return toEntity, No
+}
+
+// namesProvider compares a Federated principal with the issuer of the caller's token.
+func (e *evaluation) namesProvider(entry *principalEntry) Match {
+	p := &e.req.Principal
+	switch p.Kind {
+	case WebIdentity:
+		if e.off.has(ruleWebIdentity) {
+			return No
+		}
+	case SAML:
+		if e.off.has(ruleSAML) {
+			return No
+		}
+	case Anonymous, Root, User, RoleSession, FederatedUser, Service:
+		return No
+	}
+	if p.Provider.IsZero() {
+		return truth(p.ServiceName != "" && p.ServiceName == entry.value)
+	}
+	a, err := arn.Parse(entry.value)
+	return truth(err == nil && e.sameARN(&a, &p.Provider))
+}
+
+// sameARN compares ARNs to the letter, whatever way they were built.
+func (e *evaluation) sameARN(a, b *arn.ARN) bool {
+	if a.Partition != b.Partition || a.Service != b.Service || a.Account != b.Account || a.Region != b.Region {
+		return false
+	}
+	switch {
+	case e.off.has(rulePrincipalCase):
+		return strings.EqualFold(a.Resource, b.Resource)
+	case e.off.has(rulePrincipalNoWildcard):
+		p := compilePattern(a.Resource, syntax{wildcards: true})
+		return p.matches(b.Resource)
+	case e.off.has(ruleRolePath):
+		return a.Type() == b.Type() && a.Name() == b.Name()
+	}
+	return a.Resource == b.Resource
+}
+
+// notPrincipal reports whether a statement with NotPrincipal covers the
+// caller. AWS checks a session, its role and their account in turn: a caller
+// that is not listed itself is covered; one that is listed without its
+// parents may be ("the effect of the policy might be to explicitly deny
+// access to the AWS account").
+func (e *evaluation) notPrincipal(s *statement) Match {
+	p := &e.req.Principal
+	if s.deny && e.pols.Boundary != nil && p.hasPolicies() && !e.off.has(ruleNotPrincipalBoundary) {
+		return Yes
+	}
+	if s.deny && e.off.has(ruleNotPrincipalDeny) || !s.deny && e.off.has(ruleNotPrincipalAllow) {
+		return No
+	}
+	self, parents, all := e.listed(s.principal)
+	switch {
+	case self && (all || e.off.has(ruleNotPrincipalParents)):
+		return No
+	case self && s.deny:
+		return Maybe
+	case self:
+		return No
+	case parents && !s.deny:
+		return Maybe
+	}
+	return Yes
+}
+
+// listed reports whether the caller itself is among the entries of a
+// NotPrincipal, whether any of its parents is, and whether all are.
+func (e *evaluation) listed(list *principals) (self, parents, all bool) {
+	var byClass grants
+	for i := range list.entries {
+		entry := &list.entries[i]
+		if entry.kind == everyone {
+			return true, true, true
+		}
+		class, m := e.names(entry, &statement{deny: true, written: &policy.Statement{}})
+		byClass.add(class, truth(m == Yes))
+	}
+	account, entity, caller := byClass[toAccount] == Yes, byClass[toEntity] == Yes, byClass[toCaller] == Yes
+	switch e.req.Principal.Kind {
+	case Root:
+		return account, account, account
+	case User:
+		return caller, account, account
+	case RoleSession, FederatedUser:
+		return caller, account || entity, account && entity
+	case Anonymous, WebIdentity, SAML, Service:
+	}
+	return caller, caller, caller
+}
+
+// hasPolicies reports whether identity-based policies apply to the caller.
+func (p *Principal) hasPolicies() bool {
+	return p.Kind == User || p.Kind == RoleSession || p.Kind == FederatedUser
+}
+
+// signed reports whether the caller belongs to an account, so that there is a
+// caller's side to evaluate.
+func (p *Principal) signed() bool { return p.hasPolicies() || p.Kind == Root }

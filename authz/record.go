@@ -1,0 +1,222 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/policy"
+)
+
+type accountID = arn.AccountID
+
+// A recorder collects what an evaluation finds. Strings that live in the
+// evaluation's own buffers are copied.
+type recorder struct {
+	decision Decision
+	// conditions of the statement at hand.
+	conditions []ConditionResult
+}
+
+// begin opens the result of a layer.
+func (r *recorder) begin(l Layer, side Side, account accountID, node string) {
+	r.decision.Layers = append(r.decision.Layers, LayerResult{Layer: l, Side: side, Account: account, Node: node})
+}
+
+// end closes it.
+func (r *recorder) end(o Outcome, note string) {
+	layer := r.layer()
+	layer.Outcome, layer.Note = o, note
+}
+
+func (r *recorder) layer() *LayerResult { return &r.decision.Layers[len(r.decision.Layers)-1] }
+
+// condition keeps how one condition met the request.
+func (r *recorder) condition(e *evaluation, c *condition, got *found, m Match) {
+	result := ConditionResult{
+		Operator: c.written.Operator, Key: c.written.Key, Match: m,
+		Present: got.presence == present, Pos: c.written.Pos,
+		Unknown: got.presence == unknown,
+	}
+	result.Wanted = make([]string, len(c.written.Values))
+	for i, v := range c.written.Values {
+		result.Wanted[i] = v.Value
+		if i < len(c.patterns) && c.patterns[i].parts != nil {
+			result.Wanted[i] = r.substituted(e, &c.patterns[i], v.Value)
+		}
+	}
+	if n := got.len(); n > 0 {
+		result.Found = make([]string, n)
+		for i := range n {
+			result.Found[i] = strings.Clone(got.at(i))
+		}
+	}
+	r.conditions = append(r.conditions, result)
+}
+
+// substituted shows a value with its variables replaced, as written when one has no value.
+func (r *recorder) substituted(e *evaluation, p *pattern, written string) string {
+	x := e.expand(p)
+	if x.missing || x.open {
+		return written
+	}
+	return strings.NewReplacer("\xFF", "*", "\xFE", "?").Replace(string(x.text))
+}
+
+// statement keeps how one statement met the request, and forgets its conditions.
+func (r *recorder) statement(e *evaluation, p *Policy, s *statement, named, resource, conditions Match) {
+	result := StatementResult{
+		Source: p.source, Index: s.index, Sid: s.written.Sid, Pos: s.written.Pos, Effect: s.written.Effect,
+		Match: and(named, and(resource, conditions)), Conditions: r.conditions,
+	}
+	r.conditions = nil
+	switch {
+	case result.Match != No:
+	case named == No:
+		result.Failed = "Principal"
+	default:
+		result.Failed = "Condition"
+	}
+	if result.Match == Maybe {
+		result.Open = r.open(e, s, &result, named)
+	}
+	layer := r.layer()
+	layer.Statements = append(layer.Statements, result)
+}
+
+// open is what would have to be known to decide a statement.
+func (r *recorder) open(e *evaluation, s *statement, result *StatementResult, named Match) []string {
+	var list []string
+	if named == Maybe {
+		list = append(list, fmt.Sprintf("whether statement %d of %s covers the principal", s.index+1, result.Source))
+	}
+	for i := range s.resources {
+		list = append(list, e.openVariables(&s.resources[i].rest)...)
+	}
+	for i := range s.conditions {
+		c, found := &s.conditions[i], &result.Conditions[i]
+		if found.Match != Maybe {
+			continue
+		}
+		if found.Unknown {
+			list = append(list, c.key.name)
+			continue
+		}
+		var variables []string
+		for j := range c.patterns {
+			variables = append(variables, e.openVariables(&c.patterns[j])...)
+		}
+		if variables == nil {
+			variables = append(variables, fmt.Sprintf("how AWS compares %s with %s", c.written.Key, c.written.Operator))
+		}
+		list = append(list, variables...)
+	}
+	return list
+}
+
+// openVariables lists the variables of p whose value is not known.
+func (e *evaluation) openVariables(p *pattern) []string {
+	var list []string
+	for i := range p.parts {
+		v := p.parts[i].variable
+		if v == nil {
+			continue
+		}
+		got := e.lookup(&v.key)
+		switch {
+		case got.presence == unknown:
+			list = append(list, v.key.name)
+		case got.len() > 1 || e.facts.Multivalued[v.key.name]:
+			list = append(list, "what AWS puts for ${"+v.key.name+"}, which has several values")
+		case got.len() == 1 && strings.ContainsAny(got.at(0), "*?"):
+			list = append(list, "whether the wildcard in the value of ${"+v.key.name+"} is one")
+		}
+	}
+	return list
+}
+
+// grant keeps a grant that matches or could.
+func (r *recorder) grant(g *Grant, m Match) {
+	layer := r.layer()
+	result := StatementResult{
+		Source: Source{Layer: LayerGrant, Account: layer.Account, Name: "grant " + g.ID}, Effect: policy.Allow, Match: m,
+	}
+	if m == Maybe {
+		result.Open = []string{"the encryption context that grant " + g.ID + " requires"}
+	}
+	layer.Statements = append(layer.Statements, result)
+}
+
+// unread keeps the documents of the layer at hand that are not known.
+func (r *recorder) unread(list []Unread, l Layer) {
+	layer := r.layer()
+	for _, u := range list {
+		if u.Source.Layer != l {
+			continue
+		}
+		what := u.Source.String()
+		if u.Reason != "" {
+			what += " (" + u.Reason + ")"
+		}
+		layer.Unread = append(layer.Unread, what)
+	}
+}
+
+// decided marks the layers of the given kinds that have outcome o as deciding.
+func (r *recorder) decided(o Outcome, kinds ...Layer) {
+	for i := range r.decision.Layers {
+		l := &r.decision.Layers[i]
+		if l.Outcome == o && slices.Contains(kinds, l.Layer) && !slices.Contains(r.decision.Deciding, i) {
+			r.decision.Deciding = append(r.decision.Deciding, i)
+		}
+	}
+}
+
+// decidedBy marks every layer that has outcome o as deciding.
+func (r *recorder) decidedBy(o Outcome) {
+	for i := range r.decision.Layers {
+		if r.decision.Layers[i].Outcome == o {
+			r.decision.Deciding = append(r.decision.Deciding, i)
+		}
+	}
+}
+
+// finish gives the decision.
+func (r *recorder) finish(o Outcome, cross bool) Decision {
+	d := r.decision
+	d.Outcome, d.CrossAccount = o, cross
+	if o == Allowed && d.Deciding == nil && len(d.Layers) == 1 {
+		d.Deciding = []int{0}
+	}
+	if o == Unknown {
+		for _, i := range d.Deciding {
+			d.Missing = d.Layers[i].missing(d.Missing)
+		}
+	}
+	return d
+}
+
+// missing adds to list what would have to be known to decide an open layer.
+func (l *LayerResult) missing(list []string) []string {
+	allowed := slices.ContainsFunc(l.Statements, func(s StatementResult) bool {
+		return s.Effect == policy.Allow && s.Match == Yes
+	})
+	add := func(what string) {
+		if !slices.Contains(list, what) {
+			list = append(list, what)
+		}
+	}
+	for _, s := range l.Statements {
+		if s.Match != Maybe || (allowed && s.Effect == policy.Allow) {
+			continue
+		}
+		for _, what := range s.Open {
+			add(what)
+		}
+	}
+	for _, what := range l.Unread {
+		add(what)
+	}
+	return list
+}
