@@ -134,13 +134,22 @@ func writeHeader(b *strings.Builder, r *http.Request, name string) *Failure {
 	return nil
 }
 
-// collapse trims a header value and makes every run of blanks one space.
+// collapse trims a header value and makes every run of spaces one space. Tabs
+// inside a value stay, as AWS's rule speaks of spaces; the Go SDK does the
+// same, botocore would collapse them.
 func collapse(s string) string {
 	s = strings.Trim(s, " \t")
-	if !strings.Contains(s, "  ") && !strings.Contains(s, "\t") {
+	if !strings.Contains(s, "  ") {
 		return s
 	}
-	return strings.Join(strings.FieldsFunc(s, func(c rune) bool { return c == ' ' || c == '\t' }), " ")
+	var b strings.Builder
+	b.Grow(len(s))
+	for i := range len(s) {
+		if s[i] != ' ' || s[i-1] != ' ' {
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
 }
 
 // encode is AWS's URI encoding: everything but letters, digits and -._~ is
