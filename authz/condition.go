@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"strings"
 )
 
@@ -203,7 +204,7 @@ func (e *evaluation) numeric(c *condition, i int, s string) Match {
 
 func (e *evaluation) date(c *condition, i int, s string) Match {
 	if e.off.has(ruleDate) {
-		return truth(c.relation.holds(strings.Compare(s, c.written.Values[i].Value)))
+		return truth(c.relation.holds(cmp.Compare(s, c.written.Values[i].Value)))
 	}
 	if e.off.has(ruleDateEpoch) {
 		if _, epoch := parseEpoch(s); epoch {
@@ -225,8 +226,8 @@ func (e *evaluation) ip(c *condition, i int, s string) Match {
 	case e.off.has(ruleIPv6) && strings.Contains(s, ":"):
 		return truth(strings.HasPrefix(s, strings.TrimSuffix(c.written.Values[i].Value, "/128")))
 	}
-	a, err := parseAddr(s)
-	if err != nil || !n.ok {
+	a, ok := parseAddr(s)
+	if !ok || !n.ok {
 		return Maybe
 	}
 	return n.value.contains(a)
@@ -252,7 +253,7 @@ func (e *evaluation) pattern(p *pattern, s string) Match {
 	if p.parts == nil {
 		return truth(p.matches(s))
 	}
-	return e.expanded(p, s, glob)
+	return e.expanded(p, s, false)
 }
 
 // arnPattern compares ARNs: "Each of the six colon-delimited components of
@@ -261,7 +262,7 @@ func (e *evaluation) arnPattern(p *pattern, s string) Match {
 	if p.parts == nil {
 		return truth(globARN(p.encoded(), s))
 	}
-	return e.expanded(p, s, globARN)
+	return e.expanded(p, s, true)
 }
 
 // encoded is the compiled text of p in the form glob takes.
@@ -273,7 +274,7 @@ func (p *pattern) encoded() string {
 }
 
 // expanded compares s with p after its variables have been replaced.
-func (e *evaluation) expanded(p *pattern, s string, compare func(text, s string) bool) Match {
+func (e *evaluation) expanded(p *pattern, s string, isARN bool) Match {
 	x := e.expand(p)
 	switch {
 	case x.missing:
@@ -285,15 +286,24 @@ func (e *evaluation) expanded(p *pattern, s string, compare func(text, s string)
 		}
 		return No
 	}
-	m := compare(view(x.text), s)
+	m := globAs(isARN, view(x.text), s)
 	if x.wild && !e.off.has(ruleVariableWildcard) {
 		// AWS does not say whether a wildcard in a variable's value is one.
 		x = e.expandWith(p, true)
-		if compare(view(x.text), s) != m {
+		if globAs(isARN, view(x.text), s) != m {
 			return Maybe
 		}
 	}
 	return truth(m)
+}
+
+// globAs is globARN or glob. (A function value here would make the buffers of
+// every evaluation escape to the heap.)
+func globAs(isARN bool, text, s string) bool {
+	if isARN {
+		return globARN(text, s)
+	}
+	return glob(text, s)
 }
 
 // globARN compares component by component; only the last may contain colons.
@@ -339,9 +349,11 @@ func (e *evaluation) expandWith(p *pattern, wildValues bool) expansion {
 			x.open = true
 			x.text = append(x.text, anyRun)
 		case got.len() > 0:
-			x.add(got.at(0), wildValues)
+			x.wild = x.wild || hasWildcard(got.at(0))
+			x.text = appendValue(x.text, got.at(0), wildValues)
 		case v.hasDefault && !e.off.has(ruleVariableDefault):
-			x.add(v.fallback, wildValues)
+			x.wild = x.wild || hasWildcard(v.fallback)
+			x.text = appendValue(x.text, v.fallback, wildValues)
 		case e.off.has(ruleVariableMissing):
 		default:
 			x.missing = true
@@ -351,12 +363,11 @@ func (e *evaluation) expandWith(p *pattern, wildValues bool) expansion {
 	return x
 }
 
-func (x *expansion) add(s string, wildValues bool) {
+func appendValue(b []byte, s string, wildcards bool) []byte {
 	for i := range len(s) {
-		c := s[i]
-		if c == '*' || c == '?' {
-			x.wild = true
-		}
-		x.text = append(x.text, encode(c, wildValues))
+		b = append(b, encode(s[i], wildcards))
 	}
+	return b
 }
+
+func hasWildcard(s string) bool { return strings.ContainsAny(s, "*?") }

@@ -3,7 +3,6 @@ package authz
 import (
 	"cmp"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -50,7 +49,7 @@ func (d decimal) compare(o decimal) int {
 		}
 		return 1
 	}
-	c := cmp.Or(cmp.Compare(len(d.whole), len(o.whole)), strings.Compare(d.whole, o.whole), strings.Compare(d.frac, o.frac))
+	c := cmp.Or(cmp.Compare(len(d.whole), len(o.whole)), cmp.Compare(d.whole, o.whole), cmp.Compare(d.frac, o.frac))
 	if d.negative {
 		return -c
 	}
@@ -60,47 +59,105 @@ func (d decimal) compare(o decimal) int {
 // instant is a point in time as a date operator compares it.
 type instant = time.Time
 
-// dateLayouts are the W3C profile of ISO 8601, the form AWS requires; a time
-// without a zone is not one of them.
-var dateLayouts = [...]string{
-	time.RFC3339Nano, // fractions are optional when parsing
-	"2006-01-02T15:04Z07:00",
-	"2006-01-02",
-	"2006-01",
-	"2006",
-}
-
-// parseDate reads an ISO 8601 date, or seconds since 1970. Four digits are a year.
+// parseDate reads a date of the W3C profile of ISO 8601, which AWS requires
+// (a time must have a zone), or seconds since 1970. Four digits are a year.
+// It does not use time.Parse, whose errors would keep s and so allocate.
 func parseDate(s string) (instant, bool) {
 	if t, ok := parseEpoch(s); ok {
 		return t, true
 	}
-	// A longer string is none of the layouts; time.Parse would build an error out of all of it.
-	if len(s) > len("2006-01-02T15:04:05.999999999+00:00") || !dateShaped(s) {
+	d := dateScanner{ok: true}
+	year := d.number(s, 4, 0, 9999)
+	month, day, hour, minute, second, nanos, offset := 1, 1, 0, 0, 0, 0, 0
+	if d.skip(s, '-') {
+		month = d.number(s, 2, 1, 12)
+		if d.skip(s, '-') {
+			day = d.number(s, 2, 1, daysIn(year, month))
+			if d.skip(s, 'T') {
+				hour = d.number(s, 2, 0, 23)
+				d.need(s, ':')
+				minute = d.number(s, 2, 0, 59)
+				if d.skip(s, ':') {
+					second = d.number(s, 2, 0, 59)
+					nanos = d.fraction(s)
+				}
+				offset = d.zone(s)
+			}
+		}
+	}
+	if !d.ok || d.at != len(s) {
 		return instant{}, false
 	}
-	for _, layout := range dateLayouts {
-		if !strings.HasPrefix(layout, "2006-01-02T") && len(layout) != len(s) {
-			continue
-		}
-		if layout == time.RFC3339Nano && strings.Count(s, ":") < 2 {
-			continue
-		}
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, true
-		}
-	}
-	return instant{}, false
+	return time.Date(year, time.Month(month), day, hour, minute, second-offset, nanos, time.UTC), true
 }
 
-// dateShaped keeps strings that can't be dates away from time.Parse.
-func dateShaped(s string) bool {
-	for i := range len(s) {
-		if !strings.ContainsRune("0123456789-:+.TZ", rune(s[i])) {
-			return false
-		}
+func daysIn(year, month int) int {
+	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+}
+
+// A dateScanner is a place in a date; ok turns false at the first part that
+// is wrong. (It does not hold the text: that would make it escape.)
+type dateScanner struct {
+	at int
+	ok bool
+}
+
+// number reads exactly width digits.
+func (d *dateScanner) number(s string, width, low, high int) int {
+	if len(s)-d.at < width || !digits(s[d.at:d.at+width]) {
+		d.ok = false
+		return low
 	}
-	return len(s) >= 4
+	n := 0
+	for range width {
+		n = n*10 + int(s[d.at]-'0')
+		d.at++
+	}
+	if n < low || n > high {
+		d.ok = false
+		return low
+	}
+	return n
+}
+
+func (d *dateScanner) skip(s string, c byte) bool {
+	if d.at >= len(s) || s[d.at] != c {
+		return false
+	}
+	d.at++
+	return true
+}
+
+func (d *dateScanner) need(s string, c byte) { d.ok = d.skip(s, c) && d.ok }
+
+// fraction reads a fraction of a second; digits past nanoseconds are dropped.
+func (d *dateScanner) fraction(s string) int {
+	if !d.skip(s, '.') {
+		return 0
+	}
+	n, scale, from := 0, 100_000_000, d.at
+	for ; d.at < len(s) && s[d.at] >= '0' && s[d.at] <= '9'; d.at++ {
+		n += int(s[d.at]-'0') * scale
+		scale /= 10
+	}
+	d.ok = d.ok && d.at > from
+	return n
+}
+
+// zone reads Z or an offset, and gives it in seconds east of UTC.
+func (d *dateScanner) zone(s string) int {
+	sign := 1
+	switch {
+	case d.skip(s, 'Z'):
+		return 0
+	case d.skip(s, '-'):
+		sign = -1
+	default:
+		d.need(s, '+')
+	}
+	hours := d.number(s, 2, 0, 23)
+	d.need(s, ':')
+	return sign * (hours*3600 + d.number(s, 2, 0, 59)*60)
 }
 
 // maxEpoch is past the year 9999, the last one ISO 8601 can write.
@@ -111,8 +168,8 @@ func parseEpoch(s string) (instant, bool) {
 	if whole == "" || (len(whole) == 4 && frac == "") || !digits(strings.TrimPrefix(whole, "-")) || !digits(frac) {
 		return instant{}, false
 	}
-	seconds, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || seconds > maxEpoch || seconds < -maxEpoch {
+	seconds, ok := parseInt(whole)
+	if !ok || seconds > maxEpoch || seconds < -maxEpoch {
 		return instant{}, false
 	}
 	nanos, scale := int64(0), int64(100_000_000)
@@ -136,16 +193,11 @@ func parseNetwork(s string) (network, bool) {
 		p, err := netip.ParsePrefix(s)
 		return network{prefix: p.Masked()}, err == nil
 	}
-	a, err := parseAddr(s)
-	if err != nil {
+	a, ok := parseAddr(s)
+	if !ok {
 		return network{}, false
 	}
 	return network{prefix: netip.PrefixFrom(a, a.BitLen()), bare: true}, true
-}
-
-func parseAddr(s string) (netip.Addr, error) {
-	a, err := netip.ParseAddr(s)
-	return a.WithZone(""), err
 }
 
 // contains reports whether a is in n. For a bare IPv6 address it is Maybe for
@@ -161,4 +213,106 @@ func (n network) contains(a netip.Addr) Match {
 		}
 	}
 	return No
+}
+
+// parseInt reads digits after an optional minus sign.
+func parseInt(s string) (int64, bool) {
+	digitsOnly := strings.TrimPrefix(s, "-")
+	if digitsOnly == "" || len(digitsOnly) > 18 {
+		return 0, false
+	}
+	n := int64(0)
+	for i := range len(digitsOnly) {
+		n = n*10 + int64(digitsOnly[i]-'0')
+	}
+	if len(digitsOnly) < len(s) {
+		n = -n
+	}
+	return n, true
+}
+
+// parseAddr reads an IP address without a zone. It accepts what
+// netip.ParseAddr does, whose errors would keep s and so allocate.
+func parseAddr(s string) (netip.Addr, bool) {
+	if !strings.Contains(s, ":") {
+		four, ok := parseIPv4(s)
+		return netip.AddrFrom4(four), ok
+	}
+	var b [16]byte
+	head, tail, compressed := strings.Cut(s, "::")
+	n, ok := parseHextets(head, b[:], !compressed)
+	if !compressed {
+		return netip.AddrFrom16(b), ok && n == len(b)
+	}
+	var end [16]byte
+	m, okTail := parseHextets(tail, end[:], true)
+	if !ok || !okTail || n+m > len(b)-2 {
+		return netip.Addr{}, false
+	}
+	copy(b[len(b)-m:], end[:m])
+	return netip.AddrFrom16(b), true
+}
+
+// parseHextets reads groups of hexadecimal digits separated by colons, the
+// last of which may be an IPv4 address, and gives the number of bytes.
+func parseHextets(s string, to []byte, last bool) (int, bool) {
+	n := 0
+	for more := s != ""; more; {
+		var group string
+		group, s, more = strings.Cut(s, ":")
+		if !more && last && strings.Contains(group, ".") {
+			four, ok := parseIPv4(group)
+			if !ok || n+4 > len(to) {
+				return 0, false
+			}
+			return n + copy(to[n:], four[:]), true
+		}
+		v, ok := parseHex(group)
+		if !ok || n+2 > len(to) {
+			return 0, false
+		}
+		to[n], to[n+1] = byte(v>>8), byte(v)
+		n += 2
+	}
+	return n, true
+}
+
+func parseHex(s string) (uint16, bool) {
+	if s == "" || len(s) > 4 {
+		return 0, false
+	}
+	v := uint16(0)
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		case c >= 'A' && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		v = v<<4 | uint16(c)
+	}
+	return v, true
+}
+
+func parseIPv4(s string) (b [4]byte, ok bool) {
+	for i := range b {
+		part, rest, more := strings.Cut(s, ".")
+		if part == "" || len(part) > 3 || !digits(part) || (len(part) > 1 && part[0] == '0') || more != (i < 3) {
+			return b, false
+		}
+		n := 0
+		for j := range len(part) {
+			n = n*10 + int(part[j]-'0')
+		}
+		if n > 255 {
+			return b, false
+		}
+		b[i], s = byte(n), rest
+	}
+	return b, true
 }
