@@ -70,6 +70,9 @@ func KindOf(err error) Kind {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return Canceled
 	}
+	if known, ok := errors.AsType[*judged](err); ok {
+		return known.kind
+	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		return ofAPI(api, err)
@@ -101,6 +104,18 @@ func ofAPI(api smithy.APIError, err error) Kind {
 	}
 	return Other
 }
+
+// As gives err another kind, where the caller knows more than the error says.
+func As(kind Kind, err error) error { return &judged{kind, err} }
+
+// judged is an error whose kind somebody decided.
+type judged struct {
+	kind  Kind
+	cause error
+}
+
+func (e *judged) Error() string { return e.cause.Error() }
+func (e *judged) Unwrap() error { return e.cause }
 
 // Retry reports whether the same call may succeed later.
 func (k Kind) Retry() bool {

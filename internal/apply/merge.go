@@ -1,0 +1,136 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/stile-aws/stile/internal/awserr"
+	"github.com/stile-aws/stile/internal/compile"
+	"github.com/stile-aws/stile/internal/plan"
+	"github.com/stile-aws/stile/policy"
+)
+
+// errLost is a write that somebody else's write replaced. It is tried again.
+var errLost = errors.New("somebody wrote the policy at the same time")
+
+// merge puts our statements into a shared policy by read, merge, write, read
+// again and compare: these services have no revision check, so a lost update
+// can only be seen afterwards.
+func (d *doer) merge(ctx context.Context, op *plan.MergeOp) error {
+	docs := d.documents(op)
+	before, err := docs.read(ctx)
+	if err != nil {
+		if awserr.KindOf(err) == awserr.NotFound && len(op.Put) == 0 {
+			return nil // the resource went, and our statements with it
+		}
+		return err
+	}
+	wanted := plan.Merge(before, op)
+	if policy.Equal(before, wanted) {
+		return nil
+	}
+	if err := docs.write(ctx, wanted); err != nil {
+		return err
+	}
+	after, err := docs.read(ctx)
+	if err != nil {
+		return err
+	}
+	if !holds(after, op) {
+		return awserr.As(awserr.Conflict, fmt.Errorf("writing policy of %s: %w", op.Target, errLost))
+	}
+	return nil
+}
+
+// holds reports whether doc has our statements as op wants them.
+func holds(doc *policy.Document, op *plan.MergeOp) bool {
+	for i := range op.Put {
+		there, ok := doc.FindSid(op.Put[i].Sid)
+		if !ok || there.Canonical() != op.Put[i].Canonical() {
+			return false
+		}
+	}
+	for _, sid := range op.Remove {
+		if _, ok := doc.FindSid(sid); ok {
+			return false
+		}
+	}
+	return true
+}
+
+// documents reads and writes the policy of one resource.
+type documents interface {
+	// read returns the policy, an empty document where there is none.
+	read(ctx context.Context) (*policy.Document, error)
+	write(ctx context.Context, doc *policy.Document) error
+}
+
+func (d *doer) documents(op *plan.MergeOp) documents {
+	if op.Kind == compile.KeyPolicy {
+		return &keyPolicy{kms.NewFromConfig(d.cfg), op.Target}
+	}
+	return &secretPolicy{secretsmanager.NewFromConfig(d.cfg), op.Target}
+}
+
+type secretPolicy struct {
+	client *secretsmanager.Client
+	id     string
+}
+
+func (p *secretPolicy) read(ctx context.Context) (*policy.Document, error) {
+	got, err := p.client.GetResourcePolicy(ctx, &secretsmanager.GetResourcePolicyInput{SecretId: &p.id})
+	if err != nil {
+		return nil, err
+	}
+	return parsePolicy(p.id, aws.ToString(got.ResourcePolicy))
+}
+
+func (p *secretPolicy) write(ctx context.Context, doc *policy.Document) error {
+	if len(doc.Statements) == 0 {
+		_, err := p.client.DeleteResourcePolicy(ctx, &secretsmanager.DeleteResourcePolicyInput{SecretId: &p.id})
+		return err
+	}
+	// BlockPublicPolicy is off unless asked for.
+	_, err := p.client.PutResourcePolicy(ctx, &secretsmanager.PutResourcePolicyInput{SecretId: &p.id, ResourcePolicy: aws.String(string(doc.JSON())), BlockPublicPolicy: aws.Bool(true)})
+	return err
+}
+
+type keyPolicy struct {
+	client *kms.Client
+	id     string
+}
+
+// defaultPolicy is the only policy name that KMS keys have.
+const defaultPolicy = "default"
+
+func (p *keyPolicy) read(ctx context.Context) (*policy.Document, error) {
+	got, err := p.client.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &p.id, PolicyName: aws.String(defaultPolicy)})
+	if err != nil {
+		return nil, err
+	}
+	return parsePolicy(p.id, aws.ToString(got.Policy))
+}
+
+func (p *keyPolicy) write(ctx context.Context, doc *policy.Document) error {
+	if len(doc.Statements) == 0 {
+		return fmt.Errorf("writing policy of %s: no statement would be left; a key needs a policy", p.id)
+	}
+	_, err := p.client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &p.id, PolicyName: aws.String(defaultPolicy), Policy: aws.String(string(doc.JSON()))})
+	return err
+}
+
+func parsePolicy(id, text string) (*policy.Document, error) {
+	if text == "" {
+		return policy.NewDocument(), nil
+	}
+	doc, err := policy.Parse([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("parsing policy of %s, which is left as it is: %w", id, err)
+	}
+	return doc, nil
+}

@@ -1,0 +1,142 @@
+package scope
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/stile-aws/stile/access"
+	"github.com/stile-aws/stile/arn"
+)
+
+// Mode is what stile wants in an account.
+type Mode uint8
+
+// The modes: Read uses an account's readWith, Manage its manageWith.
+const (
+	Read Mode = iota
+	Manage
+)
+
+// Loader makes the configuration an account's hops start from: of an AWS
+// profile, or of the default chain when profile is "".
+type Loader func(ctx context.Context, profile, region string) (aws.Config, error)
+
+// LoadDefault is the Loader of the command line: the SDK's own default chain,
+// shared files and environment, with ten attempts a call.
+func LoadDefault(ctx context.Context, profile, region string) (aws.Config, error) {
+	opts := []func(*config.LoadOptions) error{config.WithRegion(region), config.WithRetryMaxAttempts(10)}
+	if profile != "" {
+		opts = append(opts, config.WithSharedConfigProfile(profile))
+	}
+	return config.LoadDefaultConfig(ctx, opts...)
+}
+
+// Source gives the configuration for a declared account, and for no other: the
+// choice of an account fails closed. Credentials that turn out to be in another
+// account are an error. Safe for concurrent use.
+type Source struct {
+	set  *access.Set
+	mode Mode
+	load Loader
+
+	mu       sync.Mutex // guards accounts
+	accounts map[arn.AccountID]*entry
+}
+
+type entry struct {
+	once sync.Once
+	cfg  aws.Config
+	err  error
+}
+
+// NewSource makes a Source for the accounts of set. A nil load means LoadDefault.
+func NewSource(set *access.Set, mode Mode, load Loader) *Source {
+	if load == nil {
+		load = LoadDefault
+	}
+	return &Source{set: set, mode: mode, load: load, accounts: map[arn.AccountID]*entry{}}
+}
+
+// Config returns the configuration for an account and region. ctx governs the
+// first call for an account, which proves whose credentials they are.
+func (s *Source) Config(ctx context.Context, account arn.AccountID, region string) (aws.Config, error) {
+	declared, ok := s.set.Account(string(account))
+	if !ok {
+		return aws.Config{}, fmt.Errorf("opening account %s: no Account of that id is declared", account)
+	}
+	s.mu.Lock()
+	e := s.accounts[account]
+	if e == nil {
+		e = &entry{}
+		s.accounts[account] = e
+	}
+	s.mu.Unlock()
+	e.once.Do(func() { e.cfg, e.err = s.open(ctx, declared) })
+	if e.err != nil {
+		return aws.Config{}, e.err
+	}
+	cfg := e.cfg.Copy()
+	if region != "" {
+		cfg.Region = region
+	}
+	return cfg, nil
+}
+
+func (s *Source) open(ctx context.Context, a *access.Account) (aws.Config, error) {
+	with := a.ManageWith
+	if s.mode == Read && a.ReadWith != nil {
+		with = a.ReadWith
+	}
+	if with == nil {
+		with = &access.Credentials{}
+	}
+	region := "us-east-1"
+	if len(a.Regions) > 0 {
+		region = a.Regions[0]
+	}
+	cfg, err := s.load(ctx, with.Profile, region)
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("opening account %s (%s): %w", a.Name, a.ID, err)
+	}
+	for _, hop := range with.Chain {
+		cfg = assume(cfg, hop)
+	}
+	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("opening account %s (%s) %s: %w", a.Name, a.ID, how(with), err)
+	}
+	if got := aws.ToString(who.Account); got != string(a.ID) {
+		return aws.Config{}, fmt.Errorf("opening account %s (%s) %s: these credentials are %s, in account %s; name the right profile or role under manageWith or readWith",
+			a.Name, a.ID, how(with), aws.ToString(who.Arn), got)
+	}
+	return cfg, nil
+}
+
+// how tells which credentials were tried.
+func how(c *access.Credentials) string {
+	switch {
+	case len(c.Chain) > 0:
+		return "through " + c.Chain[len(c.Chain)-1].Role
+	case c.Profile != "":
+		return "with profile " + c.Profile
+	}
+	return "with the default credentials"
+}
+
+func assume(cfg aws.Config, hop access.Hop) aws.Config {
+	out := cfg.Copy()
+	provider := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), hop.Role, func(o *stscreds.AssumeRoleOptions) {
+		o.RoleSessionName = "stile"
+		if hop.ExternalID != "" {
+			o.ExternalID = aws.String(hop.ExternalID)
+		}
+	})
+	out.Credentials = aws.NewCredentialsCache(provider)
+	return out
+}
