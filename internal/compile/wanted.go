@@ -16,6 +16,13 @@ import (
 	"github.com/stile-aws/stile/policy"
 )
 
+// The tags by which a scope knows its own. TagScope holds the scope's name,
+// TagAccess the names of the Access objects, separated by spaces.
+const (
+	TagScope  = "stile:scope"
+	TagAccess = "stile:access"
+)
+
 // Wanted is both sides of everything a set declares. Slices are sorted by
 // account, then name, so that equal sets compile to equal values.
 type Wanted struct {

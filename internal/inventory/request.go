@@ -18,6 +18,7 @@ type AccountRequest struct {
 	Providers  []string     // URLs without "https://"
 	Secrets    []string     // ARNs; ARNs that end in "-*" or "-??????" are found by name
 	Keys       []string     // key ARNs
+	Managed    []string     // managed policy ARNs, for boundaries that no role carries yet
 	Clusters   []ClusterRef // EKS clusters
 	Everything bool         // all of IAM, by GetAccountAuthorizationDetails
 }
@@ -31,7 +32,7 @@ func (r *Request) Empty() bool {
 		return false
 	}
 	for _, a := range r.Accounts {
-		if a.Quotas || a.Everything || len(a.Roles)+len(a.Users)+len(a.Providers)+len(a.Secrets)+len(a.Keys)+len(a.Clusters) > 0 {
+		if a.Quotas || a.Everything || len(a.Roles)+len(a.Users)+len(a.Providers)+len(a.Secrets)+len(a.Keys)+len(a.Managed)+len(a.Clusters) > 0 {
 			return false
 		}
 	}
