@@ -97,8 +97,8 @@ type union struct {
 }
 
 // unions lists the SDK's unions in the models served, because reflection cannot
-// find the types that implement an interface. TestEveryMemberIsBound fails when
-// one is missing.
+// find the types that implement an interface. test/conformance fails when one
+// is missing.
 func unions() []union {
 	return []union{{
 		iface: reflect.TypeFor[dynamodb.AttributeValue](),

@@ -32,27 +32,41 @@ func (op *Operation) Validate(in any) *Error {
 type checker struct {
 	model      *Model
 	violations []string
-	badName    string // IAM's own sentence about a name, which it says alone
+	first      violation // the rule that the first of them broke
+	badName    string    // IAM's own sentence about a name, which it says alone
 }
+
+// violation is the kind of rule that was broken, in the spelling of the reasons
+// of AWS Organizations.
+type violation string
+
+const (
+	missing   violation = "INPUT_REQUIRED"
+	tooLong   violation = "MAX_LENGTH_EXCEEDED"
+	tooShort  violation = "MIN_LENGTH_EXCEEDED"
+	tooGreat  violation = "MAX_VALUE_EXCEEDED"
+	tooSmall  violation = "MIN_VALUE_EXCEEDED"
+	notInEnum violation = "INVALID_ENUM"
+	noMatch   violation = "INVALID_PATTERN"
+)
 
 func (c *checker) result() *Error {
 	m := c.model
-	code := m.validationCode()
-	if c.badName != "" && len(c.violations) == 0 {
-		return m.NewError(code, "%s", c.badName)
-	}
-	if len(c.violations) == 0 {
+	switch {
+	case c.badName != "" && len(c.violations) == 0:
+		return m.NewError(m.validationCode(), "%s", c.badName)
+	case len(c.violations) == 0:
 		return nil
+	case m.Service == "organizations":
+		e := m.NewError(m.validationCode(), "%s", c.first.organizations())
+		e.Fields = map[string]any{"Reason": string(c.first)}
+		return e
 	}
 	noun := "errors"
 	if len(c.violations) == 1 {
 		noun = "error"
 	}
-	e := m.NewError(code, "%d validation %s detected: %s", len(c.violations), noun, strings.Join(c.violations, "; "))
-	if m.Service == "organizations" {
-		e.Fields = map[string]any{"Reason": "INVALID_PATTERN"}
-	}
-	return e
+	return m.NewError(m.validationCode(), "%d validation %s detected: %s", len(c.violations), noun, strings.Join(c.violations, "; "))
 }
 
 // validationCode is the code under which a service reports constraints: the
@@ -70,10 +84,34 @@ func (m *Model) validationCode() string {
 	return "ValidationException"
 }
 
-func (c *checker) violate(shown, path, format string, args ...any) {
+// organizations is what AWS Organizations says; it names no member. The API
+// reference lists the sentences under InvalidInputException.
+func (v violation) organizations() string {
+	switch v {
+	case missing:
+		return "You must include a value for all required parameters."
+	case tooLong:
+		return "You provided a string parameter that is longer than allowed."
+	case tooShort:
+		return "You provided a string parameter that is shorter than allowed."
+	case tooGreat:
+		return "You provided a numeric parameter that has a larger value than allowed."
+	case tooSmall:
+		return "You provided a numeric parameter that has a smaller value than allowed."
+	case notInEnum:
+		return "You specified an invalid value."
+	case noMatch:
+		return "You provided a value that does not match the required pattern."
+	}
+	return "You provided an invalid value."
+}
+
+func (c *checker) violate(kind violation, shown, path, constraint string) {
+	if len(c.violations) == 0 {
+		c.first = kind
+	}
 	if len(c.violations) < maxViolations {
-		c.violations = append(c.violations,
-			fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: ", shown, path)+fmt.Sprintf(format, args...))
+		c.violations = append(c.violations, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: %s", shown, path, constraint))
 	}
 }
 
@@ -87,7 +125,7 @@ func (c *checker) structure(s *shape, v reflect.Value, path string) error {
 		v, ok := present(field)
 		if !ok {
 			if mb.required {
-				c.violate("null", at, "Member must not be null")
+				c.violate(missing, "null", at, "Member must not be null")
 			}
 			return nil
 		}
@@ -147,7 +185,7 @@ func (c *checker) text(s *shape, v reflect.Value, path string) {
 	text := v.String()
 	c.length(s, utf8.RuneCountInString(text), v, path)
 	if len(s.enum) > 0 && !slices.Contains(s.enum, text) {
-		c.violate(shown(s, v), path, "Member must satisfy enum value set: [%s]", strings.Join(s.enum, ", "))
+		c.violate(notInEnum, shown(s, v), path, "Member must satisfy enum value set: ["+strings.Join(s.enum, ", ")+"]")
 	}
 	if s.pattern == nil || s.pattern.matches(text) {
 		return
@@ -157,7 +195,7 @@ func (c *checker) text(s *shape, v reflect.Value, path string) {
 		c.badName = fmt.Sprintf("The specified value for %s is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-", path)
 		return
 	}
-	c.violate(shown(s, v), path, "Member must satisfy regular expression pattern: %s", s.pattern.source)
+	c.violate(noMatch, shown(s, v), path, "Member must satisfy regular expression pattern: "+s.pattern.source)
 }
 
 // iamNames is the pattern of names in the IAM model.
@@ -165,10 +203,10 @@ const iamNames = `[\w+=,.@-]+`
 
 func (c *checker) length(s *shape, n int, v reflect.Value, path string) {
 	if s.min.set && float64(n) < s.min.value {
-		c.violate(shown(s, v), path, "Member must have length greater than or equal to %s", s.min.text)
+		c.violate(tooShort, shown(s, v), path, "Member must have length greater than or equal to "+s.min.text)
 	}
 	if s.max.set && float64(n) > s.max.value {
-		c.violate(shown(s, v), path, "Member must have length less than or equal to %s", s.max.text)
+		c.violate(tooLong, shown(s, v), path, "Member must have length less than or equal to "+s.max.text)
 	}
 }
 
@@ -183,10 +221,10 @@ func (c *checker) number(s *shape, v reflect.Value, path string) {
 		return
 	}
 	if s.min.set && n < s.min.value {
-		c.violate(shown(s, v), path, "Member must have value greater than or equal to %s", s.min.text)
+		c.violate(tooSmall, shown(s, v), path, "Member must have value greater than or equal to "+s.min.text)
 	}
 	if s.max.set && n > s.max.value {
-		c.violate(shown(s, v), path, "Member must have value less than or equal to %s", s.max.text)
+		c.violate(tooGreat, shown(s, v), path, "Member must have value less than or equal to "+s.max.text)
 	}
 }
 
