@@ -1,34 +1,37 @@
 // Package access is declared access: who may do what in which account, as
 // people write it.
 //
-// [Load] reads a directory or files of Kubernetes-shaped YAML objects into a
-// [Set] of plain Go values, resolves names, applies defaults and reports what
-// is wrong with file, line and column. It reads nothing else: whether an
-// account or a role exists is not known here (see internal/observe), and what
-// IAM documents follow is internal/compile's business.
+// [Load] and [LoadPath] read a directory or files of Kubernetes-shaped YAML
+// objects into a [Set] of plain Go values, resolve names, apply defaults and
+// report what is wrong with file, line and column; codes.go lists the codes.
+// They read nothing else: whether an account or a role exists is not known here
+// (see internal/observe), no clock is asked (an expiry in the past is
+// internal/plan's to see), and what IAM documents follow is internal/compile's
+// business. [ParseAddress] reads the names people give to roles and workloads
+// on the command line.
 //
-// A loaded Set is not changed by this package; treat it as read-only.
+// In a loaded Set every account is referred to by its name, however it was
+// written, and selectors are resolved. A loaded Set is not changed by this
+// package; treat it as read-only.
 package access
 
 import (
 	"time"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/diag"
 )
 
 // APIVersion is the one that every object must have.
 const APIVersion = "stile.dev/v1alpha1"
 
-// Pos is where an object or field was written.
-type Pos struct {
-	File         string
-	Line, Column int // from 1; zero when built in memory
-}
+// Pos is where an object or field was written; zero when built in memory.
+type Pos = diag.Position
 
 // Metadata names an object. Names are unique within a kind.
 type Metadata struct {
 	Name   string
-	Labels map[string]string
+	Labels map[string]string // nil when there are none
 }
 
 // Set is everything one run is about.
@@ -70,7 +73,11 @@ type Account struct {
 	PermissionsBoundary string
 	// Path of roles made there; default "/stile/"… every role carries it.
 	Path string
-	Pos  Pos
+	// Implicit is set when no object declares the account: it was referred to
+	// by its bare id, is named like its id, and is reached with credentials
+	// that are already in it.
+	Implicit bool
+	Pos      Pos // of the first reference when Implicit
 }
 
 // Credentials says how stile itself gets into an account: an AWS profile, or
@@ -139,8 +146,10 @@ type Access struct {
 	// Profiles maps a profile name to the account (name) it leads to, for
 	// workloads with several targets.
 	Profiles map[string]string
-	Expires  time.Time // zero: never
-	Pos      Pos
+	// Expires is zero for never. A date without a time means the beginning of
+	// that day, UTC.
+	Expires time.Time
+	Pos     Pos
 }
 
 // Caller is one of the kinds of From; exactly one field is set.
@@ -166,7 +175,9 @@ type IAMName struct {
 
 // Targets picks accounts.
 type Targets struct {
-	Accounts []string // names of Accounts of the set
+	// Accounts are names of Accounts of the set: those written, in that order,
+	// then those a selector matched, by name. No name comes twice.
+	Accounts []string
 	Pos      Pos
 }
 

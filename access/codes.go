@@ -1,0 +1,60 @@
+package access
+
+// Codes of the diagnostics of this package. A code never changes its meaning.
+const (
+	CodeUnreadable      = "access/unreadable"          // a file or directory cannot be read
+	CodeTooLarge        = "access/too-large"           // a file, or all of them, past the size bound
+	CodeNotUTF8         = "access/not-utf8"            // bytes that are not UTF-8 text
+	CodeMalformed       = "access/malformed-yaml"      // the YAML parser gave up
+	CodeTab             = "access/tab"                 // YAML forbids tabs in indentation
+	CodeTooManyNodes    = "access/too-many-nodes"      // aliases expand past the bound, or nesting is too deep
+	CodeNoObjects       = "access/no-objects"          // nothing declared at all
+	CodeUnknownField    = "access/unknown-field"       // no such field here
+	CodeDuplicateField  = "access/duplicate-field"     // the same field twice in one object
+	CodeMissingField    = "access/missing-field"       // a field that must be there
+	CodeWrongType       = "access/wrong-type"          // a list where a string belongs, and so on
+	CodeEmpty           = "access/empty"               // a list, map or string with nothing in it
+	CodeNotSupported    = "access/not-supported"       // known to the design, not to this version
+	CodeAPIVersion      = "access/api-version"         // not stile.dev/v1alpha1
+	CodeUnknownKind     = "access/unknown-kind"        // no such kind
+	CodeBadValue        = "access/bad-value"           // not one of the values that exist
+	CodeBadName         = "access/bad-name"            // metadata.name, labels, profile names
+	CodeBadAccountID    = "access/bad-account-id"      // not twelve digits
+	CodeBadARN          = "access/bad-arn"             // not an ARN, or not of the kind wanted
+	CodeBadRoleName     = "access/bad-role-name"       // IAM would refuse the role's or user's name
+	CodeBadPath         = "access/bad-path"            // IAM would refuse the path
+	CodeBadRegion       = "access/bad-region"          // not the form of a Region
+	CodeUnknownRegion   = "access/unknown-region"      // a Region this version does not know (warning)
+	CodeBadIssuer       = "access/bad-issuer"          // not an issuer IAM would take
+	CodeBadNamespace    = "access/bad-namespace"       // not a Kubernetes namespace
+	CodeBadSAName       = "access/bad-sa-name"         // not a service account's name
+	CodeBadExternalID   = "access/bad-external-id"     // STS would refuse it, or it has no effect
+	CodeBadDuration     = "access/bad-duration"        // not a duration, or out of bounds
+	CodeChainedDuration = "access/chained-duration"    // longer than a chained session can be (warning)
+	CodeBadTag          = "access/bad-tag"             // session tags STS would refuse
+	CodeBadExpiry       = "access/bad-expiry"          // neither a date nor RFC 3339
+	CodeDuplicateName   = "access/duplicate-name"      // two objects of a kind with one name
+	CodeDuplicateID     = "access/duplicate-id"        // two accounts with one id
+	CodeDuplicateItem   = "access/duplicate-item"      // the same element twice in a list
+	CodeNoScope         = "access/no-scope"            // no Scope object
+	CodeSecondScope     = "access/second-scope"        // more than one Scope object
+	CodeUnknownAccount  = "access/unknown-account"     // refers to an account nobody declared
+	CodeUnknownCluster  = "access/unknown-cluster"     // refers to a cluster nobody declared
+	CodeNoMatch         = "access/no-match"            // a selector that picks no account
+	CodeConflict        = "access/conflicting-fields"  // fields that exclude each other
+	CodeUnknownGrant    = "access/unknown-grant"       // no such bundle
+	CodeGrantMismatch   = "access/grant-mismatch"      // the bundle has no action for that resource
+	CodeBadAction       = "access/bad-action"          // not service:Action
+	CodeBadResource     = "access/bad-resource"        // a resource that can't be granted as written
+	CodePlaceholder     = "access/unknown-placeholder" // ${…} other than account and region
+	CodeForeignResource = "access/foreign-resource"    // a resource of another account than the target's
+	CodeNeedsWildcard   = "access/needs-wildcard"      // the action works on "*" only
+	CodeWildcard        = "access/wildcard-resource"   // "*" where resources could be named (warning)
+	CodeNeverMatches    = "access/never-matches"       // an action without any resource of its service (warning)
+	CodeBadOperator     = "access/unknown-operator"    // no such condition operator
+	CodeBadConditionKey = "access/bad-condition-key"   // not the form of a condition key
+	CodePattern         = "access/pattern-mismatch"    // via does not fit the caller or the resource
+	CodeRoleClaimed     = "access/role-claimed"        // two callers claim one role
+	CodeCycle           = "access/cycle"               // roles that assume each other in a circle
+	CodeWrongAccount    = "access/wrong-account"       // a role or policy of another account than it must be in
+)

@@ -1,0 +1,147 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/catalog"
+	"github.com/stile-aws/stile/internal/diag"
+)
+
+// partitions are AWS's, as the beginning of an ARN spells them.
+var partitions = [...]string{"aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"}
+
+// resources checks w.Resources and gives each parsed, the zero ARN for what is
+// no ARN or was complained about.
+func (l *loader) resources(w *Allow, a *Access, via Pattern) []arn.ARN {
+	out := make([]arn.ARN, len(w.Resources))
+	for i := range w.Resources {
+		r := &w.Resources[i]
+		pos := l.posOf(r, w.Pos)
+		if *r == catalog.Everything {
+			if via == ResourcePolicy {
+				l.fail(pos, CodePattern, says{what: "via: resourcePolicy needs the resource's ARN, not \"*\"", why: "the policy is written to the resource itself"})
+			}
+			continue
+		}
+		parsed, ok := l.resource(*r, pos)
+		if !ok || !l.inTargets(parsed, *r, pos, a) {
+			continue
+		}
+		if via == ResourcePolicy && !l.takesPolicy(parsed, *r, pos) {
+			continue
+		}
+		out[i] = parsed
+	}
+	return out
+}
+
+// resource checks the form of one resource: an ARN, in whose place of the
+// account and Region may stand placeholders.
+func (l *loader) resource(r string, pos Pos) (arn.ARN, bool) {
+	if !l.placeholders(r, pos) {
+		return arn.ARN{}, false
+	}
+	a, err := arn.Parse(r)
+	if err != nil {
+		l.fail(pos, CodeBadResource, says{
+			what: fmt.Sprintf("%q is not an ARN", r), why: "across accounts a short name means a thing of the caller's own account",
+			hint: "write the full ARN, as in \"arn:aws:dynamodb:us-east-1:${account}:table/Orders\"",
+		})
+		return arn.ARN{}, false
+	}
+	why, hint := badResource(a)
+	if why == "" {
+		return a, true
+	}
+	l.fail(pos, CodeBadResource, says{what: fmt.Sprintf("%q cannot be granted", r), why: why, hint: hint})
+	return arn.ARN{}, false
+}
+
+// badResource says why an ARN cannot stand in a grant, "" when it can.
+func badResource(a arn.ARN) (why, hint string) {
+	if !slices.Contains(partitions[:], a.Partition) {
+		return fmt.Sprintf("%q is no AWS partition", a.Partition), diag.DidYouMean(a.Partition, partitions[:])
+	}
+	if strings.ContainsAny(a.Service, "*?$ ") {
+		return "an ARN names its service without wildcards", ""
+	}
+	if !strings.ContainsAny(a.Region, "*?$") && a.Region != "" && !catalog.RegionShaped(a.Region) {
+		return fmt.Sprintf("%q is not the form of a Region", a.Region), diag.DidYouMean(a.Region, catalog.Regions())
+	}
+	if strings.ContainsAny(a.Owner, "*?") {
+		return "a wildcard in place of the account reaches into accounts nobody named", "write ${account}"
+	}
+	if a.Service == "kms" && strings.HasPrefix(a.Resource, "alias/") {
+		return "in IAM policies an alias does not stand for its key", "write the key's ARN, arn:aws:kms:REGION:${account}:key/ID"
+	}
+	if a.Service == "s3" && a.Region == "" && a.Owner != "" {
+		return "a bucket's ARN holds neither Region nor account", "write arn:aws:s3:::BUCKET"
+	}
+	if _, known := catalog.ARNService(a.Service + ":x"); known && a.Owner == "" && a.Service != "s3" {
+		return "its account is missing", "write ${account} between the fourth and the fifth colon"
+	}
+	return "", ""
+}
+
+// placeholders checks every ${…} of s.
+func (l *loader) placeholders(s string, pos Pos) bool {
+	known := []string{"account", "region"}
+	for rest := s; ; {
+		_, after, ok := strings.Cut(rest, "${")
+		if !ok {
+			return true
+		}
+		name, tail, closed := strings.Cut(after, "}")
+		if closed && slices.Contains(known, name) {
+			rest = tail
+			continue
+		}
+		hint := "only ${account} and ${region} are replaced, by the target's"
+		if near := diag.DidYouMean(name, known); near != "" {
+			hint = near
+		}
+		l.fail(pos, CodePlaceholder, says{what: fmt.Sprintf("unknown placeholder in %q", s), hint: hint})
+		return false
+	}
+}
+
+// inTargets checks that a resource belongs to every target account.
+func (l *loader) inTargets(r arn.ARN, written string, pos Pos, a *Access) bool {
+	if r.Owner == "" || r.Owner == "${account}" || r.Owner == "aws" {
+		return true
+	}
+	if r.Account == "" {
+		l.fail(pos, CodeBadResource, says{what: fmt.Sprintf("%q cannot be granted", written), why: fmt.Sprintf("%q is not an account id", r.Owner), hint: "write ${account}"})
+		return false
+	}
+	for _, name := range a.To.Accounts {
+		target, ok := l.set.Account(name)
+		if !ok || target.ID == "" || target.ID == r.Account {
+			continue
+		}
+		l.fail(pos, CodeForeignResource, says{
+			what: fmt.Sprintf("%q is a resource of account %s, not of the target %q (%s)", written, r.Account, name, target.ID),
+			hint: "write ${account}, or make an Access for the other account",
+		})
+		return false
+	}
+	return true
+}
+
+// takesPolicy checks that a resource accepts a resource policy.
+func (l *loader) takesPolicy(r arn.ARN, written string, pos Pos) bool {
+	if _, ok := catalog.PolicyCallFor(r); ok {
+		return true
+	}
+	if catalog.TypeOf(r) == "" && len(catalog.PolicyCalls(r.Service)) > 0 {
+		return true
+	}
+	l.fail(pos, CodePattern, says{
+		what: fmt.Sprintf("%q takes no resource policy", written), why: "resource policies: " + strings.Join(catalog.PolicyTypes(), ", "),
+		hint: "use another pattern for it",
+	})
+	return false
+}

@@ -1,0 +1,112 @@
+package catalog
+
+import "strings"
+
+// KeyUse is what a caller must be allowed on the KMS key of a resource, along
+// with the action itself, when that key is a customer managed key. (AWS managed
+// keys allow every principal of their own account, and cannot be shared.)
+type KeyUse struct {
+	Actions []string // KMS actions the caller needs
+	// ViaService is the service part of the kms:ViaService value, in front of
+	// ".REGION.amazonaws.com".
+	ViaService string
+	// ContextKey is the encryption-context key that names the resource, whose
+	// value is the resource's ARN; "" when the service sets none that names it.
+	ContextKey string
+	Source     string
+}
+
+// ViaServiceValue is the value of the condition key kms:ViaService for region.
+// Source: KMS guide "kms:ViaService": SERVICE.REGION.amazonaws.com.
+func (u KeyUse) ViaServiceValue(region string) string {
+	return u.ViaService + "." + region + ".amazonaws.com"
+}
+
+// KeyUseOf tells which KMS permissions action needs when the resource is
+// encrypted under a customer managed key. ok is false when it needs none, or
+// when the catalog does not know.
+func KeyUseOf(action string) (use KeyUse, ok bool) {
+	for _, k := range keyUses {
+		for _, a := range k.actions {
+			if strings.EqualFold(a, action) {
+				return k.use, true
+			}
+		}
+	}
+	return KeyUse{}, false
+}
+
+var keyUses = [...]struct {
+	actions []string
+	use     KeyUse
+}{
+	{
+		actions: []string{"secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"},
+		use: KeyUse{
+			Actions: []string{"kms:Decrypt"}, ViaService: "secretsmanager", ContextKey: "SecretARN",
+			Source: "Secrets Manager guide security-encryption, \"Permissions for the KMS key\" and \"Encryption context\"",
+		},
+	},
+	{
+		actions: []string{"secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret"},
+		use: KeyUse{
+			Actions: []string{"kms:Decrypt", "kms:GenerateDataKey"}, ViaService: "secretsmanager", ContextKey: "SecretARN",
+			Source: "Secrets Manager guide security-encryption, \"Permissions for the KMS key\"",
+		},
+	},
+	{
+		actions: []string{"ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm:GetParameterHistory"},
+		use: KeyUse{
+			Actions: []string{"kms:Decrypt"}, ViaService: "ssm", ContextKey: "PARAMETER_ARN",
+			Source: "KMS guide services-parameter-store (SecureString parameters only)",
+		},
+	},
+	{
+		actions: []string{"s3:GetObject"},
+		use: KeyUse{
+			Actions: []string{"kms:Decrypt"}, ViaService: "s3", ContextKey: "aws:s3:arn",
+			Source: "S3 guide UsingKMSEncryption (SSE-KMS)",
+		},
+	},
+	{
+		actions: []string{"s3:PutObject"},
+		use: KeyUse{
+			Actions: []string{"kms:Decrypt", "kms:GenerateDataKey"}, ViaService: "s3", ContextKey: "aws:s3:arn",
+			Source: "S3 guide UsingKMSEncryption (SSE-KMS; Decrypt is for multipart uploads)",
+		},
+	},
+	{
+		actions: []string{"sqs:ReceiveMessage"},
+		use: KeyUse{
+			Actions: []string{"kms:Decrypt"}, ViaService: "sqs", ContextKey: "aws:sqs:arn",
+			Source: "SQS guide sqs-key-management, \"Configuring KMS permissions\"",
+		},
+	},
+	{
+		actions: []string{"sqs:SendMessage"},
+		use: KeyUse{
+			Actions: []string{"kms:Decrypt", "kms:GenerateDataKey"}, ViaService: "sqs", ContextKey: "aws:sqs:arn",
+			Source: "SQS guide sqs-key-management, \"Configuring KMS permissions\"",
+		},
+	},
+	{
+		actions: []string{"sns:Publish"},
+		use: KeyUse{
+			Actions: []string{"kms:Decrypt", "kms:GenerateDataKey"}, ViaService: "sns", ContextKey: "aws:sns:topicArn",
+			Source: "SNS guide sns-key-management, \"Configuring AWS KMS permissions\"",
+		},
+	},
+	{
+		// The caller of the data plane needs Decrypt for a table under its own
+		// key; aws-cdk's grantReadData adds the same.
+		actions: []string{
+			"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:GetRecords",
+			"dynamodb:PartiQLDelete", "dynamodb:PartiQLInsert", "dynamodb:PartiQLSelect", "dynamodb:PartiQLUpdate",
+			"dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
+		},
+		use: KeyUse{
+			Actions: []string{"kms:Decrypt", "kms:DescribeKey"}, ViaService: "dynamodb",
+			Source: "DynamoDB guide encryption.usagenotes, \"Authorizing use of a customer managed key\"",
+		},
+	},
+}
