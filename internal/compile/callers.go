@@ -80,15 +80,9 @@ func (c *compiler) serviceAccount(decl *access.Caller) (*caller, bool) {
 		return nil, false
 	}
 	return &caller{
-		decl: decl, name: ServiceAccountAddress(sa), account: account, cluster: cluster, issuer: issuer,
+		decl: decl, name: sa.String(), account: account, cluster: cluster, issuer: issuer,
 		subject: "system:serviceaccount:" + sa.Namespace + ":" + sa.Name,
 	}, true
-}
-
-// ServiceAccountAddress is how users name a service account:
-// "serviceaccount:CLUSTER/NAMESPACE/NAME".
-func ServiceAccountAddress(sa *access.ServiceAccount) string {
-	return "serviceaccount:" + sa.Cluster + "/" + sa.Namespace + "/" + sa.Name
 }
 
 func (c *compiler) issuer(cluster *access.Cluster, account *access.Account) (string, bool) {

@@ -54,14 +54,15 @@ func ownIdentities(grants []*grant) map[string]string {
 	return out
 }
 
-// choices are the choices of a grant's items: one for all where they agree.
+// choices are the choices of a grant's items: one for all where they agree,
+// with the first item's reasons against the others.
 func (g *grant) choices() []Choice {
 	var out []Choice
 	for _, it := range g.items {
 		out = append(out, it.choice)
 	}
 	same := func(a, b Choice) bool {
-		return a.Pattern == b.Pattern && a.Because == b.Because && slices.Equal(a.Rejected, b.Rejected)
+		return a.Pattern == b.Pattern && a.Because == b.Because
 	}
 	if len(out) > 0 && !slices.ContainsFunc(out, func(ch Choice) bool { return !same(ch, out[0]) }) {
 		one := out[0]
@@ -156,6 +157,9 @@ func (c chooser) choose() {
 // automatic is DESIGN's table.
 func (c chooser) automatic() (access.Pattern, string) {
 	k := c.g.caller
+	if k.ssoPattern != "" {
+		return access.AssumeRole, "the caller is a permission set's role, whose name changes: the target's role trusts its account, narrowed to that permission set"
+	}
 	if !k.isServiceAccount() {
 		return access.AssumeRole, fmt.Sprintf("the caller is an IAM %s: the target's role trusts exactly that principal, and the caller's own policy allows exactly that role", k.kind)
 	}

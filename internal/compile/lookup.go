@@ -65,7 +65,7 @@ func (w world) provider(id arn.AccountID, url string) (*inventory.OIDCProvider, 
 	if a == nil {
 		return nil, inventory.NotAsked, ""
 	}
-	return look(a, a.Providers, url, "provider "+url, "providers", "oidcProvider "+url)
+	return look(a, a.Providers, url, "OIDC provider "+url)
 }
 
 func (w world) secret(id arn.AccountID, asked string) (*inventory.Secret, inventory.Lookup, string) {

@@ -167,8 +167,11 @@ func (n *asker) secret(id arn.AccountID, asked string) {
 
 func (n *asker) key(keyARN string) {
 	parsed, err := arn.Parse(keyARN)
-	if err != nil || !parsed.Account.Valid() {
+	if err != nil {
 		return
+	}
+	if _, declared := n.set.Account(string(parsed.Account)); !declared {
+		return // Compile says so; there is no way into that account
 	}
 	if _, state, _ := n.world.key(keyARN); state == inventory.NotAsked {
 		ask(n.req.Account(parsed.Account), func(r *inventory.AccountRequest) *[]string { return &r.Keys }, keyARN)
@@ -197,7 +200,9 @@ func (n *asker) entry(e ledger.Entry) {
 		n.secret(e.Account, target)
 	case ledger.KeySid:
 		target, _, _ := strings.Cut(e.ID, "#")
-		n.key(target)
+		if _, state, _ := n.world.key(target); state == inventory.NotAsked {
+			ask(n.req.Account(e.Account), func(r *inventory.AccountRequest) *[]string { return &r.Keys }, target)
+		}
 	}
 }
 

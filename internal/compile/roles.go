@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -52,9 +51,7 @@ func (c *compiler) imply(u *unit, g *grant, it *item) bool {
 		if k.arn.Account == u.account.ID && delegates(k.key.Policy, u.account.ID, k.actions) {
 			continue
 		}
-		if !c.keyStatement(g, it, k, grantee{who: policy.AWS(roleARN(u)), name: roleARN(u)}) {
-			return false
-		}
+		c.keyStatement(g, k, grantee{who: policy.AWS(roleARN(u)), name: roleARN(u)})
 	}
 	return true
 }
@@ -76,17 +73,7 @@ type grantee struct {
 }
 
 // keyStatement wants a statement for to in the policy of a key.
-func (c *compiler) keyStatement(g *grant, it *item, k *keyGrant, to grantee) bool {
-	owner, ok := c.set.Account(string(k.arn.Account))
-	if !ok {
-		c.report.add(fault{
-			code: CodeNoKey, at: it.allow.Pos,
-			summary: fmt.Sprintf("the key %s of secret %s is in account %s, which is not declared", k.key.ARN, k.names[0], k.arn.Account),
-			detail:  "the key's policy has to allow the caller too",
-			hint:    "declare that account, so that stile may change the key's policy",
-		})
-		return false
-	}
+func (c *compiler) keyStatement(g *grant, k *keyGrant, to grantee) {
 	id := sid(c.set.Scope.Name, g.access.Name, to.name, k.key.ARN, strings.Join(k.actions, ","))
 	st := policy.Statement{
 		Sid: id, Effect: policy.Allow, Principal: to.who, Actions: policy.Texts(k.actions...),
@@ -94,10 +81,9 @@ func (c *compiler) keyStatement(g *grant, it *item, k *keyGrant, to grantee) boo
 		Conditions: append(k.conditions(), to.only...),
 	}
 	c.statement(Statement{
-		Account: owner.ID, Region: k.arn.Region, Kind: KeyPolicy, Target: k.key.ARN,
+		Account: k.arn.Account, Region: k.arn.Region, Kind: KeyPolicy, Target: k.key.ARN,
 		Statement: expiring(st, g.access.Expires), For: []string{g.access.Name},
 	})
-	return true
 }
 
 // statement wants s. Where several items need the same of one resource, the

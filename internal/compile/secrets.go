@@ -190,6 +190,16 @@ func (c *compiler) keyOf(it *item, s secret) (*inventory.Key, keyState) {
 		return nil, keyUnknown
 	}
 	key, state, why := c.world.key(s.KeyARN)
+	owner, err := arn.Parse(s.KeyARN)
+	if _, declared := c.set.Account(string(owner.Account)); err != nil || !declared {
+		c.report.add(fault{
+			code: CodeNoKey, at: it.allow.Pos,
+			summary: fmt.Sprintf("the key %s of secret %s is in an account that is not declared", s.KeyARN, s.Name),
+			detail:  "whether the key admits the caller depends on its policy, which only that account can read and change",
+			hint:    "declare the account of the key",
+		})
+		return nil, keyUnknown
+	}
 	switch {
 	case state == inventory.Unread:
 		c.report.errorf(CodeUnread, it.allow.Pos, "key %s of secret %s could not be read: %s", s.KeyARN, s.Name, why)
