@@ -113,6 +113,9 @@ func (r *Result) Err() error { return errors.Join(r.Failures...) }
 // not be kept; then nothing was changed after it. Cancelling ctx stops before
 // the next call; what was done stays done and recorded.
 func Run(ctx context.Context, p *plan.Plan, cfg Config) (Result, error) {
+	if cfg.Ledgers.Ledger().Digest() != p.LedgerRead {
+		return Result{}, ErrLedgerMoved
+	}
 	if len(p.Steps) == 0 && !cfg.Ledgers.differs(p) {
 		return Result{}, nil
 	}

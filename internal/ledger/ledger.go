@@ -93,6 +93,12 @@ func (l *Ledger) Encode() []byte {
 	return out
 }
 
+// Digest is the hex SHA-256 of what Encode writes.
+func (l *Ledger) Digest() string {
+	sum := sha256.Sum256(l.Encode())
+	return hex.EncodeToString(sum[:])
+}
+
 // Clone gives an independent copy.
 func (l *Ledger) Clone() *Ledger {
 	c := *l

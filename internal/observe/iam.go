@@ -274,11 +274,16 @@ func (r *reader) everything(ctx context.Context, c *iam.Client) {
 	}
 	d.join()
 	r.put(func(a *inventory.Account) {
+		// A role read by itself says more: these details lack its longest session.
 		for key, role := range d.roles {
-			a.Roles[key] = role
+			if a.Roles[key] == nil {
+				a.Roles[key] = role
+			}
 		}
 		for key, user := range d.users {
-			a.Users[key] = user
+			if a.Users[key] == nil {
+				a.Users[key] = user
+			}
 		}
 		for policyARN, doc := range d.managed {
 			a.Managed[policyARN] = &inventory.Managed{ARN: policyARN, Document: doc}

@@ -79,7 +79,7 @@ func (m *maker) deleteProvider(e ledger.Entry) {
 	url := a.Name()
 	account := m.account(e.Account)
 	have, state := inventory.Get(account.Providers, url)
-	read := m.read(string(e.Account)+"/oidc-provider/"+url, have, state)
+	read := m.read(e.Account, docProvider, url, have, state)
 	switch {
 	case state == inventory.Absent:
 		m.forget(e, "")
@@ -118,7 +118,7 @@ func (m *maker) deleteRole(e ledger.Entry) {
 		return
 	}
 	have, state := m.account(e.Account).Role(a.Name())
-	read := m.read(string(e.Account)+"/role/"+a.Name(), have, state)
+	read := m.read(e.Account, docRole, a.Name(), have, state)
 	switch {
 	case state == inventory.Absent:
 		m.forget(e, "")
@@ -197,8 +197,7 @@ func (m *maker) deleteCallerPolicy(e ledger.Entry) {
 		return
 	}
 	text, exists := there[policyName]
-	key := string(e.Account) + "/" + kind + "/" + name + "/policy/" + policyName
-	read := m.read(key, text, stateOf(exists))
+	read := m.read(e.Account, kind+"-policy", name+"/"+policyName, text, stateOf(exists))
 	if !exists {
 		m.forget(e, "")
 		return
@@ -207,7 +206,7 @@ func (m *maker) deleteCallerPolicy(e ledger.Entry) {
 		m.forget(e, "inline policy %s of %s %s was changed by somebody; kept", policyName, kind, name)
 		return
 	}
-	step := Step{ID: key, Verb: Delete, Account: e.Account, Read: read, Summary: fmt.Sprintf("%s %s: remove inline policy %s", kind, name, policyName)}
+	step := Step{ID: read, Verb: Delete, Account: e.Account, Read: read, Summary: fmt.Sprintf("%s %s: remove inline policy %s", kind, name, policyName)}
 	step.Op.Inline = &InlineOp{Kind: kind, Name: name, PolicyName: policyName}
 	m.add(step, &e)
 }

@@ -55,7 +55,7 @@ func Make(in Input) (*Plan, diag.List) {
 	if led == nil {
 		led = ledger.New(in.Set.Scope.Name)
 	}
-	m := &maker{in: in, before: led, ledger: led.Clone(), docs: map[string]string{}, claimed: map[claim]bool{}}
+	m := &maker{in: in, before: led, ledger: led.Clone(), docs: map[string]Document{}, claimed: map[claim]bool{}}
 	for _, p := range in.Wanted.Providers {
 		m.provider(p)
 	}
@@ -79,7 +79,7 @@ func Make(in Input) (*Plan, diag.List) {
 		Format: Format, Scope: in.Set.Scope.Name, Destroy: in.Destroy,
 		Declarations: in.Set.Digest, Documents: m.docs, Accounts: map[arn.AccountID]string{},
 		Choices: in.Wanted.Choices, Steps: steps, Budgets: m.used, Risks: m.risks, Kept: m.kept,
-		Ledger: *m.ledger, Wanted: in.Wanted,
+		Ledger: *m.ledger, LedgerRead: led.Digest(), Wanted: in.Wanted,
 	}
 	if home, ok := in.Set.Account(in.Set.Scope.Home.Account); ok {
 		p.Home = Home{Account: home.ID, Region: in.Set.Scope.Home.Region}
@@ -87,6 +87,7 @@ func Make(in Input) (*Plan, diag.List) {
 	for _, a := range in.Set.Accounts {
 		p.Accounts[a.ID] = a.Name
 	}
+	p.Reach = in.Set.Accounts
 	p.Access = accessChanges(p, in)
 	return p, m.diags
 }
@@ -99,7 +100,7 @@ type maker struct {
 	in     Input
 	before *ledger.Ledger // as it was read
 	ledger *ledger.Ledger // as it will be
-	docs   map[string]string
+	docs   map[string]Document
 	steps  []Step
 	merges map[string]*Step
 	used   []Budget
@@ -139,11 +140,15 @@ func (m *maker) risk(level, code, format string, args ...any) {
 	m.risks = append(m.risks, Risk{Level: level, Code: code, Text: fmt.Sprintf(format, args...)})
 }
 
-// read records the digest of a record that a step is made from.
-func (m *maker) read(key string, record any, state inventory.Lookup) string {
-	m.docs[key] = Digest(record, state)
-	return key
+// read records the digest of a record that a step is made from, and returns
+// the record's name among the plan's Documents.
+func (m *maker) read(account arn.AccountID, kind, name string, record any, state inventory.Lookup) string {
+	d := Document{Account: account, Kind: kind, Name: name, Digest: Digest(record, state)}
+	m.docs[d.key()] = d
+	return d.key()
 }
+
+func (d Document) key() string { return string(d.Account) + "/" + d.Kind + "/" + d.Name }
 
 // add plans a step. e, when not nil, is what the ledger gains before it or,
 // for a deletion, loses after it.

@@ -7,6 +7,7 @@
 package plan
 
 import (
+	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/ledger"
@@ -23,18 +24,31 @@ type Plan struct {
 	Home         Home   `json:"home"`
 	Destroy      bool   `json:"destroy,omitempty"`
 	Declarations string `json:"declarations"` // access.Set.Digest
-	// Documents has the digest of every record read, by a name such as
-	// "222222222222/role/payroll-api"; "absent" for what was not there.
-	Documents map[string]string        `json:"documents"`
+	// Documents has the digest of every record the plan was made from, by a
+	// name such as "222222222222/role/payroll-api".
+	Documents map[string]Document      `json:"documents"`
 	Accounts  map[arn.AccountID]string `json:"accounts"` // id to name
-	Access    []AccessChange           `json:"access"`
-	Choices   []compile.Choice         `json:"choices"`
-	Steps     []Step                   `json:"steps"` // in an order that respects After
-	Budgets   []Budget                 `json:"budgets"`
-	Risks     []Risk                   `json:"risks"`
-	Kept      []string                 `json:"kept"`   // what others own beside ours and stays, one line each
-	Ledger    ledger.Ledger            `json:"ledger"` // as it stands after every step
-	Wanted    *compile.Wanted          `json:"wanted"` // what it was made from: verify and probes after apply use it
+	// LedgerRead is the digest of the ledger the plan was made from.
+	LedgerRead string `json:"ledgerRead"`
+	// Reach is how each account is entered: names of profiles and roles, no secret.
+	Reach   []*access.Account `json:"reach"`
+	Access  []AccessChange    `json:"access"`
+	Choices []compile.Choice  `json:"choices"`
+	Steps   []Step            `json:"steps"` // in an order that respects After
+	Budgets []Budget          `json:"budgets"`
+	Risks   []Risk            `json:"risks"`
+	Kept    []string          `json:"kept"`   // what others own beside ours and stays, one line each
+	Ledger  ledger.Ledger     `json:"ledger"` // as it stands after every step
+	Wanted  *compile.Wanted   `json:"wanted"` // what it was made from: verify and probes after apply use it
+}
+
+// Document is a record that was read, and its digest: "absent" for what was
+// not there.
+type Document struct {
+	Account arn.AccountID `json:"account"`
+	Kind    string        `json:"kind"` // "oidc-provider", "role", "role-policy", "user-policy", "secret", "key"
+	Name    string        `json:"name"`
+	Digest  string        `json:"digest"`
 }
 
 // Home is where the ledger is.

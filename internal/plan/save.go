@@ -4,6 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
+
+	"github.com/stile-aws/stile/access"
+	"github.com/stile-aws/stile/internal/compile"
+	"github.com/stile-aws/stile/internal/inventory"
 )
 
 // Encode writes the plan for `apply` to execute later. Plans hold no secret,
@@ -39,14 +44,84 @@ func Decode(src []byte) (*Plan, error) {
 	return &p, nil
 }
 
-// Moved lists the records that were read for p and are different now: names of
-// Documents. now holds the digests of the same records at this moment.
-func (p *Plan) Moved(now map[string]string) []string {
+// Kinds of Documents.
+const (
+	docProvider   = "oidc-provider"
+	docRole       = "role"
+	docRolePolicy = "role-policy"
+	docUserPolicy = "user-policy"
+	docSecret     = string(compile.SecretPolicy)
+	docKey        = string(compile.KeyPolicy)
+)
+
+// Reread asks for every record the plan was made from, to see whether one moved.
+func (p *Plan) Reread() inventory.Request {
+	var req inventory.Request
+	for _, key := range sortedKeys(p.Documents) {
+		d := p.Documents[key]
+		a := req.Account(d.Account)
+		switch d.Kind {
+		case docProvider:
+			a.Providers = append(a.Providers, d.Name)
+		case docRole:
+			a.Roles = append(a.Roles, d.Name)
+		case docRolePolicy:
+			a.Roles = appendNew(a.Roles, owner(d.Name))
+		case docUserPolicy:
+			a.Users = appendNew(a.Users, owner(d.Name))
+		case docSecret:
+			a.Secrets = append(a.Secrets, d.Name)
+		case docKey:
+			a.Keys = append(a.Keys, d.Name)
+		}
+	}
+	return req
+}
+
+// owner is the role or user of "NAME/POLICY".
+func owner(name string) string {
+	who, _, _ := strings.Cut(name, "/")
+	return who
+}
+
+func appendNew(list []string, s string) []string { return union(list, []string{s}) }
+
+// Moved lists the records the plan was made from that are different in inv,
+// which was filled by what Reread asks for.
+func (p *Plan) Moved(inv *inventory.Inventory) []string {
+	m := &maker{in: Input{Inventory: inv}, docs: map[string]Document{}}
 	var out []string
 	for _, key := range sortedKeys(p.Documents) {
-		if digest, ok := now[key]; !ok || digest != p.Documents[key] {
+		if d := p.Documents[key]; m.digestNow(d) != d.Digest {
 			out = append(out, key)
 		}
 	}
 	return out
+}
+
+func (m *maker) digestNow(d Document) string {
+	a := m.account(d.Account)
+	switch d.Kind {
+	case docProvider:
+		have, state := inventory.Get(a.Providers, d.Name)
+		return Digest(have, state)
+	case docRole:
+		have, state := a.Role(d.Name)
+		return Digest(have, state)
+	case docRolePolicy, docUserPolicy:
+		who, name, _ := strings.Cut(d.Name, "/")
+		there, _ := m.callerInline(d.Account, strings.TrimSuffix(d.Kind, "-policy"), who)
+		text, exists := there[name]
+		return Digest(text, stateOf(exists))
+	case docSecret, docKey:
+		text, state := m.policyText(d.Account, compile.TargetKind(d.Kind), d.Name)
+		return Digest(text, state)
+	}
+	return "unknown kind " + d.Kind
+}
+
+// Set is as much of the declarations as it takes to enter the plan's accounts.
+func (p *Plan) Set() *access.Set {
+	home := access.Home{Account: string(p.Home.Account), Region: p.Home.Region}
+	return &access.Set{Scope: access.Scope{Metadata: access.Metadata{Name: p.Scope}, Home: home}, Accounts: p.Reach}
 }

@@ -43,12 +43,11 @@ func (m *maker) resource(account arn.AccountID, kind compile.TargetKind, target 
 	if state != inventory.Exists {
 		return resource{}, state == inventory.Absent, false
 	}
-	key := string(account) + "/" + string(kind) + "/" + target
 	parsed, err := arn.Parse(target)
 	if err != nil {
 		return resource{}, true, false
 	}
-	r = resource{account: account, region: parsed.Region, kind: kind, target: target, read: m.read(key, text, state), doc: &policy.Document{Version: policy.Version2012}}
+	r = resource{account: account, region: parsed.Region, kind: kind, target: target, read: m.read(account, string(kind), target, text, state), doc: &policy.Document{Version: policy.Version2012}}
 	if text != "" {
 		if r.doc = m.parse(m.name(account)+": policy of "+target, text); r.doc == nil {
 			return resource{}, false, false

@@ -19,10 +19,10 @@ func providerARN(account arn.AccountID, url string) string {
 
 func (m *maker) provider(p compile.Provider) {
 	have, state := inventory.Get(m.account(p.Account).Providers, p.URL)
-	key := string(p.Account) + "/oidc-provider/" + p.URL
+	key := m.read(p.Account, docProvider, p.URL, have, state)
 	id := providerARN(p.Account, p.URL)
 	entry := ledger.Entry{Account: p.Account, Kind: ledger.Provider, ID: id}
-	step := Step{ID: key, Account: p.Account, Why: p.For, Read: m.read(key, have, state)}
+	step := Step{ID: key, Account: p.Account, Why: p.For, Read: key}
 	op := &ProviderOp{ARN: id, URL: "https://" + p.URL, ClientIDs: p.ClientIDs}
 	step.Op.Provider = op
 	switch {
@@ -68,8 +68,8 @@ func (m *maker) notRead(account arn.AccountID, what string) {
 
 func (m *maker) role(w *compile.Role) {
 	have, state := m.account(w.Account).Role(w.Name)
-	key := string(w.Account) + "/role/" + w.Name
-	step := Step{ID: key, Account: w.Account, Why: w.For, Read: m.read(key, have, state)}
+	key := m.read(w.Account, docRole, w.Name, have, state)
+	step := Step{ID: key, Account: w.Account, Why: w.For, Read: key}
 	entry := ledger.Entry{Account: w.Account, Kind: ledger.Role, ID: w.ARN().String()}
 	switch {
 	case state == inventory.Absent:
@@ -178,13 +178,12 @@ func (m *maker) caller(c compile.CallerPolicy) {
 		m.notRead(c.Account, c.Kind+" "+c.Name)
 		return
 	}
-	key := string(c.Account) + "/" + c.Kind + "/" + c.Name + "/policy/" + c.PolicyName
+	text, exists := there[c.PolicyName]
+	key := m.read(c.Account, c.Kind+"-policy", c.Name+"/"+c.PolicyName, text, stateOf(exists))
 	kind := callerKind(c.Kind)
 	entry := ledger.Entry{Account: c.Account, Kind: kind, ID: c.Name + "/" + c.PolicyName, Hash: ledger.HashDocument(c.Document)}
-	step := Step{ID: key, Verb: Create, Account: c.Account, Why: c.For,
+	step := Step{ID: key, Verb: Create, Account: c.Account, Why: c.For, Read: key,
 		Summary: fmt.Sprintf("%s %s: inline policy %s (the caller's side)", c.Kind, c.Name, c.PolicyName)}
-	text, exists := there[c.PolicyName]
-	step.Read = m.read(key, text, stateOf(exists))
 	if exists {
 		step.Verb = Update
 		if same(text, c.Document) {

@@ -9,6 +9,9 @@ package scope
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/internal/apply"
@@ -144,3 +147,20 @@ func (s *Scope) lookAtLedger(ctx context.Context) (*View, diag.List, error) {
 
 // Ledger is the scope's memory as it was read.
 func (v *View) Ledger() *ledger.Ledger { return v.Ledgers.Ledger() }
+
+// Unmoved makes sure that everything a saved plan was made from is still so.
+func Unmoved(ctx context.Context, p *plan.Plan, source *Source) error {
+	now := &inventory.Inventory{}
+	if err := observe.Fill(ctx, source, p.Reread(), now, observe.Options{}); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(now.Accounts)) {
+		for _, problem := range now.Accounts[id].Problems {
+			return fmt.Errorf("checking the saved plan: %s of %s could not be read: %s", problem.What, p.Accounts[id], problem.Why)
+		}
+	}
+	if moved := p.Moved(now); len(moved) > 0 {
+		return fmt.Errorf("the saved plan is out of date, nothing was changed: since it was made, these changed: %s; run stile plan again", strings.Join(moved, ", "))
+	}
+	return nil
+}

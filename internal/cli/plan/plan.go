@@ -1,0 +1,105 @@
+// Package plan is `stile plan`: what apply would do, access first.
+package plan
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/effective"
+	"github.com/stile-aws/stile/internal/plan"
+	"github.com/stile-aws/stile/internal/scope"
+)
+
+type options struct {
+	streams *term.Streams
+	path    string
+	out     string
+	json    bool
+	why     bool
+	adopt   bool
+	destroy bool
+}
+
+// New returns the command.
+func New(s *term.Streams) *cobra.Command {
+	o := &options{streams: s}
+	cmd := &cobra.Command{
+		Use:   "plan PATH",
+		Short: "Show what apply would do: access first, then steps, budgets and risks",
+		Long: "Show what apply would do with the declarations at PATH, a directory or file.\n" +
+			"Exit status: 0 nothing to change, 2 changes, 1 anything wrong.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.path = args[0]
+			return o.run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.out, "out", "", "also save the plan to `FILE` (mode 0600), for stile apply FILE")
+	f.BoolVar(&o.json, "json", false, "print the plan as JSON")
+	f.BoolVar(&o.why, "why", true, "print why each pattern was chosen, and why not the others")
+	f.BoolVar(&o.adopt, "adopt", false, "take over roles and providers of the wanted names that no scope owns")
+	f.BoolVar(&o.destroy, "destroy", false, "plan the end of everything the scope owns")
+	return cmd
+}
+
+func (o *options) run(ctx context.Context) error {
+	p, diags, err := Make(ctx, o.path, scope.Read, scope.PlanOptions{Destroy: o.destroy, Adopt: o.adopt})
+	if err != nil {
+		return err
+	}
+	if err := term.Report(o.streams, diags); err != nil {
+		return err
+	}
+	if o.out != "" {
+		if err := Save(o.out, p); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		err = o.streams.JSON(p)
+	} else {
+		err = p.Text(o.streams.Out, o.why)
+	}
+	if err != nil {
+		return err
+	}
+	if p.Changes() {
+		return &term.Exit{Code: term.Changes}
+	}
+	return nil
+}
+
+// Make loads the declarations at path and plans.
+func Make(ctx context.Context, path string, mode scope.Mode, opt scope.PlanOptions) (*plan.Plan, diag.List, error) {
+	s, diags := scope.Load(path, mode, nil)
+	if s == nil {
+		return nil, nil, diags
+	}
+	opt.Prove = effective.Prove
+	p, _, more, err := s.Plan(ctx, opt)
+	diags = append(diags, more...)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p == nil {
+		return nil, nil, diags
+	}
+	return p, diags, nil
+}
+
+// Save writes a plan for later, readable by its owner only.
+func Save(file string, p *plan.Plan) error {
+	text, err := p.Encode()
+	if err != nil {
+		return err
+	}
+	if err := term.WriteFile(file, text); err != nil {
+		return fmt.Errorf("saving plan: %w", err)
+	}
+	return nil
+}

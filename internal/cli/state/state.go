@@ -1,0 +1,128 @@
+// Package state is what stile keeps on this computer about a scope, under
+// $XDG_STATE_HOME/stile/scopes/SCOPE: the journal of what apply did, a lock, and
+// the routes that were applied last, by which `stile exec` finds its way
+// without the declarations at hand. No secret is kept there.
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/apply"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/compile"
+	"github.com/stile-aws/stile/internal/plan"
+)
+
+// Dir is where stile keeps its state: $XDG_STATE_HOME/stile, by default
+// ~/.local/state/stile.
+func Dir(s *term.Streams) (string, error) {
+	if dir := s.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "stile"), nil
+	}
+	home := s.Getenv("HOME")
+	if home == "" {
+		return "", errors.New("finding stile's state: neither XDG_STATE_HOME nor HOME is set")
+	}
+	return filepath.Join(home, ".local", "state", "stile"), nil
+}
+
+// Journal records one run over a scope. It holds the scope's lock on this
+// computer until Close.
+type Journal struct {
+	dir  string
+	file *os.File
+	lock *os.File
+}
+
+// Open takes the scope's lock and begins a run. It fails at once when another
+// run on this computer holds the lock.
+func Open(s *term.Streams, scope string) (*Journal, error) {
+	base, err := Dir(s)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(base, "scopes", scope)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("locking scope %q: another stile works on it on this computer (%s)", scope, lock.Name())
+	}
+	file, err := os.OpenFile(filepath.Join(dir, "journal.jsonl"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	return &Journal{dir: dir, file: file, lock: lock}, nil
+}
+
+// Record appends an event. The journal is for people who look back: what apply
+// goes by is the ledger, so a full disk does not stop it.
+func (j *Journal) Record(e apply.Event) {
+	if line, err := json.Marshal(e); err == nil {
+		_, _ = j.file.Write(append(line, '\n'))
+	}
+}
+
+// Close gives up the lock.
+func (j *Journal) Close() {
+	_ = j.file.Close()
+	_ = j.lock.Close()
+}
+
+// Applied remembers the routes of a plan that was applied whole.
+func (j *Journal) Applied(p *plan.Plan) error {
+	text, err := json.MarshalIndent(Routes{Scope: p.Scope, Accounts: p.Accounts, Routes: p.Wanted.Routes}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return term.WriteFile(filepath.Join(j.dir, "routes.json"), text)
+}
+
+// Routes are the ways a scope's callers can go.
+type Routes struct {
+	Scope    string                   `json:"scope"`
+	Accounts map[arn.AccountID]string `json:"accounts"` // id to name
+	Routes   []compile.Route          `json:"routes"`
+}
+
+// AllRoutes reads the routes of every scope applied from this computer.
+func AllRoutes(s *term.Streams) ([]Routes, error) {
+	base, err := Dir(s)
+	if err != nil {
+		return nil, err
+	}
+	files, err := filepath.Glob(filepath.Join(base, "scopes", "*", "routes.json"))
+	if err != nil {
+		return nil, err
+	}
+	var out []Routes
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var r Routes
+		if err := json.Unmarshal(text, &r); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", f, err)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}

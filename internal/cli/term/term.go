@@ -1,0 +1,110 @@
+// Package term is what the commands share about the terminal: the streams, the
+// exit codes, and the rules of output.
+//
+// The rules: results go to standard output, everything else to standard error;
+// a terminal may be decorated, a pipe is plain; --json writes one JSON value
+// (or one a line, for events) and nothing else to standard output.
+package term
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/stile-aws/stile/internal/awserr"
+	"github.com/stile-aws/stile/internal/diag"
+)
+
+// Streams are a command's inputs and outputs.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+	// Terminal is set when Err is a terminal somebody looks at, Ask when In is
+	// one that can answer.
+	Terminal, Ask bool
+	// Env looks up an environment variable, as os.LookupEnv.
+	Env func(name string) (string, bool)
+	// Environ lists the whole environment, as os.Environ.
+	Environ func() []string
+}
+
+// Getenv is the value of an environment variable, "" when it is not set.
+func (s *Streams) Getenv(name string) string {
+	v, _ := s.Env(name)
+	return v
+}
+
+// Printf writes to standard output. A write error ends up with the next one
+// that is checked: a closed pipe is no failure of the command.
+func (s *Streams) Printf(format string, args ...any) { fmt.Fprintf(s.Out, format, args...) }
+
+// Note writes a line to standard error.
+func (s *Streams) Note(format string, args ...any) { fmt.Fprintf(s.Err, format+"\n", args...) }
+
+// JSON writes v to standard output, indented.
+func (s *Streams) JSON(v any) error {
+	enc := json.NewEncoder(s.Out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// The exit codes of all commands.
+const (
+	OK      = 0
+	Failed  = 1 // something is wrong: input, AWS, a proof that does not hold
+	Changes = 2 // plan: there is something to apply
+)
+
+// Exit is an error that carries an exit code. With Err nil everything has been
+// said already.
+type Exit struct {
+	Code int
+	Err  error
+}
+
+func (e *Exit) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit %d", e.Code)
+	}
+	return e.Err.Error()
+}
+
+func (e *Exit) Unwrap() error { return e.Err }
+
+// ErrSaid ends a command whose output has said what is wrong.
+var ErrSaid = &Exit{Code: Failed}
+
+// Code maps a command's error to its exit code and prints what was not yet said.
+func Code(s *Streams, err error) int {
+	if err == nil {
+		return OK
+	}
+	if errors.Is(err, context.Canceled) {
+		s.Note("stile: interrupted; what was done is recorded, run the same command again to go on")
+		return Failed
+	}
+	code := Failed
+	if exit, ok := errors.AsType[*Exit](err); ok {
+		code = exit.Code
+		if exit.Err == nil {
+			return code
+		}
+	}
+	if list, ok := errors.AsType[diag.List](err); ok {
+		_ = list.Print(s.Err)
+		return code
+	}
+	s.Note("stile: %s", awserr.Text(err))
+	return code
+}
+
+// Report prints warnings and returns the list as an error when it has errors.
+func Report(s *Streams, list diag.List) error {
+	if list.HasErrors() {
+		return list.Err()
+	}
+	return list.Print(s.Err)
+}
