@@ -116,6 +116,8 @@ func newServer(ctx context.Context, handler http.Handler) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		Protocols:         &protocols,
+		// The handler answers every request, OPTIONS * too.
+		DisableGeneralOptionsHandler: true,
 		// Broken handshakes and aborted requests are the clients' to report.
 		ErrorLog:    log.New(io.Discard, "", 0),
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },

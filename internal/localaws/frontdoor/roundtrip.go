@@ -52,8 +52,7 @@ func (t *inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	// Whoever waits for the client's body or for the answer's reader is woken
 	// when the context ends.
 	stop := context.AfterFunc(ctx, func() {
-		err := context.Cause(ctx)
-		x.reader.CloseWithError(err)
+		_ = x.writer.CloseWithError(context.Cause(ctx)) // never fails
 		closeBody(req)
 	})
 	go func() {

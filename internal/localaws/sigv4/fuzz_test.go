@@ -3,9 +3,11 @@ package sigv4_test
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -16,11 +18,17 @@ import (
 )
 
 // meaning is a request as a handler sees it, with what AWS's rules make equal
-// made equal: the order of parameters, blanks around header values. Two
+// made equal: the order of parameters, blanks around header values, escapes in
+// an S3 path that need not be. Two
 // requests of one meaning may share a signature; no others may.
 func meaning(r *http.Request, body string, signed []string) string {
 	var b strings.Builder
-	b.WriteString(r.Method + " " + r.Host + " " + r.URL.EscapedPath() + "\n")
+	b.WriteString(r.Method + " " + r.Host)
+	for segment := range strings.SplitSeq(r.URL.EscapedPath(), "/") {
+		plain, err := url.PathUnescape(segment)
+		fmt.Fprintf(&b, "/%q%v", plain, err)
+	}
+	b.WriteByte('\n')
 	params := []string{}
 	for key, values := range r.URL.Query() {
 		for _, v := range values {
@@ -36,6 +44,9 @@ func meaning(r *http.Request, body string, signed []string) string {
 		if slices.Contains(signed, lower) || strings.HasPrefix(lower, "x-amz-") {
 			b.WriteString(lower + ":" + strings.Join(strings.Fields(strings.Join(r.Header[name], ",")), " ") + "\n")
 		}
+	}
+	if unsignedBody(r) {
+		body = ""
 	}
 	return b.String() + body
 }
@@ -69,8 +80,7 @@ func FuzzVerify(f *testing.F) {
 		if err != nil {
 			return
 		}
-		signed := string(body)
-		if !known[meaning(r, signed, scope.SignedHeaders)] && !unsignedBody(r) {
+		if !known[meaning(r, string(body), scope.SignedHeaders)] {
 			t.Fatalf("accepted a request that nobody signed: %q %q", head, body)
 		}
 	})
@@ -96,7 +106,7 @@ func TestMutationsNeverVerify(t *testing.T) {
 		before := meaning(r, c.body, scope.SignedHeaders)
 		body := c.body
 		at := rapid.IntRange(0, 1<<16).Draw(rt, "at")
-		by := rapid.Byte().Draw(rt, "by")
+		by := rapid.ByteRange(1, 255).Draw(rt, "by")
 		switch rapid.IntRange(0, 4).Draw(rt, "part") {
 		case 0:
 			body = flip(body, at, by)
@@ -112,9 +122,6 @@ func TestMutationsNeverVerify(t *testing.T) {
 		}
 		if after := meaning(r, body, scope.SignedHeaders); after == before && sameAuthorization(c.sign(t), r) {
 			return // nothing was changed that means anything
-		}
-		if unsignedBody(r) && body != c.body {
-			return
 		}
 		if scope, err := verify(r, body, instant()); err == nil && meaning(r, body, scope.SignedHeaders) != before {
 			rt.Fatalf("a changed request was accepted:\n%s\n%q", before, body)
