@@ -18,11 +18,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/stile-aws/stile/internal/localaws/frontdoor"
+	"github.com/stile-aws/stile/internal/localaws/sigv4"
 )
 
 // running is a proxy that serves until the test ends.
@@ -292,12 +294,19 @@ func TestNewProxyWantsAHandler(t *testing.T) {
 	}
 }
 
-// sts1 answers GetCallerIdentity as STS does, to see real clients through the
-// doors. It checks nothing; that is other packages' work.
+// sts1 answers GetCallerIdentity as STS does to whoever signs as AKID, to see
+// that real clients' signatures survive the doors. It looks at nothing else.
 func sts1() http.Handler {
+	lookup := func(id string) (sigv4.Credential, bool) {
+		return sigv4.Credential{SecretAccessKey: "s"}, id == "AKID"
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.Host, "sts.") || !strings.Contains(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256") {
-			http.Error(w, "not STS", http.StatusBadRequest)
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			_, err = sigv4.Verify(r, body, lookup, time.Now(), sigv4.Options{Service: "sts", Region: "eu-west-1"})
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
 			return
 		}
 		w.Header().Set("Content-Type", "text/xml")
@@ -309,9 +318,22 @@ func sts1() http.Handler {
 
 func TestGoSDKThroughTheDoors(t *testing.T) {
 	r := startProxy(t, sts1())
-	for name, c := range map[string]*http.Client{"proxy": r.client(t), "in process": client(sts1())} {
+	port, err := frontdoor.Listen(t.Context(), ":0", sts1())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	for name, tc := range map[string]struct {
+		client   *http.Client
+		endpoint *string
+	}{
+		"proxy":                   {r.client(t), nil},
+		"in process":              {client(sts1()), nil},
+		"in process, by endpoint": {client(sts1()), aws.String("http://127.0.0.1:7171")},
+		"single port":             {http.DefaultClient, aws.String(port.URL())},
+	} {
 		t.Run(name, func(t *testing.T) {
-			api := sts.New(sts.Options{Region: "eu-west-1", HTTPClient: c, Credentials: aws.CredentialsProviderFunc(
+			api := sts.New(sts.Options{Region: "eu-west-1", HTTPClient: tc.client, BaseEndpoint: tc.endpoint, Credentials: aws.CredentialsProviderFunc(
 				func(context.Context) (aws.Credentials, error) {
 					return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "s"}, nil
 				})})

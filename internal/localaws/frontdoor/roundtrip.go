@@ -159,7 +159,8 @@ func (x *exchange) run(handler http.Handler, in *http.Request) {
 			x.whole = true
 			close(x.ready)
 		})
-		_ = x.writer.Close() // never fails
+		// A cut answer must not look whole, even if the handler ends first.
+		_ = x.writer.CloseWithError(context.Cause(in.Context())) // never fails
 	}()
 	handler.ServeHTTP(x, in)
 }
