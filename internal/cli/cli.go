@@ -1,0 +1,68 @@
+// Package cli is the stile command line. [Main] runs it; every command is a
+// package below. Nothing else of the module knows cobra.
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	xterm "golang.org/x/term"
+
+	"github.com/stile-aws/stile/internal/cli/apply"
+	"github.com/stile-aws/stile/internal/cli/local"
+	"github.com/stile-aws/stile/internal/cli/plan"
+	"github.com/stile-aws/stile/internal/cli/term"
+)
+
+// System is the process's own streams and environment.
+func System() *term.Streams {
+	return &term.Streams{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Terminal: xterm.IsTerminal(int(os.Stderr.Fd())), Ask: xterm.IsTerminal(int(os.Stdin.Fd())),
+		Env: os.LookupEnv, Environ: os.Environ,
+	}
+}
+
+// Main runs the command line args (without the program's name) and returns the
+// exit code. SIGINT and SIGTERM end the command's context; a second one the process.
+func Main(args []string, s *term.Streams) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	root := Root(s)
+	root.SetArgs(args)
+	return term.Code(s, root.ExecuteContext(ctx))
+}
+
+// Root is the whole command tree.
+func Root(s *term.Streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "stile",
+		Short: "Cross from one AWS account into another: declared, proven, applied, delivered",
+		Long: "One declaration says who may do what in which AWS account. stile compiles it into both sides' IAM,\n" +
+			"proves it, applies it over all the accounts, and delivers the credentials.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version(),
+	}
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.AddCommand(
+		plan.New(s), apply.New(s), apply.NewDestroy(s), local.New(s),
+	)
+	return root
+}
+
+// version is the module version the binary was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "unknown"
+	}
+	return info.Main.Version
+}
