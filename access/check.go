@@ -58,7 +58,7 @@ func (l *loader) noScope(pos Pos) {
 	l.fail(pos, CodeNoScope, says{
 		what: "no Scope among the declarations",
 		why:  "what stile makes is marked with its scope, and a scope never touches another's work",
-		hint: "add stile.yaml with kind Scope, metadata.name and spec.home.account",
+		hint: "give the directory that holds stile.yaml, or add one with kind Scope, metadata.name and spec.home.account",
 	})
 }
 

@@ -145,9 +145,12 @@ func (l *loader) callers(n *yaml.Node, a *Access) {
 			field{name: "user", read: l.iamName(&c.User, "user")},
 			field{name: "permissionSet"}, field{name: "service"}, field{name: "oidc"}, field{name: "account"}, field{name: "thirdParty"},
 		)
-		if ok && len(item.Content) != 2 {
+		switch fields := len(item.Content) / 2; {
+		case ok && fields == 0:
+			l.fail(c.Pos, CodeEmpty, says{what: "an element of spec.from names no caller", hint: "write serviceAccount, role or user"})
+		case ok && fields > 1:
 			l.fail(c.Pos, CodeConflict, says{
-				what: fmt.Sprintf("an element of spec.from has %d fields; want exactly one kind of caller", len(item.Content)/2),
+				what: fmt.Sprintf("an element of spec.from has %d fields; want exactly one kind of caller", fields),
 				hint: "give each caller a list element of its own",
 			})
 		}

@@ -33,9 +33,23 @@ func (l *loader) resources(w *Allow, a *Access, via Pattern) []arn.ARN {
 		if via == ResourcePolicy && !l.takesPolicy(parsed, *r, pos) {
 			continue
 		}
+		l.wide(parsed, *r, pos)
 		out[i] = parsed
 	}
 	return out
+}
+
+// wide warns of a resource that names nothing in particular.
+func (l *loader) wide(r arn.ARN, written string, pos Pos) {
+	switch {
+	case r.Service == "s3" && r.Region == "" && strings.HasPrefix(r.Resource, "*"):
+		l.warn(pos, CodeWildcard, says{
+			what: fmt.Sprintf("%q covers buckets of every account", written),
+			why:  "a bucket's ARN holds no account, so this reaches wherever a bucket policy lets the role in", hint: "name the buckets",
+		})
+	case strings.Trim(r.Resource, "*/:") == "":
+		l.warn(pos, CodeWildcard, says{what: fmt.Sprintf("%q covers everything of %s", written, r.Service), hint: "name the resources, as far as they can be named"})
+	}
 }
 
 // resource checks the form of one resource: an ARN, in whose place of the
@@ -80,7 +94,7 @@ func badResource(a arn.ARN) (why, hint string) {
 	if a.Service == "s3" && a.Region == "" && a.Owner != "" {
 		return "a bucket's ARN holds neither Region nor account", "write arn:aws:s3:::BUCKET"
 	}
-	if _, known := catalog.ARNService(a.Service + ":x"); known && a.Owner == "" && a.Service != "s3" {
+	if _, known := catalog.ARNService(a.Service + ":x"); (known || a.Service == "iam") && a.Owner == "" && a.Service != "s3" {
 		return "its account is missing", "write ${account} between the fourth and the fifth colon"
 	}
 	return "", ""

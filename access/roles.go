@@ -42,6 +42,17 @@ func (s ServiceAccount) String() string {
 	return serviceAccountPrefix + s.Cluster + "/" + s.Namespace + "/" + s.Name
 }
 
+// kinds counts the fields that are set, 1 for a caller that was read well.
+func (c Caller) kinds() int {
+	n := 0
+	for _, set := range []bool{c.ServiceAccount != nil, c.Role != nil, c.User != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
 // externalID is what the caller must pass, "" for nothing.
 func (c Caller) externalID() string {
 	for _, n := range []*IAMName{c.Role, c.User} {

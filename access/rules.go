@@ -14,8 +14,14 @@ import (
 
 // accessRules checks one Access whose references are resolved.
 func (l *loader) accessRules(a *Access) {
+	callers := map[string]bool{}
 	for i := range a.From {
-		l.callerRules(&a.From[i], a)
+		c := &a.From[i]
+		l.callerRules(c, a)
+		if name := c.String(); callers[name] && c.kinds() == 1 {
+			l.fail(c.Pos, CodeDuplicateItem, says{what: name + " comes twice in spec.from"})
+		}
+		callers[c.String()] = true
 	}
 	l.iamNameAt(&a.As, "spec.as", catalog.RoleNameSize, a.Pos)
 	l.iamNameAt(&a.Hub, "spec.hub", catalog.RoleNameSize, a.Pos)
@@ -158,7 +164,7 @@ func (l *loader) allowRules(w *Allow, a *Access) {
 		l.grantRules(w, resources)
 		return
 	}
-	l.actionRules(w, resources)
+	l.actionRules(w, resources, via)
 }
 
 func (l *loader) grantRules(w *Allow, resources []arn.ARN) {
@@ -189,7 +195,7 @@ func (l *loader) grantRules(w *Allow, resources []arn.ARN) {
 	}
 }
 
-func (l *loader) actionRules(w *Allow, resources []arn.ARN) {
+func (l *loader) actionRules(w *Allow, resources []arn.ARN, via Pattern) {
 	valid := true
 	for i := range w.Actions {
 		valid = l.action(&w.Actions[i], w.Pos) && valid
@@ -207,7 +213,7 @@ func (l *loader) actionRules(w *Allow, resources []arn.ARN) {
 		return
 	}
 	if i := slices.Index(w.Resources, catalog.Everything); i >= 0 {
-		if !onlyWildcard {
+		if !onlyWildcard && via != ResourcePolicy { // where "*" is an error already
 			l.warn(l.posOf(&w.Resources[i], w.Pos), CodeWildcard, says{
 				what: "\"*\" allows the actions on everything in the account",
 				hint: "name resources by ARN; keep \"*\" for actions that know nothing else, such as eks:ListClusters, in an element of their own",
@@ -266,13 +272,13 @@ func suggestOperator(op string) string {
 	set, base, ok := strings.Cut(op, ":")
 	if !ok {
 		set, base = "", op
-	} else {
+	} else if set = diag.Suggest(set, []string{"ForAllValues", "ForAnyValue"}); set != "" {
 		set += ":"
 	}
 	stem, ifExists := strings.CutSuffix(base, "IfExists")
 	near := diag.Suggest(stem, catalog.ConditionOperators())
 	if near == "" {
-		return ""
+		return "set prefixes are ForAllValues: and ForAnyValue:, the suffix is IfExists"
 	}
 	if ifExists && near != "Null" {
 		near += "IfExists"

@@ -192,7 +192,7 @@ func (l *loader) object(n *yaml.Node, what string, fields ...field) bool {
 	seen := map[string]bool{}
 	for _, p := range pairs {
 		seen[p.key] = true
-		l.readField(p, what, fields)
+		seen[l.readField(p, what, fields)] = true
 	}
 	for _, f := range fields {
 		if f.required && !seen[f.name] && l.nodes <= maxNodes {
@@ -202,7 +202,9 @@ func (l *loader) object(n *yaml.Node, what string, fields ...field) bool {
 	return true
 }
 
-func (l *loader) readField(p pair, what string, fields []field) {
+// readField reads one field. Of an unknown one it gives the name that was
+// probably meant, so that this is not reported missing as well.
+func (l *loader) readField(p pair, what string, fields []field) (meant string) {
 	i := slices.IndexFunc(fields, func(f field) bool { return f.name == p.key })
 	if i < 0 {
 		var names []string
@@ -219,17 +221,17 @@ func (l *loader) readField(p pair, what string, fields []field) {
 			what: fmt.Sprintf("unknown field %q in %s", p.key, what),
 			why:  "fields: " + strings.Join(names, ", "), hint: hint,
 		})
-		return
+		return diag.Suggest(p.key, names)
 	}
-	if fields[i].read == nil {
+	switch {
+	case fields[i].read == nil:
 		l.notSupported(p.pos, fmt.Sprintf("%q in %s", p.key, what))
-		return
-	}
-	if isNull(p.value) {
+	case isNull(p.value):
 		l.fail(p.pos, CodeEmpty, says{what: fmt.Sprintf("%q in %s has no value", p.key, what), hint: "give it a value, or leave the field out"})
-		return
+	default:
+		fields[i].read(p.value)
 	}
-	fields[i].read(p.value)
+	return ""
 }
 
 func (l *loader) notSupported(pos Pos, what string) {
