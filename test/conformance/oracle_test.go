@@ -71,8 +71,8 @@ type response struct {
 
 func recorded(w *httptest.ResponseRecorder) response {
 	headers := map[string]string{}
-	for name := range w.Header() {
-		headers[name] = w.Header().Get(name)
+	for name, values := range w.Header() {
+		headers[name] = values[0]
 	}
 	return response{Status: w.Code, Headers: headers, Body: base64.StdEncoding.EncodeToString(w.Body.Bytes())}
 }

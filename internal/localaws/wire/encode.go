@@ -19,7 +19,7 @@ import (
 // error means that out does not fit the model; nothing has been written then.
 func (op *Operation) Encode(w http.ResponseWriter, requestID string, out any) error {
 	m := op.Model
-	a := answer{status: op.status, header: http.Header{}}
+	a := answer{status: op.status, header: http.Header{}, head: op.method == http.MethodHead}
 	v := reflect.ValueOf(out)
 	if v, ok := indirect(v); ok && v.Kind() != reflect.Struct {
 		return fmt.Errorf("encoding output of %s: %s is not a struct", op.Name, v.Type())
@@ -50,6 +50,7 @@ type answer struct {
 	header http.Header
 	body   []byte
 	stream io.ReadCloser // instead of body
+	head   bool          // an answer to HEAD: Content-Length is a member's
 }
 
 func (m *Model) write(w http.ResponseWriter, requestID string, a *answer) {
@@ -70,7 +71,7 @@ func (m *Model) write(w http.ResponseWriter, requestID string, a *answer) {
 		_, _ = io.Copy(w, a.stream) // the client has gone; there is nobody to tell
 		return
 	}
-	if a.status != http.StatusNoContent {
+	if a.status != http.StatusNoContent && !a.head {
 		h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 	w.WriteHeader(a.status)
@@ -104,10 +105,7 @@ func (m *Model) encodeREST(op *Operation, v reflect.Value, a *answer) error {
 	err := m.members(op.output, v, func(mb *member, v reflect.Value) error {
 		switch {
 		case mb.location == "statusCode":
-			if v, ok := indirect(v); ok && v.Int() != 0 {
-				a.status = int(v.Int())
-			}
-			return nil
+			return setStatus(v, a)
 		case mb.location != "":
 			return setHeaders(mb, v, a.header)
 		case mb.name == op.output.payload:
@@ -132,6 +130,19 @@ func (m *Model) encodeREST(op *Operation, v reflect.Value, a *answer) error {
 		a.body, err = m.xmlDocument(op.output, op.output.documentName(), v)
 	}
 	return err
+}
+
+// setStatus takes the HTTP status from a member, as Lambda's Invoke has it.
+func setStatus(v reflect.Value, a *answer) error {
+	v, ok := indirect(v)
+	if !ok || !v.CanInt() || v.IsZero() {
+		return nil
+	}
+	if v.Int() < http.StatusOK || v.Int() > 599 {
+		return fmt.Errorf("status %d is not one of an answer", v.Int())
+	}
+	a.status = int(v.Int())
+	return nil
 }
 
 // documentName is the root element of a structure.
@@ -195,7 +206,9 @@ func setHeaders(mb *member, v reflect.Value, h http.Header) error {
 	switch mb.location {
 	case "headers":
 		for _, key := range v.MapKeys() {
-			h.Set(mb.wire+key.String(), v.MapIndex(key).String())
+			// Not canonical: S3 sends x-amz-meta- names in lower case, and
+			// some clients show them as they came.
+			h[strings.ToLower(mb.wire+key.String())] = []string{v.MapIndex(key).String()}
 		}
 		return nil
 	case "header":
@@ -324,16 +337,30 @@ func sortedKeys(v reflect.Value) []reflect.Value {
 func (m *Model) EncodeError(w http.ResponseWriter, requestID string, e *Error) {
 	code, status, fault := m.resolve(e)
 	a := answer{status: status, header: http.Header{}}
+	s := m.errors[e.Code]
+	if err := m.headerMembers(s.orEmpty(), errorFields(e), a.header); err != nil {
+		a.header = http.Header{} // fields of a wrong type are left out, as in the body
+	}
 	if e.RetryAfter > 0 {
 		a.header.Set("Retry-After", strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10))
 	}
-	s := m.errors[e.Code]
 	if m.Protocol == Query || m.Protocol == RestXML {
 		m.xmlError(&a, s, errorParts{code: code, fault: fault, requestID: requestID}, e)
 	} else {
 		m.jsonError(&a, s, errorParts{code: code, fault: fault}, e)
 	}
 	m.write(w, requestID, &a)
+}
+
+// headerMembers writes the members of an error that are headers, as Lambda's
+// Retry-After.
+func (m *Model) headerMembers(s *shape, v reflect.Value, h http.Header) error {
+	return m.members(s, v, func(mb *member, v reflect.Value) error {
+		if mb.location == "" {
+			return nil
+		}
+		return setHeaders(mb, v, h)
+	})
 }
 
 // errorParts is what EncodeError resolved.

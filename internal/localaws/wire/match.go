@@ -2,6 +2,7 @@ package wire
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,13 +15,16 @@ type route struct {
 	query    []literal // what the model writes after "?"
 	needs    []*member // required members in query or headers
 	literals int
+	// deprecated routes come last: S3 has operations with the request of
+	// their successors.
+	deprecated bool
 }
 
 // segment is one part of a path: literal text, or the label of a member.
 type segment struct {
 	text   string
 	label  string
-	greedy bool // the label takes the rest of the path, as {Key+} does
+	greedy bool // the label may hold slashes, as {Key+} does
 }
 
 // literal is a query parameter that a route asks for; hasValue is false for
@@ -78,8 +82,19 @@ func (m *Model) sortRoutes() {
 			cmp.Compare(len(b.route.query), len(a.route.query)),
 			cmp.Compare(len(b.route.segments), len(a.route.segments)),
 			cmp.Compare(len(b.route.needs), len(a.route.needs)),
+			compareBool(a.route.deprecated, b.route.deprecated),
 		)
 	})
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // Match finds the operation of an HTTP request: by the parameter Action (query),
@@ -169,18 +184,30 @@ func splitPath(r *http.Request) []string {
 }
 
 func (rt *route) matchPath(path []string) bool {
+	_, ok := rt.align(path)
+	return ok
+}
+
+// align gives each segment of the route its part of the path. A greedy label
+// leaves to the segments after it one part each.
+func (rt *route) align(path []string) ([]string, bool) {
+	parts := make([]string, 0, len(rt.segments))
 	for i, seg := range rt.segments {
-		switch {
-		case i >= len(path):
-			return false
-		case seg.greedy:
-			return strings.Join(path[i:], "/") != ""
-		case seg.label != "" && path[i] == "", seg.label == "" && path[i] != seg.text:
-			return false
+		take := 1
+		if seg.greedy {
+			take = len(path) - (len(rt.segments) - i - 1)
 		}
+		if take < 1 || take > len(path) {
+			return nil, false
+		}
+		part := strings.Join(path[:take], "/")
+		if seg.label != "" && part == "" || seg.label == "" && part != seg.text {
+			return nil, false
+		}
+		parts = append(parts, part)
+		path = path[take:]
 	}
-	rest := path[len(rt.segments):]
-	return len(rest) == 0 || len(rest) == 1 && rest[0] == ""
+	return parts, len(path) == 0 || len(path) == 1 && path[0] == ""
 }
 
 func (rt *route) matchQuery(query url.Values) bool {
@@ -195,7 +222,7 @@ func (rt *route) matchQuery(query url.Values) bool {
 
 func (rt *route) matchNeeds(query url.Values, header http.Header) bool {
 	for _, mb := range rt.needs {
-		if mb.location == "querystring" && !query.Has(mb.wire) || mb.location == "header" && header.Get(mb.wire) == "" {
+		if mb.location == "querystring" && !query.Has(mb.wire) || mb.location == "header" && len(header.Values(mb.wire)) == 0 {
 			return false
 		}
 	}
@@ -204,16 +231,16 @@ func (rt *route) matchNeeds(query url.Values, header http.Header) bool {
 
 // labels returns the unescaped values of a path that matchPath accepts.
 func (rt *route) labels(path []string) (map[string]string, error) {
+	parts, ok := rt.align(path)
+	if !ok {
+		return nil, errors.New("the path is not this operation's")
+	}
 	labels := map[string]string{}
 	for i, seg := range rt.segments {
-		if seg.label == "" || i >= len(path) {
+		if seg.label == "" {
 			continue
 		}
-		raw := path[i]
-		if seg.greedy {
-			raw = strings.Join(path[i:], "/")
-		}
-		value, err := url.PathUnescape(raw)
+		value, err := url.PathUnescape(parts[i])
 		if err != nil {
 			return nil, err
 		}

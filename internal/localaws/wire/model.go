@@ -140,6 +140,7 @@ func (m *Model) link(l *linker, operations map[string]operationFile) error {
 			op.status = 200
 		}
 		op.route = parseRoute(f.HTTP.RequestURI)
+		op.route.deprecated = f.Deprecated
 		var err error
 		if f.Input != nil {
 			op.inputElement = f.Input.LocationName
@@ -208,8 +209,9 @@ type operationFile struct {
 		RequestURI   string `json:"requestUri"`
 		ResponseCode int    `json:"responseCode"`
 	} `json:"http"`
-	Input  *memberFile `json:"input"`
-	Output *memberFile `json:"output"`
+	Input      *memberFile `json:"input"`
+	Output     *memberFile `json:"output"`
+	Deprecated bool        `json:"deprecated"`
 }
 
 type shapeFile struct {

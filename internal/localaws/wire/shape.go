@@ -63,7 +63,7 @@ type member struct {
 	name            string
 	field           string // the Go field
 	locationName    string // as the model states it; may be empty
-	wire            string // locationName or name
+	wire            string // locationName, the shape's, or name
 	shape           *shape
 	location        string
 	timestampFormat string
@@ -158,7 +158,7 @@ func (l *linker) member(name string, f memberFile) (*member, error) {
 		return nil, err
 	}
 	return &member{
-		name: name, field: upperFirst(name), locationName: f.LocationName, wire: cmp.Or(f.LocationName, name),
+		name: name, field: upperFirst(name), locationName: f.LocationName, wire: cmp.Or(f.LocationName, s.locationName, name),
 		shape: s, location: f.Location, timestampFormat: cmp.Or(f.TimestampFormat, s.timestampFormat),
 		flattened: f.Flattened || s.flattened, attribute: f.XMLAttribute, namespace: cmp.Or(f.XMLNamespace, s.namespace),
 	}, nil
