@@ -79,8 +79,9 @@ func load(fsys fs.FS, names []string, display func(string) string) (*Set, diag.L
 	if l.diags.HasErrors() {
 		return nil, l.diags
 	}
-	l.set.Digest = digest(&l.set)
-	return &l.set, l.diags
+	set := l.set // a copy, so that the loader's tables do not live as long as the Set
+	set.Digest = digest(&set)
+	return &set, l.diags
 }
 
 // files lists the files to read, sorted, each once.

@@ -47,6 +47,9 @@ func TestBundlesAreConsistent(t *testing.T) {
 					t.Errorf("actions of part %q are not sorted: %v", p.Type, p.Actions)
 				}
 				for _, a := range p.Actions {
+					if !slices.Contains(b.Actions(), a) {
+						t.Errorf("Actions leaves out %s", a)
+					}
 					if catalog.ServiceOf(a) != b.Service || strings.ContainsAny(a, "*?") {
 						t.Errorf("action %q", a)
 					}
