@@ -70,6 +70,10 @@ type Account struct {
 	Email   string        `json:"email,omitempty"`
 	Created time.Time     `json:"created"`
 	IAM     IAM           `json:"iam"`
+	// The services with Regions.
+	KMS      Regional[KMS]      `json:"kms,omitempty"`
+	Secrets  Regional[Secrets]  `json:"secrets,omitempty"`
+	DynamoDB Regional[DynamoDB] `json:"dynamodb,omitempty"`
 }
 
 // Options are what New needs.

@@ -1,0 +1,114 @@
+package store
+
+import (
+	"time"
+
+	"github.com/stile-aws/stile/arn"
+)
+
+// DynamoDB has the tables of one account in one Region, by name.
+type DynamoDB struct {
+	Tables map[string]*Table `json:"tables,omitempty"`
+}
+
+// Table is a table with its items.
+type Table struct {
+	Name    string        `json:"name"`
+	ID      string        `json:"id"`
+	Account arn.AccountID `json:"account"`
+	Region  string        `json:"region"`
+	Created time.Time     `json:"created"`
+	Key     TableKey      `json:"key"`
+	// Attributes has the types of key attributes: "S", "N" or "B".
+	Attributes map[string]string `json:"attributes"`
+	Global     []TableIndex      `json:"global,omitempty"`
+	Local      []TableIndex      `json:"local,omitempty"`
+	// ReadUnits and WriteUnits are the provisioned throughput; both zero mean
+	// on-demand.
+	ReadUnits  int64             `json:"readUnits,omitempty"`
+	WriteUnits int64             `json:"writeUnits,omitempty"`
+	Protected  bool              `json:"protected,omitempty"` // from deletion
+	Class      string            `json:"class,omitempty"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	// Policy is the resource policy with users and roles as unique ids; show it
+	// through [World.Present]. Nil: there never was one.
+	Policy *Versioned[TablePolicy] `json:"policy,omitempty"`
+	// TTL is the attribute that expires items, "" when that is off.
+	TTL string `json:"ttl,omitempty"`
+	// Partitions has the items by the canonical text of their partition key,
+	// then of their sort key ("" where the table has none).
+	Partitions map[string]map[string]Item `json:"partitions,omitempty"`
+}
+
+// TableKey names the attributes of a primary key; Sort may be "".
+type TableKey struct {
+	Partition string `json:"partition"`
+	Sort      string `json:"sort,omitempty"`
+}
+
+// TableIndex is a secondary index.
+type TableIndex struct {
+	Name string   `json:"name"`
+	Key  TableKey `json:"key"`
+	// Projection is "ALL", "KEYS_ONLY" or "INCLUDE" with the attributes of Include.
+	Projection string   `json:"projection"`
+	Include    []string `json:"include,omitempty"`
+}
+
+// TablePolicy is the resource policy of a table.
+type TablePolicy struct {
+	Text     string `json:"text"`
+	Revision string `json:"revision"`
+}
+
+// Item is an item's attributes by name. Items in a table are not changed but
+// replaced.
+type Item map[string]Value
+
+// Value is an attribute value in the form of its JSON on the wire: exactly one
+// field is set.
+type Value struct {
+	S    *string           `json:"S,omitempty"`
+	N    *string           `json:"N,omitempty"` // in canonical form
+	B    *[]byte           `json:"B,omitempty"`
+	BOOL *bool             `json:"BOOL,omitempty"`
+	NULL bool              `json:"NULL,omitempty"`
+	SS   []string          `json:"SS,omitempty"`
+	NS   []string          `json:"NS,omitempty"` // in canonical form
+	BS   [][]byte          `json:"BS,omitempty"`
+	L    *[]Value          `json:"L,omitempty"`
+	M    *map[string]Value `json:"M,omitempty"`
+}
+
+// ARN is the table's ARN.
+func (t *Table) ARN() arn.ARN {
+	return arn.ARN{
+		Partition: Partition, Service: "dynamodb", Region: t.Region, Account: t.Account, Owner: string(t.Account),
+		Resource: "table/" + t.Name,
+	}
+}
+
+// Index returns the secondary index called name, nil when there is none; local
+// tells which kind it is.
+func (t *Table) Index(name string) (index *TableIndex, local bool) {
+	for i := range t.Global {
+		if t.Global[i].Name == name {
+			return &t.Global[i], false
+		}
+	}
+	for i := range t.Local {
+		if t.Local[i].Name == name {
+			return &t.Local[i], true
+		}
+	}
+	return nil, false
+}
+
+// Count is the number of items.
+func (t *Table) Count() int {
+	n := 0
+	for _, partition := range t.Partitions {
+		n += len(partition)
+	}
+	return n
+}
