@@ -31,7 +31,6 @@ type server struct {
 	// in and matched are what the last request said.
 	in      reflect.Value
 	matched string
-	problem string
 	// answer writes the answer.
 	answer func(op *wire.Operation, w http.ResponseWriter) error
 }

@@ -74,7 +74,7 @@ func (b *binding) bindStruct(s *shape, t reflect.Type) {
 }
 
 func (b *binding) bindUnion(s *shape, t reflect.Type) error {
-	for _, u := range unions() {
+	for _, u := range unions {
 		if u.iface != t {
 			continue
 		}
@@ -98,22 +98,20 @@ type union struct {
 
 // unions lists the SDK's unions in the models served, because reflection cannot
 // find the types that implement an interface. test/conformance fails when one
-// is missing.
-func unions() []union {
-	return []union{{
-		iface: reflect.TypeFor[dynamodb.AttributeValue](),
-		concrete: []reflect.Type{
-			reflect.TypeFor[dynamodb.AttributeValueMemberB](), reflect.TypeFor[dynamodb.AttributeValueMemberBOOL](),
-			reflect.TypeFor[dynamodb.AttributeValueMemberBS](), reflect.TypeFor[dynamodb.AttributeValueMemberL](),
-			reflect.TypeFor[dynamodb.AttributeValueMemberM](), reflect.TypeFor[dynamodb.AttributeValueMemberN](),
-			reflect.TypeFor[dynamodb.AttributeValueMemberNS](), reflect.TypeFor[dynamodb.AttributeValueMemberNULL](),
-			reflect.TypeFor[dynamodb.AttributeValueMemberS](), reflect.TypeFor[dynamodb.AttributeValueMemberSS](),
-		},
-	}}
-}
+// is missing. Nothing writes to it.
+var unions = []union{{
+	iface: reflect.TypeFor[dynamodb.AttributeValue](),
+	concrete: []reflect.Type{
+		reflect.TypeFor[dynamodb.AttributeValueMemberB](), reflect.TypeFor[dynamodb.AttributeValueMemberBOOL](),
+		reflect.TypeFor[dynamodb.AttributeValueMemberBS](), reflect.TypeFor[dynamodb.AttributeValueMemberL](),
+		reflect.TypeFor[dynamodb.AttributeValueMemberM](), reflect.TypeFor[dynamodb.AttributeValueMemberN](),
+		reflect.TypeFor[dynamodb.AttributeValueMemberNS](), reflect.TypeFor[dynamodb.AttributeValueMemberNULL](),
+		reflect.TypeFor[dynamodb.AttributeValueMemberS](), reflect.TypeFor[dynamodb.AttributeValueMemberSS](),
+	},
+}}
 
-// members calls visit with every member of a structure value that a caller set,
-// in the model's order.
+// members calls visit with every member that a structure value has a field for,
+// set or not, in the model's order; of a union, with the one that is set.
 func (m *Model) members(s *shape, v reflect.Value, visit func(mb *member, v reflect.Value) error) error {
 	v, ok := indirect(v)
 	if !ok {
@@ -165,7 +163,7 @@ func (m *Model) unionMember(s *shape, v reflect.Value) (*field, reflect.Value, e
 	if v.Kind() != reflect.Struct || !strings.Contains(v.Type().Name(), "Member") {
 		return nil, reflect.Value{}, nil
 	}
-	for _, u := range unions() {
+	for _, u := range unions {
 		if !slices.Contains(u.concrete, v.Type()) {
 			continue
 		}

@@ -14,7 +14,7 @@ type element struct {
 	name       string
 	attributes []xml.Attr
 	children   []*element
-	text       string
+	text       []byte
 }
 
 // named returns the children of that name.
@@ -54,7 +54,7 @@ func parseXML(body []byte) (*element, error) {
 		case xml.EndElement:
 			stack = stack[:len(stack)-1]
 		case xml.CharData:
-			top.text += string(token)
+			top.text = append(top.text, token...)
 		case xml.Directive:
 			return nil, errors.New("directives are not accepted")
 		}
@@ -108,7 +108,7 @@ func (e *element) member(mb *member) []*element {
 		local := mb.wire[strings.LastIndexByte(mb.wire, 0x3a)+1:]
 		for _, attribute := range e.attributes {
 			if attribute.Name.Local == local || attribute.Name.Local == mb.wire {
-				return []*element{{text: attribute.Value}}
+				return []*element{{text: []byte(attribute.Value)}}
 			}
 		}
 		return nil
@@ -140,7 +140,7 @@ func (m *Model) xmlValue(mb *member, found []*element, v reflect.Value) *Error {
 		}
 		return m.xmlMap(mb.shape, found, v)
 	}
-	return m.setText(mb, found[0].text, v)
+	return m.setText(mb, string(found[0].text), v)
 }
 
 func (m *Model) xmlList(s *shape, items []*element, v reflect.Value) *Error {
