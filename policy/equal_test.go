@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -228,6 +229,35 @@ func TestGlob(t *testing.T) {
 	} {
 		if got := policy.Glob(test.pattern, test.s); got != test.want {
 			t.Errorf("Glob(%q, %q) = %v, want %v", test.pattern, test.s, got, test.want)
+		}
+	}
+}
+
+func TestMarshalInsideOtherJSON(t *testing.T) {
+	type holder struct {
+		Document  *policy.Document `json:"document"`
+		Statement policy.Statement `json:"statement"`
+		Condition policy.Condition `json:"condition"`
+		Missing   *policy.Document `json:"missing"`
+	}
+	d := mustParse(t, everything)
+	text, err := json.Marshal(holder{Document: d, Statement: d.Statements[0], Condition: d.Statements[0].Conditions[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got holder
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatalf("Unmarshal(%s): %v", text, err)
+	}
+	if !policy.Equal(got.Document, d) || got.Statement.Canonical() != d.Statements[0].Canonical() || got.Missing != nil {
+		t.Errorf("round trip = %+v", got)
+	}
+	if c := got.Condition; c.Operator != "StringEquals" || c.Key != "aws:PrincipalTag/team" || len(c.Values) != 2 {
+		t.Errorf("condition = %+v", c)
+	}
+	for _, bad := range []string{`{"document":{"Statement":[]}}`, `{"statement":{"Effect":"Allow"}}`, `{"statement":[]}`, `{"condition":1}`} {
+		if err := json.Unmarshal([]byte(bad), &got); err == nil {
+			t.Errorf("Unmarshal(%s) = nil, want an error", bad)
 		}
 	}
 }

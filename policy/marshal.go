@@ -21,15 +21,17 @@ func (st Statement) MarshalJSON() ([]byte, error) { return []byte(st.String()), 
 
 // UnmarshalJSON reads one statement as Parse reads those of a document.
 func (st *Statement) UnmarshalJSON(src []byte) error {
-	wrapped := make([]byte, 0, len(src)+32)
-	wrapped = append(wrapped, `{"Statement":[`...)
-	wrapped = append(wrapped, src...)
-	wrapped = append(wrapped, `]}`...)
-	parsed, err := Parse(wrapped)
+	n, err := ParseNode(src)
 	if err != nil {
 		return err
 	}
-	*st = parsed.Statements[0]
+	d := &decoder{}
+	if d.is(n, "a statement", ObjectNode) {
+		*st = d.statement(n)
+	}
+	if len(d.errs) > 0 {
+		return d.errs.sorted()
+	}
 	return nil
 }
 

@@ -10,11 +10,21 @@ import (
 // may contain. Element names and values are kept as written. The error is an
 // [Errors] that holds everything found wrong; the document is nil then.
 func Parse(src []byte) (*Document, error) {
-	n, err := scanJSON(src)
+	n, err := ParseNode(src)
 	if err != nil {
-		return nil, Errors{err}
+		return nil, err
 	}
 	return Decode(n)
+}
+
+// ParseNode reads any JSON text with positions, for those who look for policies
+// inside other documents. Its error is that of [Parse].
+func ParseNode(src []byte) (Node, error) {
+	n, err := scanJSON(src)
+	if err != nil {
+		return Node{}, Errors{err}
+	}
+	return n, nil
 }
 
 // Decode makes a document of a tree read from another notation. Its error is

@@ -1,0 +1,385 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/policy"
+)
+
+// sharedIssuer is an issuer that issues tokens to many organizations; claim is
+// what tells them apart.
+type sharedIssuer struct{ host, claim string }
+
+// sharedIssuers are the issuers for which IAM itself demands a condition when
+// a trust policy is written, though not of policies written before (IAM guide,
+// "Identity-provider controls for shared OIDC providers"; T01).
+func sharedIssuers() []sharedIssuer {
+	return []sharedIssuer{
+		{"token.actions.githubusercontent.com", "sub"},
+		{"oidc-configuration.audit-log.githubusercontent.com", "sub"},
+		{"vstoken.actions.githubusercontent.com", "sub"},
+		{"gitlab.com", "sub"},
+		{"agent.buildkite.com", "sub"},
+		{"oidc.codefresh.io", "sub"},
+		{"studio.datachain.ai/api", "sub"},
+		{"app.terraform.io", "sub"},
+		{"scalr.io", "sub"},
+		{"tokens.cloud.shisho.dev", "sub"},
+		{"proidc.upbound.io", "sub"},
+		{"cognito-identity.amazonaws.com", "aud"},
+		{"api.pulumi.com/oidc", "aud"},
+		{"oidc.vercel.com", "aud"},
+		{"sandboxes.cloud", "aud"},
+	}
+}
+
+// eksIssuer begins the issuers of EKS clusters, and eksSubject their subjects.
+const (
+	eksIssuer    = "oidc.eks."
+	eksSubject   = "system:serviceaccount:"
+	githubIssuer = "token.actions.githubusercontent.com"
+)
+
+// issuer is an OIDC provider a statement trusts.
+type issuer struct {
+	url  string // host and path, without https://
+	text policy.Text
+}
+
+// issuersOf lists the OIDC providers st names.
+func issuersOf(st *policy.Statement) []issuer {
+	var out []issuer
+	for _, e := range st.Principal.Entries {
+		if e.Type != "Federated" {
+			continue
+		}
+		if e.Value.Value == "cognito-identity.amazonaws.com" {
+			out = append(out, issuer{url: e.Value.Value, text: e.Value})
+			continue
+		}
+		if a, err := arn.Parse(e.Value.Value); err == nil && a.Type() == "oidc-provider" {
+			out = append(out, issuer{url: a.Name(), text: e.Value})
+		}
+	}
+	return out
+}
+
+// webIdentity holds the rules on trust in OIDC providers.
+func (r *report) webIdentity(st *policy.Statement) {
+	issuers := issuersOf(st)
+	if len(issuers) == 0 {
+		return
+	}
+	if !allows(st, "sts:AssumeRoleWithWebIdentity") {
+		r.add(issuers[0].text.Pos, diag.Diagnostic{
+			Severity: diag.Error, Code: CodeWrongAction,
+			Summary: "bearers of OIDC tokens call sts:AssumeRoleWithWebIdentity, which this statement does not allow",
+			Hint:    `write "Action": "sts:AssumeRoleWithWebIdentity"`,
+		})
+	}
+	faulty := false // a condition was meant and does not work; it has its own finding
+	for _, c := range st.Conditions {
+		faulty = r.claimKey(c, issuers) || faulty
+		faulty = faulty || !policy.SplitOperator(c.Operator).Known()
+	}
+	for _, iss := range issuers {
+		r.subject(st, iss, faulty)
+		r.audience(st, iss)
+		r.subjectValues(st, iss)
+	}
+}
+
+// claimKey is T05. It reports whether the condition cannot do what it was
+// written for.
+func (r *report) claimKey(c policy.Condition, issuers []issuer) bool {
+	key := strings.ToLower(c.Key)
+	if unresolved(key) || strings.HasPrefix(key, "aws:") || strings.HasPrefix(key, "sts:") {
+		return false
+	}
+	bare := strings.TrimPrefix(key, "https://")
+	for _, iss := range issuers {
+		url := strings.ToLower(iss.url)
+		rest, mine := strings.CutPrefix(bare, url)
+		switch {
+		case !mine || rest != "" && rest[0] != ':' && rest[0] != '/':
+			continue
+		case bare != key:
+			r.add(c.Pos, diag.Diagnostic{
+				Severity: diag.Error, Code: CodeClaimMissing,
+				Summary: fmt.Sprintf("the condition key %q begins with https://; no token has such a key", c.Key),
+				Hint:    fmt.Sprintf("write %q", iss.url+":sub"),
+			})
+			return true
+		case rest == "" || rest[0] == '/':
+			r.claimMissing(c, iss, rest)
+			return true
+		}
+		return r.claim(c, iss, rest[1:])
+	}
+	host, _, hasClaim := strings.Cut(bare, ":")
+	if !strings.Contains(host, ".") || unresolved(issuers[0].url) {
+		return false
+	}
+	r.otherIssuer(c, issuers[0], hasClaim)
+	return true
+}
+
+func (r *report) claimMissing(c policy.Condition, iss issuer, rest string) {
+	claim := "sub"
+	if rest == "/aud" || len(c.Values) > 0 && c.Values[0].Value == "sts.amazonaws.com" {
+		claim = "aud"
+	}
+	r.add(c.Pos, diag.Diagnostic{
+		Severity: diag.Error, Code: CodeClaimMissing,
+		Summary: fmt.Sprintf("the condition key %q names the issuer and no claim", c.Key),
+		Detail:  "No token carries such a key, so the condition never holds and nobody can assume the role.",
+		Hint:    fmt.Sprintf("write %q", iss.url+":"+claim),
+	})
+}
+
+func (r *report) otherIssuer(c policy.Condition, iss issuer, hasClaim bool) {
+	d := diag.Diagnostic{
+		Severity: diag.Error, Code: CodeOtherIssuer,
+		Summary: fmt.Sprintf("the condition key %q is of another issuer than the principal, %s", c.Key, iss.url),
+		Detail:  "A token brings the keys of its own issuer only, so the condition never holds.",
+		Hint:    fmt.Sprintf("write %q", iss.url+":sub"),
+	}
+	if _, claim, _ := strings.Cut(c.Key, ":"); hasClaim {
+		d.Hint = fmt.Sprintf("write %q", iss.url+":"+claim)
+	}
+	r.add(c.Pos, d)
+}
+
+// claim checks the name of a claim. Issuers may have claims of their own, so
+// only what is certain is reported: EKS tokens have aud and sub, and iss is
+// no condition key of any issuer.
+func (r *report) claim(c policy.Condition, iss issuer, claim string) bool {
+	known := []string{"sub", "aud"}
+	eks := strings.HasPrefix(iss.url, eksIssuer)
+	if !eks && claim != "iss" && claim != "subject" && claim != "audience" || slices.Contains(known, claim) {
+		return false
+	}
+	near := map[string]string{"subject": "sub", "audience": "aud"}[claim]
+	if near == "" {
+		near = policy.Closest(claim, known)
+	}
+	d := diag.Diagnostic{
+		Severity: diag.Error, Code: CodeUnknownClaim,
+		Summary: fmt.Sprintf("there is no claim %q to test", claim),
+		Detail:  "The condition never holds, so nobody can assume the role.",
+		Hint:    "remove the condition: the issuer is checked by the provider the principal names",
+	}
+	if near != "" {
+		d.Hint = fmt.Sprintf("write %q", iss.url+":"+near)
+	}
+	r.add(c.Pos, d)
+	return near == "sub"
+}
+
+func isClaim(iss issuer, claim string) func(string) bool { return anyOf(iss.url + ":" + claim) }
+
+// subject reports trust that does not depend on who bears the token.
+func (r *report) subject(st *policy.Statement, iss issuer, faulty bool) {
+	claim := "sub"
+	code, summary := CodeNoSubject, fmt.Sprintf("whoever has a token of %s may assume the role", iss.url)
+	for _, s := range sharedIssuers() {
+		if s.host == iss.url || strings.HasSuffix(iss.url, "."+s.host) {
+			claim, code = s.claim, CodeSharedIssuer
+			summary = fmt.Sprintf("%s issues tokens to many organizations, and whoever has one may assume the role", iss.url)
+		}
+	}
+	if strings.HasPrefix(iss.url, eksIssuer) {
+		summary = "every service account of the cluster may assume the role"
+	}
+	switch restricts(st, isClaim(iss, claim)) {
+	case tested:
+	case vacuous:
+		r.vacuous(st, iss, claim)
+	case untested:
+		if faulty || r.meant(st, iss, claim) {
+			return // the condition that was meant has its own finding
+		}
+		r.add(iss.text.Pos, diag.Diagnostic{
+			Severity: r.subjectSeverity(st, iss, code), Code: code, Summary: summary,
+			Detail: fmt.Sprintf("The statement has no condition that %s:%s must equal something.", iss.url, claim),
+			Hint:   fmt.Sprintf(`add "StringEquals": {"%s:%s": "%s"}`, iss.url, claim, exampleClaim(iss, claim)),
+		})
+	}
+}
+
+// meant reports whether a positive condition on the claim exists whose values
+// are all too wide, which subjectValues reports.
+func (r *report) meant(st *policy.Statement, iss issuer, claim string) bool {
+	return claim == "sub" && slices.ContainsFunc(st.Conditions, func(c policy.Condition) bool {
+		op := policy.SplitOperator(c.Operator)
+		return isClaim(iss, claim)(c.Key) && op.Base == "StringLike" && op.Set == ""
+	})
+}
+
+// subjectSeverity makes the finding a warning where another claim than aud
+// narrows the trust: private issuers have claims of their own.
+func (r *report) subjectSeverity(st *policy.Statement, iss issuer, code string) diag.Severity {
+	others := func(key string) bool {
+		return strings.HasPrefix(strings.ToLower(key), strings.ToLower(iss.url)+":") && !isClaim(iss, "aud")(key) && !isClaim(iss, "sub")(key)
+	}
+	if code == CodeNoSubject && restricts(st, others) == tested {
+		return diag.Warning
+	}
+	return diag.Error
+}
+
+func exampleClaim(iss issuer, claim string) string {
+	switch {
+	case claim == "aud":
+		return "…"
+	case strings.HasPrefix(iss.url, eksIssuer):
+		return eksSubject + "NAMESPACE:NAME"
+	case iss.url == githubIssuer:
+		return "repo:ORGANIZATION/REPOSITORY:ref:refs/heads/BRANCH"
+	}
+	return "…"
+}
+
+// vacuous is T03.
+func (r *report) vacuous(st *policy.Statement, iss issuer, claim string) {
+	for _, c := range st.Conditions {
+		if isClaim(iss, claim)(c.Key) && strengthOf(st, c) == vacuous {
+			op := policy.SplitOperator(c.Operator)
+			r.add(c.OperatorPos, diag.Diagnostic{
+				Severity: diag.Error, Code: CodeVacuousClaim,
+				Summary: fmt.Sprintf("%s lets a token without the claim %s pass", c.Operator, claim),
+				Hint:    fmt.Sprintf("use %s", op.Base),
+			})
+		}
+	}
+}
+
+// audience is T02.
+func (r *report) audience(st *policy.Statement, iss issuer) {
+	meant := slices.ContainsFunc(st.Conditions, func(c policy.Condition) bool {
+		_, claim, _ := strings.Cut(strings.ToLower(c.Key), ":")
+		return claim == "aud" || claim == "audience" || claim == "oaud"
+	})
+	if meant || restricts(st, isClaim(iss, "aud")) == tested {
+		return
+	}
+	r.add(iss.text.Pos, diag.Diagnostic{
+		Severity: diag.Warning, Code: CodeNoAudience,
+		Summary: fmt.Sprintf("tokens of %s are accepted whatever audience they were issued for", iss.url),
+		Detail:  "Any audience the provider has registered passes; a token meant for another service could be replayed here.",
+		Hint:    fmt.Sprintf(`add "StringEquals": {"%s:aud": "sts.amazonaws.com"}`, iss.url),
+	})
+}
+
+// verdict is what is the matter with a value of sub; severity counts only when
+// summary is set.
+type verdict struct {
+	severity diag.Severity
+	code     string
+	summary  string
+	hint     string
+}
+
+// subjectValues is T06: the widest value of the list decides, but a second
+// condition on sub may narrow it again.
+func (r *report) subjectValues(st *policy.Statement, iss issuer) {
+	type finding struct {
+		pos policy.Pos
+		verdict
+	}
+	var found []finding
+	narrowed := false
+	for _, c := range st.Conditions {
+		op := policy.SplitOperator(c.Operator)
+		if !isClaim(iss, "sub")(c.Key) || op.Negated() || !strings.HasPrefix(op.Base, "String") {
+			continue
+		}
+		wide := false
+		for _, v := range c.Values {
+			if w := judgeSubject(iss, v.Value, op.Base == "StringLike"); w.summary != "" {
+				found = append(found, finding{v.Pos, w})
+				wide = wide || w.code == CodeWideSubject
+			}
+		}
+		narrowed = narrowed || !wide && strengthOf(st, c) == tested
+	}
+	for _, f := range found {
+		if f.code != CodeWideSubject || !narrowed {
+			r.add(f.pos, diag.Diagnostic{Severity: f.severity, Code: f.code, Summary: f.summary, Hint: f.hint})
+		}
+	}
+}
+
+func judgeSubject(iss issuer, value string, like bool) verdict {
+	switch {
+	case unresolved(value):
+		return verdict{}
+	case like && strings.Trim(value, "*?") == "":
+		return verdict{diag.Error, CodeWideSubject, "every subject of " + iss.url + " matches " + value, "name the subject: " + exampleClaim(iss, "sub")}
+	case strings.HasPrefix(iss.url, eksIssuer):
+		return judgeServiceAccount(value, like)
+	case iss.url == githubIssuer:
+		return judgeRepository(value, like)
+	}
+	return verdict{}
+}
+
+// judgeServiceAccount judges system:serviceaccount:NAMESPACE:NAME.
+func judgeServiceAccount(value string, like bool) verdict {
+	wild := -1
+	if like {
+		wild = strings.IndexAny(value, "*?")
+	}
+	if wild < 0 && strings.ContainsAny(value, "*?") {
+		return verdict{} // wildcard in an exact operator: reported as that
+	}
+	rest, ok := strings.CutPrefix(value, eksSubject)
+	if wild >= 0 && wild < len(eksSubject) {
+		return verdict{diag.Error, CodeWideSubject, fmt.Sprintf("%q matches service accounts of every namespace", value), "write " + eksSubject + "NAMESPACE:NAME"}
+	}
+	namespace, name, colon := strings.Cut(rest, ":")
+	switch {
+	case wild >= 0 && (!colon || strings.ContainsAny(namespace, "*?")) && ok:
+		return verdict{diag.Error, CodeWideSubject, fmt.Sprintf("%q matches service accounts of several namespaces", value), "name the namespace in full: " + eksSubject + "NAMESPACE:NAME"}
+	case !ok || !colon || namespace == "" || name == "" || strings.Contains(name, ":"):
+		return verdict{diag.Error, CodeSubjectShape, fmt.Sprintf("no service account has the subject %q", value), "write " + eksSubject + "NAMESPACE:NAME"}
+	case name == "*" && like:
+		return verdict{diag.Warning, CodeWideSubject, fmt.Sprintf("%q matches every service account of the namespace", value), "name the service account"}
+	}
+	return verdict{}
+}
+
+// judgeRepository judges repo:ORGANIZATION/REPOSITORY:…; organizations may
+// have customized subjects, which are not judged.
+func judgeRepository(value string, like bool) verdict {
+	if like && strings.IndexAny(value, "*?") == 0 {
+		return verdict{diag.Error, CodeWideSubject, fmt.Sprintf("%q matches repositories of other organizations", value), "begin with repo:ORGANIZATION/REPOSITORY:"}
+	}
+	rest, ok := strings.CutPrefix(value, "repo:")
+	if !ok {
+		return verdict{}
+	}
+	if strings.HasSuffix(value, ":pull_request") {
+		return verdict{diag.Warning, CodeWideSubject, "whoever can open a pull request in the repository may assume the role", "name a branch or an environment"}
+	}
+	if !like {
+		return verdict{}
+	}
+	organization, repository, slash := strings.Cut(rest, "/")
+	switch {
+	case !slash || strings.ContainsAny(organization, "*?"):
+		return verdict{diag.Error, CodeWideSubject, fmt.Sprintf("%q matches other organizations whose names begin the same", value), "write the organization in full and a slash: repo:ORGANIZATION/REPOSITORY:"}
+	case strings.ContainsAny(beforeColon(repository), "*?"):
+		return verdict{diag.Warning, CodeWideSubject, fmt.Sprintf("%q matches several repositories of the organization", value), "name the repository"}
+	}
+	return verdict{}
+}
+
+func beforeColon(s string) string {
+	before, _, _ := strings.Cut(s, ":")
+	return before
+}

@@ -1,0 +1,258 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/catalog"
+	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/policy"
+)
+
+// limitingKeys are the condition keys that turn everyone into somebody: who
+// the principal is, or for which account, network or resource it acts.
+func limitingKeys(kind policy.Kind) []string {
+	keys := []string{
+		"aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalArn", "aws:PrincipalAccount",
+		"aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOrgPaths", "aws:userid",
+	}
+	if kind == policy.Trust {
+		return keys
+	}
+	// A network is a limit for data, hardly for becoming a role.
+	return append(keys, "aws:SourceVpc", "aws:SourceVpce", "aws:VpceAccount", "aws:VpceOrgID", "aws:SourceIp", "kms:CallerAccount")
+}
+
+// principals holds the rules on Principal elements that hold for every kind.
+func (r *report) principals(st *policy.Statement, kind policy.Kind) {
+	if np := st.NotPrincipal; np != nil {
+		r.exceptPrincipal(st, np)
+	}
+	p := st.Principal
+	if p == nil {
+		return
+	}
+	for _, e := range p.Entries {
+		if e.Type == "AWS" && policy.IsUniqueID(e.Value.Value) {
+			r.add(e.Value.Pos, diag.Diagnostic{
+				Severity: diag.Error, Code: CodeDeleted, // T13
+				Summary: fmt.Sprintf("%s is what is left of a deleted user or role", e.Value.Value),
+				Detail:  "AWS stores principals by unique id. A new user or role of the same name has another id and is not meant here.",
+				Hint:    "name the new one's ARN again, or remove the entry",
+			})
+		}
+	}
+	if pos, yes := everyone(p); yes && st.Effect == policy.Allow && restricts(st, anyOf(limitingKeys(kind)...)) != tested {
+		what := "may do this"
+		if kind == policy.Trust {
+			what = "may assume the role"
+		}
+		r.add(pos, diag.Diagnostic{
+			Severity: diag.Error, Code: CodeEveryone, // T11, R05
+			Summary: "every principal of every AWS account " + what,
+			Detail:  "The wildcard principal is not limited by a condition on who calls; a condition that passes when its key is absent does not count.",
+			Hint:    `name the principals by full ARN, or add "StringEquals": {"aws:PrincipalOrgID": …}`,
+		})
+	}
+}
+
+// everyone reports whether p names "*", and where.
+func everyone(p *policy.Principals) (policy.Pos, bool) {
+	if p.Everyone {
+		return p.Pos, true
+	}
+	for _, e := range p.Entries {
+		if e.Type == "AWS" && e.Value.Value == "*" {
+			return e.Value.Pos, true
+		}
+	}
+	return policy.Pos{}, false
+}
+
+// exceptPrincipal is R08 (IAM guide, NotPrincipal).
+func (r *report) exceptPrincipal(st *policy.Statement, np *policy.Principals) {
+	if st.Effect == policy.Allow {
+		r.add(np.Pos, diag.Diagnostic{
+			Severity: diag.Error, Code: CodeAllowExcept,
+			Summary: "Allow with NotPrincipal grants to everyone else in the world, anonymous callers included",
+			Hint:    "name in Principal who may, or use Deny",
+		})
+		return
+	}
+	r.add(np.Pos, diag.Diagnostic{
+		Severity: diag.Warning, Code: CodeDenyExcept,
+		Summary: "Deny with NotPrincipal also denies the exempted ones when they have a permissions boundary, or come as a session",
+		Hint:    `use "Principal": "*" with "ArnNotEquals": {"aws:PrincipalArn": …}`,
+	})
+}
+
+// trusted holds the rules on whom an Allow statement of a trust policy names.
+func (r *report) trusted(st *policy.Statement) {
+	for _, e := range st.Principal.Entries {
+		if unresolved(e.Value.Value) {
+			continue
+		}
+		switch e.Type {
+		case "AWS":
+			r.trustedAWS(st, e.Value)
+		case "Service":
+			r.trustedService(st, e.Value)
+		}
+	}
+	r.weakExternalID(st)
+}
+
+func (r *report) trustedAWS(st *policy.Statement, v policy.Text) {
+	account := accountOf(v.Value)
+	if isAccount(v.Value) && r.foreign(account) && len(st.Conditions) == 0 {
+		r.add(v.Pos, diag.Diagnostic{
+			Severity: diag.Warning, Code: CodeWholeAccount, // T09
+			Summary: fmt.Sprintf("the whole account %s may assume the role", account),
+			Detail:  "Whoever administers that account decides who becomes this role.",
+			Hint:    `name the role, or add "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::` + string(account) + `:role/…"}`,
+		})
+	}
+	if r.ctx.Organization != nil && r.foreign(account) && !slices.Contains(r.ctx.Organization, account) &&
+		restricts(st, anyOf("sts:ExternalId")) != tested {
+		r.add(v.Pos, diag.Diagnostic{
+			Severity: diag.Warning, Code: CodeNoExternalID, // T10
+			Summary: fmt.Sprintf("account %s is not of your organization and needs no external id", account),
+			Detail:  "A third party that serves several customers can be tricked into using its access to you for another of them.",
+			Hint:    `agree on a random value and add "StringEquals": {"sts:ExternalId": …}`,
+		})
+	}
+	r.nodeRole(v)
+	if !assumesByRole(st) {
+		r.add(v.Pos, diag.Diagnostic{
+			Severity: diag.Error, Code: CodeWrongAction,
+			Summary: "AWS principals call sts:AssumeRole, which this statement does not allow",
+			Hint:    `write "Action": "sts:AssumeRole"`,
+		})
+	}
+}
+
+// assumesByRole reports whether st lets its AWS principals do anything: become
+// the role, or tag and name the session another statement allows.
+func assumesByRole(st *policy.Statement) bool {
+	return slices.ContainsFunc([]string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext"},
+		func(action string) bool { return allows(st, action) })
+}
+
+// nodeRole reports trust in a role that nodes run with: any pod on the node
+// can take its credentials from the metadata service.
+func (r *report) nodeRole(v policy.Text) {
+	a, err := arn.Parse(v.Value)
+	if err != nil || a.Service != "iam" || a.Type() != "role" {
+		return
+	}
+	known := slices.Contains(r.ctx.NodeRoles, v.Value)
+	if !known && (r.ctx.NodeRoles != nil || !looksLikeNodeRole(a.Name())) {
+		return
+	}
+	d := diag.Diagnostic{
+		Severity: diag.Error, Code: CodeNodeRole,
+		Summary: fmt.Sprintf("%s is the role of a node, so every pod on it may assume this role", a.Name()),
+		Detail:  "Pods reach their node's credentials through the instance metadata service.",
+		Hint:    "trust the cluster's OIDC provider with the service account as sub, or EKS Pod Identity",
+	}
+	if !known {
+		d.Severity = diag.Warning
+		d.Summary = fmt.Sprintf("%s looks like the role of a node; then every pod on it may assume this role", a.Name())
+	}
+	r.add(v.Pos, d)
+}
+
+// looksLikeNodeRole knows the names eksctl, kOps, Karpenter, the EKS guide and
+// the Terraform modules give to node roles.
+func looksLikeNodeRole(name string) bool {
+	plain := strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(name))
+	if strings.HasPrefix(name, "nodes.") {
+		return true
+	}
+	return slices.ContainsFunc([]string{"nodeinstancerole", "noderole", "nodegroup", "eksnode", "workernode", "karpenternode", "nodeinstanceprofile"},
+		func(word string) bool { return strings.Contains(plain, word) })
+}
+
+// runsAsCustomer are services that assume a role for one customer's own
+// compute; their requests carry no source, or AWS documents none for trust.
+func runsAsCustomer() []string {
+	return []string{"ec2", "lambda", "edgelambda", "ecs", "ecs-tasks", "eks", "eks-fargate-pods", "eks-nodegroup", "pods.eks"}
+}
+
+func (r *report) trustedService(st *policy.Statement, v policy.Text) {
+	service, _, _ := strings.Cut(v.Value, ".amazonaws.com")
+	if service == "pods.eks" {
+		if !slices.ContainsFunc(st.Actions, func(t policy.Text) bool { return policy.Glob(strings.ToLower(t.Value), "sts:tagsession") }) {
+			r.add(v.Pos, diag.Diagnostic{
+				Severity: diag.Error, Code: CodePodIdentity, // T17
+				Summary: "EKS Pod Identity cannot assume the role without sts:TagSession",
+				Detail:  "The service always passes the pod's cluster, namespace and service account as session tags.",
+				Hint:    `write "Action": ["sts:AssumeRole", "sts:TagSession"]`,
+			})
+		}
+	}
+	sources := anyOf("aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOrgPaths")
+	if !slices.Contains(runsAsCustomer(), service) && restricts(st, sources) != tested {
+		r.add(v.Pos, diag.Diagnostic{
+			Severity: diag.Warning, Code: CodeConfusedDeputy, // T16
+			Summary: fmt.Sprintf("%s may assume the role on behalf of any account", v.Value),
+			Detail:  "A service acts for all its customers; without a condition one of them can point it at your role.",
+			Hint:    `add "StringEquals": {"aws:SourceAccount": …} or "ArnLike": {"aws:SourceArn": …}, if the service sends them`,
+		})
+	}
+}
+
+// weakExternalID is the second half of T10.
+func (r *report) weakExternalID(st *policy.Statement) {
+	for _, c := range st.Conditions {
+		if !strings.EqualFold(c.Key, "sts:ExternalId") || policy.SplitOperator(c.Operator).Negated() {
+			continue
+		}
+		for _, v := range c.Values {
+			if why := externalIDWeakness(v.Value); why != "" {
+				r.add(v.Pos, diag.Diagnostic{
+					Severity: diag.Warning, Code: CodeWeakExternalID,
+					Summary: fmt.Sprintf("the external id %q %s", v.Value, why),
+					Hint:    "let the third party generate a random value for each customer, such as a UUID",
+				})
+			}
+		}
+	}
+}
+
+func externalIDWeakness(value string) string {
+	common := []string{"external-id", "externalid", "external_id", "changeme", "password", "example", "12345678", "my-external-id"}
+	switch {
+	case unresolved(value):
+	case strings.ContainsAny(value, "*?"):
+		return "has a wildcard"
+	case arn.AccountID(value).Valid():
+		return "is an account id, which anybody may know"
+	case len(value) < 8:
+		return "is short enough to guess"
+	case slices.Contains(common, strings.ToLower(value)):
+		return "is the first one anybody would try"
+	}
+	return ""
+}
+
+// trustSize is T23.
+func (r *report) trustSize(doc *policy.Document) {
+	size := doc.Size()
+	if size <= catalog.TrustPolicySize {
+		return
+	}
+	d := diag.Diagnostic{
+		Severity: diag.Warning, Code: CodeTrustSize,
+		Summary: fmt.Sprintf("the trust policy has %d characters, the default quota is %d", size, catalog.TrustPolicySize),
+		Detail:  fmt.Sprintf("The quota can be raised to %d.", catalog.TrustPolicySizeMax),
+		Hint:    "put all principals with the same conditions into one statement, or name accounts and list the roles under ArnLike aws:PrincipalArn, or use aws:PrincipalOrgPaths",
+	}
+	if size > catalog.TrustPolicySizeMax {
+		d.Severity = diag.Error
+		d.Detail = fmt.Sprintf("No account can have more than %d.", catalog.TrustPolicySizeMax)
+	}
+	r.add(doc.Pos, d)
+}
