@@ -24,6 +24,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/localaws/gate"
 	"github.com/stile-aws/stile/internal/localaws/iam"
+	"github.com/stile-aws/stile/internal/localaws/kms"
 	"github.com/stile-aws/stile/internal/localaws/oidc"
 	"github.com/stile-aws/stile/internal/localaws/service"
 	"github.com/stile-aws/stile/internal/localaws/store"
@@ -100,6 +101,7 @@ func services(verifier *oidc.Verifier) []*service.Service {
 	return []*service.Service{
 		sts.New(verifier),
 		iam.New(),
+		kms.New(),
 	}
 }
 

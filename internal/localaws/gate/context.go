@@ -15,7 +15,7 @@ func (g *Gate) request(caller *Caller, access *Access, facts *Facts) authz.Reque
 		Principal:       caller.Principal,
 		Action:          access.Action,
 		Resource:        access.Resource,
-		ResourceAccount: access.Account,
+		ResourceAccount: access.Account, ResourceAWSManaged: access.AWSManaged,
 	}
 	if req.ResourceAccount == "" {
 		req.ResourceAccount = resourceAccount(access.Resource, caller.Account())

@@ -53,6 +53,8 @@ type Access struct {
 	Policy *authz.Policy
 	// Grants are the KMS grants on the key.
 	Grants []authz.Grant
+	// AWSManaged is set for keys that AWS manages, which no RCP affects.
+	AWSManaged bool
 	// ResourceTags become aws:ResourceTag/… and the service's own spelling of
 	// it (secretsmanager:ResourceTag/…).
 	ResourceTags map[string]string

@@ -26,10 +26,22 @@ func (k *Kernel) authenticate(r *http.Request, body []byte, route route, c *Call
 		return unauthenticated(route.service.model, failure)
 	}
 	if err != nil || caller == nil {
-		return unauthenticated(route.service.model, &sigv4.Failure{Kind: sigv4.UnknownKey, Message: "The security token included in the request is invalid."})
+		return unauthenticated(route.service.model, unknownKey())
+	}
+	if s := caller.Session; s != nil && s.Kind == store.UserSession && !s.MFA && route.service.name == "iam" {
+		// GetSessionToken: "You cannot call any IAM API operations unless MFA
+		// authentication information is included in the request."
+		return unauthenticated(route.service.model, unknownKey())
 	}
 	c.Caller, c.Account = *caller, caller.Account()
+	if caller.Session == nil {
+		k.world.Use(caller.AccessKey, store.LastUse{At: c.Now, Region: c.Region, Service: route.service.name})
+	}
 	return nil
+}
+
+func unknownKey() *sigv4.Failure {
+	return &sigv4.Failure{Kind: sigv4.UnknownKey, Message: "The security token included in the request is invalid."}
 }
 
 func unauthenticated(m *wire.Model, failure *sigv4.Failure) *wire.Error {

@@ -100,8 +100,8 @@ func deniedCode(p wire.Protocol) string {
 	return "AccessDenied"
 }
 
-// ManagedDocument is the default version of a managed policy that the call's
-// account can attach.
-func (c *Call) ManagedDocument(ref string) (string, bool) {
-	return c.gate.ManagedDocument(c.Account, ref)
+// ManagedDocument is the visible default version of a managed policy that
+// account can attach: its own or AWS's.
+func (c *Call) ManagedDocument(account arn.AccountID, ref string) (string, bool) {
+	return c.gate.ManagedDocument(account, ref)
 }

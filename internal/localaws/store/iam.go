@@ -19,8 +19,9 @@ type IAM struct {
 	OIDCProviders    map[string]*Versioned[OIDCProvider]    `json:"oidcProviders"` // by Key
 	SAMLProviders    map[string]*Versioned[SAMLProvider]    `json:"samlProviders"`
 	InstanceProfiles map[string]*Versioned[InstanceProfile] `json:"instanceProfiles"`
-	// LastUsed has the time each role (by unique id) and access key was used.
-	LastUsed map[string]LastUse `json:"lastUsed"`
+	// Quotas are the account's own limits where they differ from AWS's defaults,
+	// by their name in GetAccountSummary ("AssumeRolePolicySizeQuota").
+	Quotas map[string]int `json:"quotas,omitempty"`
 }
 
 // Tags are tags by key, spelt as they were set; keys are unique without regard
@@ -141,7 +142,8 @@ type InstanceProfile struct {
 	Created time.Time `json:"created"`
 }
 
-// LastUse is when and where a role or an access key was last used.
+// LastUse is when and where a role or an access key was last used; a role's has
+// no service.
 type LastUse struct {
 	At      time.Time `json:"at"`
 	Region  string    `json:"region"`
@@ -164,7 +166,6 @@ func newIAM() IAM {
 		OIDCProviders:    map[string]*Versioned[OIDCProvider]{},
 		SAMLProviders:    map[string]*Versioned[SAMLProvider]{},
 		InstanceProfiles: map[string]*Versioned[InstanceProfile]{},
-		LastUsed:         map[string]LastUse{},
 	}
 }
 

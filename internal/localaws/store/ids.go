@@ -31,10 +31,23 @@ const (
 // for concurrent use.
 type IDs struct {
 	seed   uint64
-	issued *uint64 // in State, so that a saved world goes on where it stopped
+	issued *Serial // in State, so that a saved world goes on where it stopped
 }
 
-func newIDs(seed uint64, issued *uint64) *IDs { return &IDs{seed: seed, issued: issued} }
+func newIDs(seed uint64, issued *Serial) *IDs { return &IDs{seed: seed, issued: issued} }
+
+// Serial is a counter that is saved. Safe for concurrent use.
+type Serial struct{ n atomic.Uint64 }
+
+// MarshalJSON writes the number.
+func (s *Serial) MarshalJSON() ([]byte, error) { return strconv.AppendUint(nil, s.n.Load(), 10), nil }
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (s *Serial) UnmarshalJSON(data []byte) error {
+	n, err := strconv.ParseUint(string(data), 10, 64)
+	s.n.Store(n)
+	return err
+}
 
 // Bytes returns n bytes.
 func (g *IDs) Bytes(n int) []byte {
@@ -44,7 +57,7 @@ func (g *IDs) Bytes(n int) []byte {
 		rand.Read(out)
 		return out
 	}
-	serial := atomic.AddUint64(g.issued, 1)
+	serial := g.issued.n.Add(1)
 	var block [24]byte
 	binary.BigEndian.PutUint64(block[:], g.seed)
 	binary.BigEndian.PutUint64(block[8:], serial)

@@ -47,6 +47,8 @@ func (w *World) load(file string) error {
 func (w *World) Dump() ([]byte, error) {
 	w.RLock()
 	defer w.RUnlock()
+	w.usedMu.RLock()
+	defer w.usedMu.RUnlock()
 	return json.MarshalIndent(&w.State, "", " ")
 }
 

@@ -31,7 +31,8 @@ const Partition = "aws"
 // World is everything that exists, with the lock that guards it, the clock and
 // the source of ids. Make one with [New].
 type World struct {
-	mu sync.RWMutex // guards State, and delays
+	mu     sync.RWMutex // guards State but for Used, and delays
+	usedMu sync.RWMutex // guards Used
 	State
 
 	clock  Clock
@@ -55,10 +56,13 @@ type State struct {
 	Principals map[string]PrincipalRef `json:"principals"`
 	// Issuers are the clusters' OIDC issuers by URL, private keys included.
 	Issuers map[string]*ClusterIssuer `json:"issuers"`
+	// Used has the last use of access keys and of roles (by unique id). It has a
+	// lock of its own: see World.Use.
+	Used map[string]LastUse `json:"used"`
 	// SessionKey seals session tokens.
 	SessionKey []byte `json:"sessionKey"`
 	// Issued counts the ids given out, so that a seeded World goes on where it stopped.
-	Issued uint64 `json:"issued"`
+	Issued *Serial `json:"issued"`
 	// Offset is how far the clock runs ahead of the computer's.
 	Offset time.Duration `json:"offset,omitempty"`
 }
@@ -74,6 +78,7 @@ type Account struct {
 	KMS      Regional[KMS]      `json:"kms,omitempty"`
 	Secrets  Regional[Secrets]  `json:"secrets,omitempty"`
 	DynamoDB Regional[DynamoDB] `json:"dynamodb,omitempty"`
+	EKS      Regional[EKS]      `json:"eks,omitempty"`
 }
 
 // Options are what New needs.
@@ -96,12 +101,15 @@ func New(opt Options) (*World, error) {
 	if w.clock == nil {
 		w.clock = NewClock()
 	}
-	w.ids = newIDs(opt.Seed, &w.State.Issued)
 	if opt.File != "" {
 		if err := w.load(opt.File); err != nil {
 			return nil, err
 		}
 	}
+	if w.Issued == nil {
+		w.Issued = &Serial{}
+	}
+	w.ids = newIDs(opt.Seed, w.Issued)
 	w.init()
 	if opt.File != "" {
 		w.saver = startSaver(w, opt.File, opt.Logger)
@@ -119,6 +127,9 @@ func (w *World) init() {
 	}
 	if w.Principals == nil {
 		w.Principals = map[string]PrincipalRef{}
+	}
+	if w.Used == nil {
+		w.Used = map[string]LastUse{}
 	}
 	if w.Issuers == nil {
 		w.Issuers = map[string]*ClusterIssuer{}
@@ -217,4 +228,26 @@ func (w *World) AddAccount(id arn.AccountID, name, email string) (*Account, erro
 // AccountIDs returns the ids of all accounts, sorted. The caller holds the lock.
 func (w *World) AccountIDs() []arn.AccountID {
 	return slices.Sorted(maps.Keys(w.Accounts))
+}
+
+// useEvery is how fine last uses are told; AWS's are minutes late too.
+const useEvery = time.Minute
+
+// Use notes that an access key or a role (by its unique id) was used. It needs
+// no lock.
+func (w *World) Use(id string, use LastUse) {
+	if last, ok := w.LastUse(id); ok && use.At.Sub(last.At) < useEvery && use.Service == last.Service {
+		return
+	}
+	w.usedMu.Lock()
+	defer w.usedMu.Unlock()
+	w.Used[id] = use
+}
+
+// LastUse is the last use of an access key or a role. It needs no lock.
+func (w *World) LastUse(id string) (LastUse, bool) {
+	w.usedMu.RLock()
+	defer w.usedMu.RUnlock()
+	use, ok := w.Used[id]
+	return use, ok
 }

@@ -1,12 +1,23 @@
-// Package sts is STS: who am I, and sessions of roles and users of the local AWS.
+// Package sts is STS on the local AWS: who am I, and the sessions of roles and
+// users.
+//
+// Start with [New]. Sessions are sealed into their session tokens and kept
+// nowhere, so that AssumeRole changes nothing but the role's last use.
+// AssumeRole asks the gate on both sides as any other call: the caller's
+// policies and the role's trust policy; session tags and the source identity
+// are permissions of their own.
+//
+// SAML, MFA devices and encoded authorization messages are not here.
 package sts
 
 import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"github.com/stile-aws/stile/internal/localaws/oidc"
 	"github.com/stile-aws/stile/internal/localaws/service"
+	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/internal/localaws/wire"
 )
 
@@ -15,6 +26,22 @@ func New(verifier *oidc.Verifier) *service.Service {
 	s := service.New("sts")
 	service.Register(s, "GetCallerIdentity", service.Op[sts.GetCallerIdentityInput, sts.GetCallerIdentityOutput]{
 		ReadOnly: true, Free: true, Handle: getCallerIdentity,
+	})
+	service.Register(s, "GetAccessKeyInfo", service.Op[sts.GetAccessKeyInfoInput, sts.GetAccessKeyInfoOutput]{
+		ReadOnly: true, Access: accessKeyInfoAccess, Handle: getAccessKeyInfo,
+	})
+	service.Register(s, "GetSessionToken", service.Op[sts.GetSessionTokenInput, sts.GetSessionTokenOutput]{
+		ReadOnly: true, Free: true, Handle: getSessionToken,
+	})
+	service.Register(s, "GetFederationToken", service.Op[sts.GetFederationTokenInput, sts.GetFederationTokenOutput]{
+		ReadOnly: true, Access: federationAccess, Handle: getFederationToken,
+	})
+	service.Register(s, "AssumeRole", service.Op[sts.AssumeRoleInput, sts.AssumeRoleOutput]{
+		ReadOnly: true, Access: assumeRoleAccess, Handle: assumeRole,
+	})
+	w := webIdentity{verifier}
+	service.Register(s, "AssumeRoleWithWebIdentity", service.Op[sts.AssumeRoleWithWebIdentityInput, sts.AssumeRoleWithWebIdentityOutput]{
+		ReadOnly: true, Unsigned: true, Account: w.account, Prepare: w.verify, Access: w.access, Handle: w.assume,
 	})
 	return s
 }
@@ -27,5 +54,19 @@ func getCallerIdentity(c *service.Call, _ *sts.GetCallerIdentityInput) (*sts.Get
 		Account: aws.String(string(c.Account)),
 		Arn:     aws.String(p.ARN.String()),
 		UserId:  aws.String(p.ID),
+	}, nil
+}
+
+// credentials mints the key of a session and seals the session into its token.
+func credentials(c *service.Call, s *store.Session) (*types.Credentials, *wire.Error) {
+	ids := c.World.IDs()
+	s.AccessKey, s.Secret, s.Issued = ids.AccessKey(store.PrefixSessionKey, s.Account), ids.Secret(), c.Now
+	token, err := c.World.Seal(s)
+	if err != nil {
+		return nil, c.Errorf("InternalFailure", "sealing the session: %v", err)
+	}
+	return &types.Credentials{
+		AccessKeyId: aws.String(s.AccessKey), SecretAccessKey: aws.String(s.Secret),
+		SessionToken: aws.String(token), Expiration: aws.Time(s.Expires.UTC()),
 	}, nil
 }
