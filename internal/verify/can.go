@@ -1,0 +1,232 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stile-aws/stile/access"
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/catalog"
+	"github.com/stile-aws/stile/internal/compile"
+	"github.com/stile-aws/stile/internal/effective"
+	"github.com/stile-aws/stile/internal/inventory"
+)
+
+// ErrNoWay is wrapped when nothing declared or observed leads a caller into AWS.
+var ErrNoWay = errors.New("no way into AWS is known for it")
+
+// Query asks whether somebody can do something.
+type Query struct {
+	Who      access.Address
+	Action   string
+	Resource string              // ARN, or "*"
+	Context  map[string][]string // condition keys the caller would send
+	Now      time.Time           // of the request; zero: unknown
+}
+
+// Answer is the best of the ways there are.
+type Answer struct {
+	// Outcome is Allowed when some way leads through; otherwise Unknown when
+	// one might, and the outcome of the nearest way when none does.
+	Outcome authz.Outcome `json:"outcome"`
+	Ways    []Way         `json:"ways"` // best first
+}
+
+// Way is one way from the caller to the resource.
+type Way struct {
+	Access string          `json:"access,omitempty"` // of the route taken; "" for the caller's own identity
+	As     string          `json:"as"`               // ARN of the identity at the end
+	Hops   []effective.Leg `json:"hops"`             // empty when the caller acts as itself
+	// Uses has the action itself and what it implies: kms:Decrypt on the key
+	// of a secret.
+	Uses []effective.Leg `json:"uses"`
+}
+
+// Outcome is the first outcome on the way that is not Allowed: hops count
+// before what they lead to.
+func (w *Way) Outcome() authz.Outcome {
+	unknown := false
+	for _, l := range slices.Concat(w.Hops, w.Uses) {
+		switch l.Decision.Outcome {
+		case authz.ImplicitDeny, authz.ExplicitDeny:
+			return l.Decision.Outcome
+		case authz.Unknown:
+			unknown = true
+		case authz.Allowed, authz.NotApplicable:
+		}
+	}
+	if unknown {
+		return authz.Unknown
+	}
+	return authz.Allowed
+}
+
+// Can answers q from what is declared (w may be nil: then only the caller's
+// own identity counts) and observed. An error means that q.Who could not be
+// found; a deny is an answer.
+func Can(set *access.Set, w *compile.Wanted, inv *inventory.Inventory, q Query) (Answer, error) {
+	if set == nil {
+		set = &access.Set{}
+	}
+	if w == nil {
+		w = &compile.Wanted{}
+	}
+	if inv == nil {
+		inv = &inventory.Inventory{}
+	}
+	c := &canner{set: set, w: w, inv: inv, view: effective.New(inv), q: q}
+	if err := c.itself(); err != nil {
+		return Answer{}, err
+	}
+	for i := range w.Routes {
+		if c.starts(&w.Routes[i]) {
+			c.along(&w.Routes[i])
+		}
+	}
+	if len(c.ways) == 0 {
+		return Answer{}, fmt.Errorf("finding a way for %s: %w", q.Who, ErrNoWay)
+	}
+	slices.SortStableFunc(c.ways, func(a, b Way) int { return better(a.Outcome()) - better(b.Outcome()) })
+	return Answer{Outcome: c.ways[0].Outcome(), Ways: c.ways}, nil
+}
+
+// better ranks outcomes.
+func better(o authz.Outcome) int {
+	return slices.Index([]authz.Outcome{authz.Allowed, authz.Unknown, authz.ImplicitDeny, authz.ExplicitDeny, authz.NotApplicable}, o)
+}
+
+// canner is one run of Can.
+type canner struct {
+	set  *access.Set
+	w    *compile.Wanted
+	inv  *inventory.Inventory
+	view *effective.View
+	q    Query
+	self string // ARN of the caller, "" for service accounts
+	ways []Way
+}
+
+// itself adds the way of a caller that is an IAM principal already.
+func (c *canner) itself() error {
+	switch {
+	case c.q.Who.ServiceAccount != nil:
+		return nil
+	case !c.q.Who.ARN.IsZero():
+		c.self = c.q.Who.ARN.String()
+	case c.q.Who.Role != "":
+		role, err := c.role(c.q.Who.Account, c.q.Who.Role)
+		if err != nil {
+			return err
+		}
+		c.self = role
+	}
+	p, err := c.view.Principal(c.self)
+	if err != nil {
+		return err
+	}
+	var ctx authz.Context
+	if !c.q.Now.IsZero() {
+		ctx.Set("aws:CurrentTime", c.q.Now.UTC().Format(time.RFC3339))
+	}
+	c.ways = append(c.ways, Way{As: c.self, Uses: c.uses(effective.Question{Principal: p, Context: ctx}, c.self)})
+	return nil
+}
+
+// role finds the ARN of ACCOUNT/ROLE, observed or wanted.
+func (c *canner) role(account, name string) (string, error) {
+	id := arn.AccountID(account)
+	if a, ok := c.set.Account(account); ok {
+		id = a.ID
+	}
+	if r, _ := c.inv.Accounts[id].Role(name); r != nil {
+		return r.ARN, nil
+	}
+	for i := range c.w.Roles {
+		if r := &c.w.Roles[i]; r.Account == id && strings.EqualFold(r.Name, name) {
+			return r.ARN().String(), nil
+		}
+	}
+	return "", fmt.Errorf("finding role %s/%s: %w: neither declared nor observed", account, name, ErrNoWay)
+}
+
+// starts reports whether a route begins at the caller.
+func (c *canner) starts(r *compile.Route) bool {
+	if sa := c.q.Who.ServiceAccount; sa != nil {
+		return r.Caller.Name == sa.String()
+	}
+	return r.Caller.ARN != "" && r.Caller.ARN == c.self
+}
+
+// along adds the ways that lead over the hops of a route, one for each role
+// where the caller might stay.
+func (c *canner) along(r *compile.Route) {
+	for n := 1; n <= len(r.Hops); n++ {
+		as := r.Hops[n-1].Role
+		if slices.ContainsFunc(c.ways, func(w Way) bool { return w.As == as }) {
+			continue
+		}
+		legs, q, reached := c.view.Reach(r, n, c.q.Now)
+		if reached {
+			c.ways = append(c.ways, Way{Access: r.Access, As: as, Hops: legs, Uses: c.uses(q, as)})
+		}
+	}
+}
+
+// uses asks for the action, and for what it implies.
+func (c *canner) uses(q effective.Question, as string) []effective.Leg {
+	q.Action, q.Resource = c.q.Action, c.q.Resource
+	for key, values := range c.q.Context {
+		q.Context.Set(key, values...)
+	}
+	if s := c.secret(); s != nil {
+		q.Resource = s.ARN
+	}
+	out := []effective.Leg{{Caller: as, Action: q.Action, Resource: q.Resource, Decision: c.view.Ask(q)}}
+	return append(out, c.keyUses(q, as)...)
+}
+
+// secret is the observed secret the query names, by full ARN or by the pattern
+// it was found by.
+func (c *canner) secret() *inventory.Secret {
+	a, err := arn.Parse(c.q.Resource)
+	if err != nil || a.Service != "secretsmanager" || c.inv.Accounts[a.Account] == nil {
+		return nil
+	}
+	for key, s := range c.inv.Accounts[a.Account].Secrets {
+		if s != nil && (key == c.q.Resource || s.ARN == c.q.Resource) {
+			return s
+		}
+	}
+	return nil
+}
+
+// keyUses asks for what the action takes on the customer managed key of a secret.
+func (c *canner) keyUses(q effective.Question, as string) []effective.Leg {
+	s := c.secret()
+	use, needs := catalog.KeyUseOf(c.q.Action)
+	if s == nil || !needs || s.KMSKey == "" || s.KeyARN == "" {
+		return nil
+	}
+	key, err := arn.Parse(s.KeyARN)
+	if err != nil {
+		return nil
+	}
+	if a := c.inv.Accounts[key.Account]; a != nil {
+		if k, _ := inventory.Get(a.Keys, s.KeyARN); k != nil && k.AWSManaged {
+			return nil
+		}
+	}
+	ctx := q.Context.Clone()
+	ctx.Set("kms:ViaService", use.ViaServiceValue(key.Region))
+	ctx.Set("kms:EncryptionContext:"+use.ContextKey, s.ARN)
+	var out []effective.Leg
+	for _, action := range use.Actions {
+		d := c.view.Ask(effective.Question{Principal: q.Principal, Action: action, Resource: s.KeyARN, Context: ctx})
+		out = append(out, effective.Leg{Caller: as, Action: action, Resource: s.KeyARN, Decision: d})
+	}
+	return out
+}

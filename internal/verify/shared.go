@@ -1,0 +1,266 @@
+package verify
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/compile"
+	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/internal/ledger"
+	"github.com/stile-aws/stile/policy"
+)
+
+// Policies that the scope shares with others: those of secrets and keys.
+
+// A shared is one resource's policy and what is ours in it.
+type shared struct {
+	account arn.AccountID
+	kind    compile.TargetKind
+	target  string
+	ours    []policy.Statement
+	reasons []string
+}
+
+// sharedDocuments verifies our statements in resource policies, and that
+// nobody else's statement there gives our callers more.
+func (c *checker) sharedDocuments() {
+	targets := map[string]*shared{}
+	for i := range c.w.Statements {
+		s := &c.w.Statements[i]
+		t := targets[s.Target]
+		if t == nil {
+			t = &shared{account: s.Account, kind: s.Kind, target: s.Target, reasons: s.For}
+			targets[s.Target] = t
+		}
+		t.ours = append(t.ours, s.Statement)
+	}
+	for _, name := range slices.Sorted(maps.Keys(targets)) {
+		c.sharedDocument(targets[name])
+	}
+}
+
+func (c *checker) sharedDocument(t *shared) {
+	on := c.about(t.account, t.reasons, "policy of %s %s", t.kind, t.target)
+	text, state := c.policyOf(t)
+	if state != inventory.Exists {
+		on.missing(state)
+		return
+	}
+	if text == "" {
+		on.found(Drift, "it is missing, and with it %d statements of ours", len(t.ours))
+		return
+	}
+	doc, err := policy.Parse([]byte(c.withoutIDs(text)))
+	if err != nil {
+		on.found(Unknown, "it cannot be read: %v", err)
+		return
+	}
+	for i := range t.ours {
+		c.ourStatement(on, doc, &t.ours[i])
+	}
+	for i := range doc.Statements {
+		if _, ours := (&policy.Document{Statements: t.ours}).FindSid(doc.Statements[i].Sid); !ours {
+			c.foreignStatement(on, i, &doc.Statements[i], t)
+		}
+	}
+}
+
+func (c *checker) policyOf(t *shared) (string, inventory.Lookup) {
+	account := c.inv.Accounts[t.account]
+	if account == nil {
+		return "", inventory.NotAsked
+	}
+	if t.kind == compile.KeyPolicy {
+		k, state := inventory.Get(account.Keys, t.target)
+		if k == nil {
+			return "", state
+		}
+		return k.Policy, state
+	}
+	for _, key := range slices.Sorted(maps.Keys(account.Secrets)) {
+		if s := account.Secrets[key]; s != nil && s.ARN == t.target {
+			return s.Policy, inventory.Exists
+		}
+	}
+	_, state := inventory.Get(account.Secrets, t.target)
+	return "", state
+}
+
+func (c *checker) ourStatement(on about, doc *policy.Document, want *policy.Statement) {
+	have, there := doc.FindSid(want.Sid)
+	if !there {
+		on.found(Drift, "our statement %s is missing", want.Sid)
+		return
+	}
+	if have.Canonical() == want.Canonical() {
+		return
+	}
+	v, why := within, ""
+	if have.Effect == policy.Allow {
+		v, why = c.contained(have, []policy.Statement{*want})
+	}
+	switch v {
+	case beyond:
+		on.found(Excess, "our statement %s was changed and %s, which is not declared", want.Sid, why)
+	case undecided:
+		on.found(Unknown, "our statement %s was changed and %s", want.Sid, why)
+	case within:
+		on.found(Drift, "our statement %s was changed, and gives nothing beyond what is declared", want.Sid)
+	}
+}
+
+// foreignStatement reports a statement of somebody else's that gives one of
+// our callers, or everybody, more than ours do. One that names an account
+// delegates only: what our callers may do then is their own policies' business.
+func (c *checker) foreignStatement(on about, i int, st *policy.Statement, t *shared) {
+	if st.Effect != policy.Allow || st.Principal == nil {
+		if st.Effect == policy.Allow && st.NotPrincipal != nil {
+			on.found(Excess, "%s of somebody else's admits everybody it does not list (NotPrincipal)", statementName(i, st))
+		}
+		return
+	}
+	callers := c.callers()
+	for _, p := range c.principals(st.Principal) {
+		if p == "*" {
+			c.everybody(on, i, st)
+			continue
+		}
+		p = behindSession(p, callers)
+		if !slices.Contains(callers, p) {
+			continue
+		}
+		one := *st
+		one.Principal = policy.AWS(p)
+		if v, why := c.contained(&one, t.ours); v != within {
+			on.found(Excess, "%s, which is not ours, %s, beyond what is declared", statementName(i, st), why)
+		}
+	}
+}
+
+// behindSession gives the caller whose session a principal is, or the
+// principal itself.
+func behindSession(principal string, callers []string) string {
+	a, err := arn.Parse(principal)
+	if err != nil {
+		return principal
+	}
+	role, _, ok := a.RoleSession()
+	if !ok {
+		return principal
+	}
+	for _, known := range callers {
+		if k, err := arn.Parse(known); err == nil && k.Account == a.Account && k.Type() == "role" && strings.EqualFold(k.Name(), role) {
+			return known
+		}
+	}
+	return principal
+}
+
+// everybody reports a statement for "*", unless conditions keep it to named
+// principals.
+func (c *checker) everybody(on about, i int, st *policy.Statement) {
+	for _, cond := range st.Conditions {
+		op := policy.SplitOperator(cond.Operator)
+		if narrows(cond.Key) && !op.Negated() && !op.IfExists && op.Base != "Null" && op.Set != "ForAllValues" && !slices.Contains(policy.Values(cond.Values), "*") {
+			return
+		}
+	}
+	on.found(Excess, "%s of somebody else's admits everybody: its principal is \"*\", and no condition on the caller narrows it", statementName(i, st))
+}
+
+// narrows reports whether a condition on key keeps a wildcard principal to
+// known callers.
+func narrows(key string) bool {
+	switch strings.ToLower(key) {
+	case "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "kms:calleraccount",
+		"aws:sourceaccount", "aws:sourcearn", "aws:sourceowner":
+		return true
+	}
+	return false
+}
+
+// callers lists the ARNs under which routes reach resources.
+func (c *checker) callers() []string {
+	var out []string
+	for i := range c.w.Routes {
+		r := &c.w.Routes[i]
+		if r.Caller.ARN != "" {
+			out = append(out, r.Caller.ARN)
+		}
+		for _, h := range r.Hops {
+			out = append(out, h.Role)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// leftovers reports what the ledger says was made, is no longer wanted, and is
+// still there.
+func (c *checker) leftovers(led *ledger.Ledger) {
+	wanted := c.wantedIDs()
+	for _, e := range led.Entries {
+		if !wanted[string(e.Account)+" "+e.ID] && c.exists(e) {
+			c.about(e.Account, nil, "%s %s", e.Kind, e.ID).found(Drift, "it is no longer declared and still there")
+		}
+	}
+}
+
+// wantedIDs has the ledger's names of everything wanted.
+func (c *checker) wantedIDs() map[string]bool {
+	out := map[string]bool{}
+	for _, p := range c.w.Providers {
+		out[fmt.Sprintf("%s %s", p.Account, arn.IAM("aws", p.Account, "oidc-provider", "/", p.URL))] = true
+	}
+	for i := range c.w.Roles {
+		out[fmt.Sprintf("%s %s", c.w.Roles[i].Account, c.w.Roles[i].ARN())] = true
+	}
+	for _, p := range c.w.Callers {
+		out[fmt.Sprintf("%s %s/%s", p.Account, p.Name, p.PolicyName)] = true
+	}
+	for _, s := range c.w.Statements {
+		out[fmt.Sprintf("%s %s#%s", s.Account, s.Target, s.Statement.Sid)] = true
+	}
+	return out
+}
+
+func (c *checker) exists(e ledger.Entry) bool {
+	account := c.inv.Accounts[e.Account]
+	if account == nil {
+		return false
+	}
+	parsed, _ := arn.Parse(e.ID) // zero for entries that are no ARN
+	name, policyName, _ := strings.Cut(e.ID, "/")
+	target, sid, _ := strings.Cut(e.ID, "#")
+	switch e.Kind {
+	case ledger.Provider:
+		return account.Providers[parsed.Name()] != nil
+	case ledger.Role:
+		r, _ := account.Role(parsed.Name())
+		return r != nil
+	case ledger.RolePolicy:
+		r, _ := account.Role(name)
+		return r != nil && r.Inline[policyName] != ""
+	case ledger.UserPolicy:
+		u, _ := account.User(name)
+		return u != nil && u.Inline[policyName] != ""
+	case ledger.SecretSid:
+		return c.hasSid(&shared{account: e.Account, kind: compile.SecretPolicy, target: target}, sid)
+	case ledger.KeySid:
+		return c.hasSid(&shared{account: e.Account, kind: compile.KeyPolicy, target: target}, sid)
+	}
+	return false
+}
+
+func (c *checker) hasSid(t *shared, sid string) bool {
+	text, _ := c.policyOf(t)
+	doc, err := policy.Parse([]byte(text))
+	if err != nil {
+		return false
+	}
+	_, there := doc.FindSid(sid)
+	return there
+}
