@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/stile-aws/stile/internal/awserr"
+	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/ledger"
 	"github.com/stile-aws/stile/internal/plan"
 )
@@ -175,7 +176,7 @@ func (l *Ledgers) swap(ctx context.Context, value []byte) error {
 	if l.version == "" {
 		out, err := c.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
 			Name: name, SecretBinary: value, Description: aws.String("What stile's scope " + l.scope + " owns. Do not edit."),
-			Tags: []types.Tag{{Key: aws.String(plan.TagScope), Value: aws.String(l.scope)}},
+			Tags: []types.Tag{{Key: aws.String(compile.TagScope), Value: aws.String(l.scope)}},
 		})
 		if awserr.KindOf(err) == awserr.Exists {
 			return l.created(ctx, c, value, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"github.com/stile-aws/stile/internal/awserr"
+	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/plan"
 )
 
@@ -102,7 +103,7 @@ func tagList(tags map[string]string) []types.Tag {
 // ours reports whether tags say that this run's scope owns a thing.
 func (d *doer) ours(tags []types.Tag) bool {
 	for _, t := range tags {
-		if aws.ToString(t.Key) == plan.TagScope {
+		if aws.ToString(t.Key) == compile.TagScope {
 			return aws.ToString(t.Value) == d.scope
 		}
 	}
@@ -184,7 +185,7 @@ func (d *doer) createRole(ctx context.Context, op *plan.RoleOp) error {
 // updateRole changes what op sets. The owner is checked once more, for tags may
 // have changed since the plan.
 func (d *doer) updateRole(ctx context.Context, op *plan.RoleOp) error {
-	if op.Tags[plan.TagScope] == "" {
+	if op.Tags[compile.TagScope] == "" {
 		got, err := d.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: &op.Name})
 		if err != nil {
 			return err

@@ -71,9 +71,12 @@ func (o *overlay) provider(scope string, p compile.Provider) {
 	a := o.account(p.Account)
 	made := &inventory.OIDCProvider{
 		ARN: arn.IAM("aws", p.Account, "oidc-provider", "/", p.URL).String(), URL: p.URL, ClientIDs: slices.Clone(p.ClientIDs),
-		Tags: map[string]string{compile.TagScope: scope},
+		Tags: map[string]string{compile.TagScope: scope, compile.TagAccess: strings.Join(p.For, " ")},
 	}
 	if old := a.Providers[p.URL]; old != nil {
+		if old.Tags[compile.TagScope] == scope {
+			old = &inventory.OIDCProvider{ARN: old.ARN, URL: old.URL, ClientIDs: old.ClientIDs, Tags: made.Tags}
+		}
 		*made = *old
 		for _, id := range p.ClientIDs {
 			if !slices.Contains(made.ClientIDs, id) {
@@ -93,7 +96,7 @@ func (o *overlay) role(scope string, r *compile.Role) {
 	}
 	made.Trust, made.Boundary, made.Description = r.Trust.String(), r.Boundary, r.Description
 	made.MaxSession = int(r.MaxSession / time.Second)
-	made.Inline = map[string]string{}
+	made.Inline, made.Attached = map[string]string{}, nil
 	for name, doc := range r.Inline {
 		made.Inline[name] = doc.String()
 	}

@@ -3,28 +3,23 @@ package plan
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/compile"
+	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/internal/ledger"
 	"github.com/stile-aws/stile/policy"
 )
 
-// Proof is what one route gives in one inventory.
-type Proof struct {
-	// Allowed is set when every hop and every permission is allowed.
-	Allowed bool
-	// Layers has one short entry a layer: "identity yes", "SCP no objection".
-	Layers []string
-}
-
-// Prover asks the policy engine about a route; internal/effective has it.
-type Prover func(inv *inventory.Inventory, r *compile.Route) Proof
-
-// accessChanges says who gains, keeps and loses what.
-func accessChanges(p *Plan, in Input) []AccessChange {
-	after := Overlay(in.Inventory, p)
+// accessChanges says who gains, keeps and loses what, by asking the policy
+// engine about each route before and after.
+func accessChanges(p *Plan, in Input, gone []ledger.Entry) []AccessChange {
+	afterwards := effective.After(in.Inventory, in.Wanted, gone...)
+	before, after := effective.New(in.Inventory), effective.New(afterwards)
 	var out []AccessChange
 	for i := range in.Wanted.Routes {
 		r := &in.Wanted.Routes[i]
@@ -33,23 +28,54 @@ func accessChanges(p *Plan, in Input) []AccessChange {
 			c.Actions = union(c.Actions, perm.Actions)
 			c.On = union(c.On, perm.Resources)
 		}
-		touched := stepsFor(p, r)
-		if touched {
+		walk := after.Walk(r, time.Time{})
+		c.Proof = proof(&walk)
+		if stepsFor(p, r) {
 			c.Sign = "+"
-		}
-		if in.Prove != nil {
-			before := in.Prove(in.Inventory, r)
-			c.Proof = in.Prove(after, r).Layers
-			if touched && before.Allowed {
+			if then := before.Walk(r, time.Time{}); then.Allowed() {
 				c.Sign = "~"
 			}
-		}
-		if touched {
-			c.Effect = effect(in, r, after)
+			c.Effect = effect(in, r, afterwards)
 		}
 		out = append(out, c)
 	}
 	return append(out, lostAccess(p, in)...)
+}
+
+// proof tells what each layer says to a route, in a few words: the worst
+// answer of each layer over all legs.
+func proof(w *effective.Walk) []string {
+	worst := map[authz.Layer]authz.Outcome{}
+	for _, leg := range slices.Concat(w.Hops, w.Uses) {
+		for _, l := range leg.Decision.Layers {
+			if have, seen := worst[l.Layer]; !seen || badness(l.Outcome) > badness(have) {
+				worst[l.Layer] = l.Outcome
+			}
+		}
+	}
+	var out []string
+	for _, layer := range sortedKeys(worst) {
+		if worst[layer] != authz.NotApplicable {
+			out = append(out, layer.String()+": "+worst[layer].String())
+		}
+	}
+	if !w.Allowed() {
+		out = append(out, "NOT ALLOWED: "+whyNot(w))
+	}
+	return out
+}
+
+func badness(o authz.Outcome) int {
+	return slices.Index([]authz.Outcome{authz.NotApplicable, authz.Allowed, authz.ImplicitDeny, authz.Unknown, authz.ExplicitDeny}, o)
+}
+
+func whyNot(w *effective.Walk) string {
+	for _, leg := range slices.Concat(w.Hops, w.Uses) {
+		if !leg.Allowed() {
+			return leg.Action + " on " + leg.Resource + ": " + leg.Decision.Summary()
+		}
+	}
+	return ""
 }
 
 func nameIn(p *Plan, id arn.AccountID) string {

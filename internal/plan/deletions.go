@@ -239,5 +239,6 @@ func (m *maker) deleteStatement(e ledger.Entry) {
 	step := m.merge(r, nil)
 	step.Op.Merge.Remove = append(step.Op.Merge.Remove, sid)
 	step.Drops = append(step.Drops, e)
+	m.gone = append(m.gone, e)
 	m.ledger.Drop(e.Account, e.Kind, e.ID)
 }

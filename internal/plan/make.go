@@ -29,12 +29,6 @@ const (
 	CodeOverQuota   = "plan/over-quota"      // a quota would be exceeded
 )
 
-// Tag keys that mark what a scope owns.
-const (
-	TagScope  = "stile:scope"
-	TagAccess = "stile:access"
-)
-
 // Input is everything Make looks at.
 type Input struct {
 	Set       *access.Set
@@ -44,8 +38,6 @@ type Input struct {
 	Destroy   bool
 	// Adopt takes over roles and providers of the wanted names that carry no scope's tag.
 	Adopt bool
-	// Prove fills the proof of each access line; nil leaves it empty.
-	Prove Prover
 }
 
 // Make plans the way from what exists to what is wanted. With errors in the
@@ -88,7 +80,7 @@ func Make(in Input) (*Plan, diag.List) {
 		p.Accounts[a.ID] = a.Name
 	}
 	p.Reach = in.Set.Accounts
-	p.Access = accessChanges(p, in)
+	p.Access = accessChanges(p, in, m.gone)
 	return p, m.diags
 }
 
@@ -107,6 +99,7 @@ type maker struct {
 	risks  []Risk
 	kept   []string
 	diags  diag.List
+	gone   []ledger.Entry // what the steps delete
 	// claimed has what planning the wanted side has found or made.
 	claimed map[claim]bool
 }
@@ -157,6 +150,7 @@ func (m *maker) add(s Step, e *ledger.Entry) {
 	case e == nil:
 	case s.Verb == Delete:
 		s.Drops = append(s.Drops, *e)
+		m.gone = append(m.gone, *e)
 		m.ledger.Drop(e.Account, e.Kind, e.ID)
 	default:
 		s.Writes = append(s.Writes, *e)
@@ -192,10 +186,12 @@ func (m *maker) tags(names []string) map[string]string {
 	if len(value) > 256 {
 		value = fmt.Sprintf("%s and %d more", names[0], len(names)-1)
 	}
-	return map[string]string{TagScope: m.in.Set.Scope.Name, TagAccess: value}
+	return map[string]string{compile.TagScope: m.in.Set.Scope.Name, compile.TagAccess: value}
 }
 
-func (m *maker) ours(tags map[string]string) bool { return tags[TagScope] == m.in.Set.Scope.Name }
+func (m *maker) ours(tags map[string]string) bool {
+	return tags[compile.TagScope] == m.in.Set.Scope.Name
+}
 
 // differing gives the tags of want that have lacks.
 func differing(have, want map[string]string) map[string]string {

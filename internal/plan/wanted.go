@@ -37,7 +37,7 @@ func (m *maker) provider(p compile.Provider) {
 	}
 	step.Verb = Update
 	op.ClientIDs = slices.DeleteFunc(slices.Clone(p.ClientIDs), func(c string) bool { return slices.Contains(have.ClientIDs, c) })
-	if !m.ours(have.Tags) && !(m.in.Adopt && have.Tags[TagScope] == "") {
+	if !m.ours(have.Tags) && !(m.in.Adopt && have.Tags[compile.TagScope] == "") {
 		m.kept = append(m.kept, fmt.Sprintf("%s: OIDC provider %s is not this scope's; used as it is", m.name(p.Account), p.URL))
 		if len(op.ClientIDs) > 0 {
 			step.Summary = "OIDC provider " + p.URL + ": add audience " + strings.Join(op.ClientIDs, ", ") + " (the provider is not this scope's)"
@@ -87,7 +87,7 @@ func (m *maker) role(w *compile.Role) {
 		m.fail(CodeMoved, "choose another `as`, or delete the role yourself: a role is never replaced in place",
 			"%s: role %s exists as %s, but %s is wanted", m.name(w.Account), w.Name, have.ARN, w.ARN())
 		return
-	case !m.ours(have.Tags) && !(m.in.Adopt && have.Tags[TagScope] == ""):
+	case !m.ours(have.Tags) && !(m.in.Adopt && have.Tags[compile.TagScope] == ""):
 		m.fail(CodeNotOurs, "choose another `as`, or hand the role over by --adopt",
 			"%s: role %s exists and %s", m.name(w.Account), w.Name, ownerLine(have.Tags))
 		return
@@ -103,7 +103,7 @@ func (m *maker) role(w *compile.Role) {
 }
 
 func ownerLine(tags map[string]string) string {
-	if s := tags[TagScope]; s != "" {
+	if s := tags[compile.TagScope]; s != "" {
 		return fmt.Sprintf("belongs to scope %q", s)
 	}
 	return "no scope of stile's owns it"

@@ -38,7 +38,12 @@ func Load(path string, mode Mode, load Loader) (*Scope, diag.List) {
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	return &Scope{Set: set, Source: NewSource(set, mode, load)}, diags
+	return New(set, mode, load), diags
+}
+
+// New is the scope of declarations that are loaded already.
+func New(set *access.Set, mode Mode, load Loader) *Scope {
+	return &Scope{Set: set, Source: NewSource(set, mode, load)}
 }
 
 // View is what a run has seen of the world, and what follows for it.
@@ -111,7 +116,6 @@ func (s *Scope) fill(ctx context.Context, v *View, needs func() inventory.Reques
 type PlanOptions struct {
 	Destroy bool // everything the scope owns goes
 	Adopt   bool // see plan.Input
-	Prove   plan.Prover
 }
 
 // Plan looks at the world and plans the way to what is wanted.
@@ -124,7 +128,7 @@ func (s *Scope) Plan(ctx context.Context, opt PlanOptions) (*plan.Plan, *View, d
 	if err != nil || v == nil {
 		return nil, nil, diags, err
 	}
-	in := plan.Input{Set: s.Set, Wanted: v.Wanted, Inventory: v.Inventory, Ledger: v.Ledgers.Ledger(), Destroy: opt.Destroy, Adopt: opt.Adopt, Prove: opt.Prove}
+	in := plan.Input{Set: s.Set, Wanted: v.Wanted, Inventory: v.Inventory, Ledger: v.Ledgers.Ledger(), Destroy: opt.Destroy, Adopt: opt.Adopt}
 	if err := s.fill(ctx, v, func() inventory.Request { return plan.Needs(in) }); err != nil {
 		return nil, nil, diags, err
 	}

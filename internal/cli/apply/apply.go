@@ -16,7 +16,6 @@ import (
 	"github.com/stile-aws/stile/internal/apply"
 	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
-	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/plan"
 	"github.com/stile-aws/stile/internal/scope"
 )
@@ -113,7 +112,7 @@ func (o *options) plan(ctx context.Context) (*plan.Plan, *scope.Source, error) {
 	if s == nil {
 		return nil, nil, diags
 	}
-	p, _, more, err := s.Plan(ctx, scope.PlanOptions{Destroy: o.destroy, Adopt: o.adopt, Prove: effective.Prove})
+	p, _, more, err := s.Plan(ctx, scope.PlanOptions{Destroy: o.destroy, Adopt: o.adopt})
 	if err != nil {
 		return nil, nil, err
 	}

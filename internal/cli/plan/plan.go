@@ -9,7 +9,6 @@ import (
 
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/diag"
-	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/plan"
 	"github.com/stile-aws/stile/internal/scope"
 )
@@ -80,7 +79,6 @@ func Make(ctx context.Context, path string, mode scope.Mode, opt scope.PlanOptio
 	if s == nil {
 		return nil, nil, diags
 	}
-	opt.Prove = effective.Prove
 	p, _, more, err := s.Plan(ctx, opt)
 	diags = append(diags, more...)
 	if err != nil {
