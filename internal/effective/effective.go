@@ -279,7 +279,7 @@ func (v *View) resourcePolicy(q Question, pols *authz.Policies) {
 }
 
 func (v *View) trustPolicy(account *inventory.Account, a arn.ARN, pols *authz.Policies) {
-	src := authz.Source{Layer: authz.LayerTrust, Account: a.Account, Name: "role/" + a.Name() + " trust policy"}
+	src := authz.Source{Layer: authz.LayerTrust, Account: a.Account, Name: "role/" + a.Name()}
 	r, state := account.Role(a.Name())
 	if state == inventory.Exists && r.ARN == a.String() {
 		v.setResource(r.Trust, src, pols)
@@ -289,7 +289,7 @@ func (v *View) trustPolicy(account *inventory.Account, a arn.ARN, pols *authz.Po
 }
 
 func (v *View) secretPolicy(account *inventory.Account, a arn.ARN, pols *authz.Policies) {
-	src := authz.Source{Layer: authz.LayerResource, Account: a.Account, Name: "policy of secret " + a.Name()}
+	src := authz.Source{Layer: authz.LayerResource, Account: a.Account, Name: "secret " + a.Name()}
 	s, state := findSecret(account, a.String())
 	if state == inventory.Exists {
 		if s.Policy != "" {
@@ -301,7 +301,7 @@ func (v *View) secretPolicy(account *inventory.Account, a arn.ARN, pols *authz.P
 }
 
 func (v *View) keyPolicy(account *inventory.Account, a arn.ARN, pols *authz.Policies) {
-	src := authz.Source{Layer: authz.LayerKey, Account: a.Account, Name: "policy of key " + a.Name()}
+	src := authz.Source{Layer: authz.LayerKey, Account: a.Account, Name: "key " + a.Name()}
 	state := inventory.NotAsked
 	if account != nil {
 		var k *inventory.Key

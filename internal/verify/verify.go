@@ -48,6 +48,7 @@ type Finding struct {
 	Kind    Kind          `json:"kind"`
 	Account arn.AccountID `json:"account"`          // whose documents it is about
 	Access  string        `json:"access,omitempty"` // name of the Access; "" when it belongs to none
+	Caller  string        `json:"caller,omitempty"` // of the route, for what is about one
 	// What names the route and leg, or the document: "serviceaccount:ci/payroll/api:
 	// dynamodb:GetItem on …", "role payroll-api trust policy".
 	What string `json:"what"`
@@ -155,7 +156,7 @@ func (c *checker) route(r *compile.Route) {
 
 func (c *checker) leg(r *compile.Route, l *effective.Leg) {
 	f := Finding{
-		Account: r.Account, Access: r.Access, What: fmt.Sprintf("%s: %s on %s", r.Caller.Name, l.Action, l.Resource),
+		Account: r.Account, Access: r.Access, Caller: r.Caller.Name, What: fmt.Sprintf("%s: %s on %s", r.Caller.Name, l.Action, l.Resource),
 		Text: l.Decision.Summary(), Decision: &l.Decision,
 	}
 	switch {
@@ -180,11 +181,11 @@ func (c *checker) expired(r *compile.Route, now time.Time) {
 	end := r.Expires.UTC().Format(time.DateOnly)
 	for _, l := range slices.Concat(walk.Hops, walk.Uses) {
 		if !l.Allowed() {
-			c.add(Finding{Kind: Refused, Account: r.Account, Access: r.Access, What: r.Caller.Name, Text: "ended on " + end + ": " + l.Decision.Summary(), Decision: &l.Decision})
+			c.add(Finding{Kind: Refused, Account: r.Account, Access: r.Access, Caller: r.Caller.Name, What: r.Caller.Name, Text: "ended on " + end + ": " + l.Decision.Summary(), Decision: &l.Decision})
 			return
 		}
 	}
-	c.add(Finding{Kind: Excess, Account: r.Account, Access: r.Access, What: r.Caller.Name, Text: "ended on " + end + " and is still allowed"})
+	c.add(Finding{Kind: Excess, Account: r.Account, Access: r.Access, Caller: r.Caller.Name, What: r.Caller.Name, Text: "ended on " + end + " and is still allowed"})
 }
 
 // principalIDs maps the unique ids that AWS stores in place of ARNs.
