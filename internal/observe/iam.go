@@ -142,6 +142,16 @@ func (r *reader) managed(ctx context.Context, c *iam.Client, policyARN string) e
 	return nil
 }
 
+// boundary reads a managed policy that roles are to carry and may not carry yet.
+func (r *reader) boundary(ctx context.Context, c *iam.Client, policyARN string) {
+	switch err := r.managed(ctx, c, policyARN); {
+	case notFound(err):
+		r.put(func(a *inventory.Account) { a.Managed[policyARN] = nil })
+	case err != nil:
+		r.problem("policy "+policyARN, err)
+	}
+}
+
 func (r *reader) user(ctx context.Context, c *iam.Client, name string) {
 	user, err := r.readUser(ctx, c, name)
 	switch {

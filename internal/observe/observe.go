@@ -125,6 +125,9 @@ func (r *reader) read(ctx context.Context, what *inventory.AccountRequest) {
 	for _, name := range what.Users {
 		g.Go(func() error { r.user(ctx, c, name); return nil })
 	}
+	for _, ref := range what.Managed {
+		g.Go(func() error { r.boundary(ctx, c, ref); return nil })
+	}
 	for _, url := range what.Providers {
 		g.Go(func() error { r.provider(ctx, c, url); return nil })
 	}
