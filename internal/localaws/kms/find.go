@@ -171,7 +171,7 @@ func keyAccess(c *service.Call, key *store.KMSKey, access *gate.Access) *wire.Er
 	if text := key.Policy.At(c.World.Horizon(key.Account)); text != nil {
 		access.Policy, e = compiled(c, key, *text)
 	}
-	access.Grants = grantsOf(key)
+	access.Grants, access.AWSManaged = grantsOf(key), key.Service != ""
 	access.ResourceTags = key.Tags
 	access.Context["kms:KeyOrigin"] = []string{"AWS_KMS"}
 	access.Context["kms:KeySpec"] = []string{"SYMMETRIC_DEFAULT"}
