@@ -44,6 +44,7 @@ type statement struct {
 type resourcePattern struct {
 	everything bool // "*"
 	malformed  bool // no ARN: matches nothing
+	incomplete bool // fewer than six segments, where AWS does not say what that means
 	head       [5]pattern
 	rest       pattern
 }
@@ -255,11 +256,13 @@ func cutSegment(s string, variables bool) (segment, after string, found bool) {
 	return s, "", false
 }
 
-// incomplete fills the segments after the last one written. "If you specify
-// an incomplete ARN … in a policy, AWS automatically completes the ARN by
-// adding wildcard characters (*) to all missing fields."
+// incomplete fills the segments after the last one written. "When you specify
+// an incomplete ARN … in an identity-based policy, AWS automatically completes
+// the ARN by adding wildcard characters (*) to all missing fields"; a boundary
+// is the same kind of document. Of other policies AWS does not say it.
 func (c *compiler) incomplete(p resourcePattern, last int) resourcePattern {
 	p.malformed = last == 0 || !p.head[0].matches("arn") || c.off.has(ruleResourceIncomplete)
+	p.incomplete = c.layer != LayerIdentity && c.layer != LayerBoundary
 	for i := last + 1; i < len(p.head); i++ {
 		p.head[i] = pattern{kind: anyPattern}
 	}
@@ -314,6 +317,9 @@ func (c *compiler) value(to *condition, s string) error {
 	case opNumeric:
 		v, ok := parseDecimal(s)
 		to.decimals = append(to.decimals, maybe[decimal]{v, ok})
+		if c.off.has(ruleVariableOperators) {
+			to.patterns = append(to.patterns, compilePattern(s, syn))
+		}
 	case opDate:
 		v, ok := parseDate(s)
 		to.dates = append(to.dates, maybe[instant]{v, ok})

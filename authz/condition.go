@@ -195,6 +195,9 @@ func (e *evaluation) numeric(c *condition, i int, s string) Match {
 	if e.off.has(ruleNumeric) {
 		return truth(c.written.Values[i].Value == s)
 	}
+	if e.off.has(ruleVariableOperators) {
+		return e.pattern(&c.patterns[i], s)
+	}
 	v, ok := parseDecimal(s)
 	if !ok || !c.decimals[i].ok {
 		return Maybe

@@ -228,9 +228,12 @@ func (e *evaluation) resource(p *resourcePattern) Match {
 		return truth(glob(p.whole(), e.req.Resource))
 	}
 	for i := range p.head {
-		if !p.head[i].matches(e.segments[i]) {
+		if e.pattern(&p.head[i], e.segments[i]) != Yes {
 			return No
 		}
+	}
+	if p.incomplete {
+		return Maybe
 	}
 	if e.off.has(ruleResourceCase) {
 		return e.pattern(&p.rest, strings.ToLower(e.rest))

@@ -70,7 +70,8 @@ var defaultFacts = sync.OnceValue(func() *Facts {
 		// "Multivalued"; KMS and DynamoDB pages of their own keys.
 		Multivalued: set(
 			"aws:calledvia", "aws:principalorgpaths", "aws:principalservicenameslist", "aws:resourceorgpaths",
-			"aws:sourceorgpaths", "aws:tagkeys", "sts:transitivetagkeys", "dynamodb:attributes", "dynamodb:leadingkeys",
+			"aws:sourceorgpaths", "aws:tagkeys", "aws:vpceorgpaths", "sts:transitivetagkeys",
+			"cognito-identity.amazonaws.com:amr", "dynamodb:attributes", "dynamodb:leadingkeys",
 			"kms:encryptioncontextkeys", "kms:grantoperations", "kms:resourcealiases",
 		),
 	}

@@ -21,6 +21,9 @@ func (e *evaluation) run() Outcome {
 	if e.needsNoPermission() {
 		return Allowed
 	}
+	if e.neverAllowed() {
+		return ImplicitDeny
+	}
 	var a answers
 	a.scp = e.askSCPs()
 	a.endpoint = e.askEndpoint()
@@ -40,6 +43,22 @@ func (e *evaluation) needsNoPermission() bool {
 		return false
 	}
 	e.note(LayerIdentity, CallerSide, Allowed, "the operation needs no permission, and no policy can deny it")
+	return true
+}
+
+// neverAllowed holds for operations that some kinds of caller cannot use,
+// whatever the policies say.
+func (e *evaluation) neverAllowed() bool {
+	text := ""
+	switch kind := e.req.Principal.Kind; {
+	case kind == Root && e.facts.RootForbidden[e.action()] && !e.off.has(ruleRootCannotAssume):
+		text = "the root user cannot call this operation"
+	case kind == FederatedUser && strings.HasPrefix(e.action(), "sts:") && !e.off.has(ruleFederatedSTS):
+		text = "a federated user cannot call STS operations other than sts:GetCallerIdentity"
+	default:
+		return false
+	}
+	e.note(LayerIdentity, CallerSide, ImplicitDeny, text)
 	return true
 }
 
@@ -259,9 +278,6 @@ func (e *evaluation) askIdentity() verdict {
 	switch {
 	case !p.signed():
 		return verdict{}
-	case (p.Kind == Root || federatedRoot) && e.facts.RootForbidden[e.action()] && !e.off.has(ruleRootCannotAssume):
-		e.note(LayerIdentity, CallerSide, ImplicitDeny, "the root user cannot call this operation")
-		return verdict{}
 	case (p.Kind == Root || federatedRoot) && !e.off.has(ruleRootFullAccess):
 		e.note(LayerIdentity, CallerSide, Allowed, "the account's root user has full access")
 		return open()
@@ -443,39 +459,29 @@ func (e *evaluation) namesGrantee(grantee string) (grantClass, Match) {
 const contextPrefix = "kms:encryptioncontext:"
 
 // grantContext compares a grant's constraint with the request's encryption
-// context. Its keys are case-sensitive for KMS, but condition keys are not.
+// context: "an exact, case-sensitive match", of all pairs or of a subset.
 func (e *evaluation) grantContext(g *Grant) Match {
 	if g.EncryptionContext == nil || e.off.has(ruleGrantContext) {
 		return Yes
 	}
-	all := Yes
-	for key, wanted := range g.EncryptionContext {
-		entry, ok := e.req.Context.find(contextPrefix + strings.ToLower(key))
+	all, matched := Yes, 0
+	for i := range e.req.Context.entries {
+		entry := &e.req.Context.entries[i]
+		if !strings.HasPrefix(entry.key, contextPrefix) {
+			continue
+		}
+		wanted, ok := g.EncryptionContext[entry.written[len(contextPrefix):]]
 		switch {
-		case !ok:
-			return No
+		case !ok && !g.Equals:
+			continue
 		case entry.unknown:
 			all = Maybe
-		case len(entry.values) != 1 || entry.values[0] != wanted:
+		case !ok || len(entry.values) != 1 || entry.values[0] != wanted:
 			return No
 		}
-	}
-	if g.Equals {
-		for _, entry := range e.req.Context.entries {
-			key, ok := strings.CutPrefix(entry.key, contextPrefix)
-			if ok && !hasFold(g.EncryptionContext, key) {
-				return No
-			}
+		if ok {
+			matched++
 		}
 	}
-	return all
-}
-
-func hasFold(m map[string]string, key string) bool {
-	for k := range m {
-		if strings.EqualFold(k, key) {
-			return true
-		}
-	}
-	return false
+	return and(all, truth(matched == len(g.EncryptionContext)))
 }

@@ -92,6 +92,9 @@ func (r *recorder) open(e *evaluation, s *statement, result *StatementResult, na
 		list = append(list, fmt.Sprintf("whether statement %d of %s covers the principal", s.index+1, result.Source))
 	}
 	for i := range s.resources {
+		if s.resources[i].incomplete {
+			list = append(list, fmt.Sprintf("what AWS makes of the incomplete ARN in statement %d of %s", s.index+1, result.Source))
+		}
 		list = append(list, e.openVariables(&s.resources[i].rest)...)
 	}
 	for i := range s.conditions {
@@ -163,6 +166,9 @@ func (r *recorder) unread(list []Unread, l Layer) {
 	}
 }
 
+// lack keeps a question that no statement shows.
+func (r *recorder) lack(what string) { r.decision.Missing = append(r.decision.Missing, what) }
+
 // decided marks the layers of the given kinds that have outcome o as deciding.
 func (r *recorder) decided(o Outcome, kinds ...Layer) {
 	for i := range r.decision.Layers {
@@ -186,7 +192,7 @@ func (r *recorder) decidedBy(o Outcome) {
 func (r *recorder) finish(o Outcome, cross bool) Decision {
 	d := r.decision
 	d.Outcome, d.CrossAccount = o, cross
-	if o == Allowed && d.Deciding == nil && len(d.Layers) == 1 {
+	if d.Deciding == nil && len(d.Layers) == 1 {
 		d.Deciding = []int{0}
 	}
 	if o == Unknown {

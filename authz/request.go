@@ -83,6 +83,7 @@ type Context struct {
 
 type contextEntry struct {
 	key     string // lower case
+	written string // as given, for the encryption contexts of grants
 	values  []string
 	unknown bool
 }
@@ -90,13 +91,13 @@ type contextEntry struct {
 // Set gives key its values; a later Set replaces an earlier one. No value at
 // all means present but empty, which AWS treats as null.
 func (c *Context) Set(key string, values ...string) {
-	c.put(contextEntry{key: strings.ToLower(key), values: values})
+	c.put(contextEntry{key: strings.ToLower(key), written: key, values: values})
 }
 
 // SetUnknown marks key as one whose presence and value are not known: whatever
 // depends on it makes the decision Unknown.
 func (c *Context) SetUnknown(key string) {
-	c.put(contextEntry{key: strings.ToLower(key), unknown: true})
+	c.put(contextEntry{key: strings.ToLower(key), written: key, unknown: true})
 }
 
 func (c *Context) put(e contextEntry) {

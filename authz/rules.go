@@ -16,6 +16,7 @@ const (
 	ruleNoPermissionNeeded
 	ruleRootFullAccess
 	ruleRootCannotAssume
+	ruleFederatedSTS
 
 	// What a resource-based policy grants to whom.
 	ruleAccountDelegates

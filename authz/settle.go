@@ -19,6 +19,10 @@ func (e *evaluation) settle(a *answers) Outcome {
 		e.credit(a)
 		return Allowed
 	}
+	if e.rec != nil && e.cross && a.own() == No && a.grant.any() != No {
+		e.rec.lack("whether a KMS grant is enough across accounts")
+		e.rec.decided(Allowed, LayerGrant)
+	}
 	return e.denied(Unknown)
 }
 
@@ -39,7 +43,10 @@ func (e *evaluation) granted(a *answers) Match {
 	}
 	own := a.own()
 	if e.cross {
-		return and(own, given.any())
+		// AWS says both that IAM policies of the caller's account must allow
+		// and that a grant may take their place ("Troubleshooting key access").
+		alone := and(a.grant.any(), Maybe)
+		return or(and(own, given.any()), and(alone, a.limits()))
 	}
 	direct := or(given[toCaller], and(given[toEntity], a.limits()))
 	if e.off.has(ruleSameAccountUnion) {
