@@ -13,6 +13,7 @@ import (
 	xterm "golang.org/x/term"
 
 	"github.com/stile-aws/stile/internal/cli/apply"
+	"github.com/stile-aws/stile/internal/cli/lint"
 	"github.com/stile-aws/stile/internal/cli/local"
 	"github.com/stile-aws/stile/internal/cli/plan"
 	"github.com/stile-aws/stile/internal/cli/term"
@@ -53,7 +54,7 @@ func Root(s *term.Streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.AddCommand(
-		plan.New(s), apply.New(s), apply.NewDestroy(s), local.New(s),
+		plan.New(s), apply.New(s), apply.NewDestroy(s), local.New(s), lint.New(s),
 	)
 	return root
 }

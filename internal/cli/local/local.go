@@ -111,7 +111,8 @@ func (r *Running) Exports(credentials string) string {
 	if credentials != "" {
 		fmt.Fprintf(&b, "export AWS_SHARED_CREDENTIALS_FILE=%s\n", credentials)
 	}
-	fmt.Fprintf(&b, "export AWS_REGION=%s\n", localaws.DefaultRegion)
+	// The AWS CLI and boto3 read AWS_DEFAULT_REGION, the other SDKs AWS_REGION.
+	fmt.Fprintf(&b, "export AWS_REGION=%s AWS_DEFAULT_REGION=%s\n", localaws.DefaultRegion, localaws.DefaultRegion)
 	return b.String()
 }
 
