@@ -20,7 +20,7 @@ var patterns = [...]access.Pattern{access.WebIdentity, access.Chain, access.Assu
 // first, so that a quota is not used up by what could do without.
 func (c *compiler) choosePatterns(grants []*grant) {
 	c.needsOwn = ownIdentities(grants)
-	slots := &providerSlots{world: c.world, planned: map[providerKey]bool{}}
+	slots := &providerSlots{world: c.world, planned: map[arn.AccountID]map[string]bool{}}
 	for _, forced := range []bool{true, false} {
 		for _, g := range grants {
 			for _, it := range g.items {
@@ -75,24 +75,19 @@ func (g *grant) choices() []Choice {
 // providerSlots counts OIDC providers against each account's quota.
 type providerSlots struct {
 	world   world
-	planned map[providerKey]bool
+	planned map[arn.AccountID]map[string]bool // URLs by account
 }
 
 // fits says whether account can have a provider for url: "" or why not.
 func (s *providerSlots) fits(account *access.Account, url string) string {
-	if _, state, _ := s.world.provider(account.ID, url); state == inventory.Exists || s.planned[providerKey{account.ID, url}] {
+	if _, state, _ := s.world.provider(account.ID, url); state == inventory.Exists || s.planned[account.ID][url] {
 		return ""
 	}
 	a := s.world.account(account.ID)
 	if a == nil {
 		return ""
 	}
-	used := max(a.Quotas.OIDCProvidersUsed, countPresent(a.Providers))
-	for k := range s.planned {
-		if k.account == account.ID {
-			used++
-		}
-	}
+	used := max(a.Quotas.OIDCProvidersUsed, countPresent(a.Providers)) + len(s.planned[account.ID])
 	limit := cmp.Or(a.Quotas.OIDCProviders, catalog.OIDCProviders)
 	if used < limit {
 		return ""
@@ -102,9 +97,13 @@ func (s *providerSlots) fits(account *access.Account, url string) string {
 
 // plan takes a place for a provider that does not exist yet.
 func (s *providerSlots) plan(account *access.Account, url string) {
-	if _, state, _ := s.world.provider(account.ID, url); state != inventory.Exists {
-		s.planned[providerKey{account.ID, url}] = true
+	if _, state, _ := s.world.provider(account.ID, url); state == inventory.Exists {
+		return
 	}
+	if s.planned[account.ID] == nil {
+		s.planned[account.ID] = map[string]bool{}
+	}
+	s.planned[account.ID][url] = true
 }
 
 func countPresent[T any](m map[string]*T) int {

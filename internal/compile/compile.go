@@ -186,22 +186,18 @@ func (c *compiler) grants() []*grant {
 func (c *compiler) targets(a *access.Access) []*access.Account {
 	var out []*access.Account
 	for _, name := range a.To.Accounts {
-		t, ok := c.account(name, a.To.Pos)
-		if !ok || slices.Contains(out, t) {
-			continue
-		}
-		if c.boundaryExists(t) {
+		if t, ok := c.account(name, a.To.Pos); ok && !slices.Contains(out, t) {
 			out = append(out, t)
 		}
 	}
 	return out
 }
 
-// boundaryExists reports a permissions boundary that was looked for and is not there.
-func (c *compiler) boundaryExists(t *access.Account) bool {
+// checkBoundary reports a permissions boundary that was looked for and is not there.
+func (c *compiler) checkBoundary(t *access.Account) {
 	account := c.world.account(t.ID)
 	if t.PermissionsBoundary == "" || account == nil {
-		return true
+		return
 	}
 	if _, state := inventory.Get(account.Managed, t.PermissionsBoundary); state == inventory.Absent {
 		c.report.add(fault{
@@ -209,9 +205,7 @@ func (c *compiler) boundaryExists(t *access.Account) bool {
 			summary: fmt.Sprintf("the permissions boundary %s of account %s does not exist", t.PermissionsBoundary, t.Name),
 			hint:    "create that managed policy first, or correct permissionsBoundary",
 		})
-		return false
 	}
-	return true
 }
 
 // items writes out what a allows in one account.

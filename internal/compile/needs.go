@@ -50,6 +50,7 @@ func (n *asker) access(a *access.Access) {
 		n.caller(from)
 		if account, ok := hubAccount(n.set, from); ok {
 			n.role(account.ID, hubName(n.set, a, from))
+			n.boundary(account)
 		}
 		for _, t := range targets {
 			n.role(t.ID, roleName(n.set, a, from))

@@ -85,6 +85,7 @@ func (c *compiler) unit(account *access.Account, name string, cl claim) *unit {
 		u = &unit{account: account, name: name, inline: map[string][]policy.Statement{}, reasons: map[string]bool{}}
 		c.units[key] = u
 		c.checkRoleName(account, name, cl)
+		c.checkBoundary(account)
 	}
 	cl.name = name
 	for _, other := range u.claims {
