@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/access"
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/apply"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/diag"
@@ -167,4 +168,50 @@ func Unmoved(ctx context.Context, p *plan.Plan, source *Source) error {
 		return fmt.Errorf("the saved plan is out of date, nothing was changed: since it was made, these changed: %s; run stile plan again", strings.Join(moved, ", "))
 	}
 	return nil
+}
+
+// LookFor is Look that also reads the role or user that who names, and the
+// secret or key that resource is, where their accounts are declared.
+func (s *Scope) LookFor(ctx context.Context, who access.Address, resource string) (*View, diag.List, error) {
+	v, diags, err := s.Look(ctx)
+	if err != nil || v == nil {
+		return v, diags, err
+	}
+	var req inventory.Request
+	switch {
+	case who.Role != "":
+		if a, ok := s.Set.Account(who.Account); ok {
+			req.Account(a.ID).Roles = []string{who.Role}
+		}
+	case !who.ARN.IsZero():
+		s.askFor(&req, who.ARN)
+	}
+	if a, err := arn.Parse(resource); err == nil {
+		s.askFor(&req, a)
+	}
+	if !req.Empty() {
+		err = observe.Fill(ctx, s.Source, req, v.Inventory, s.Options)
+	}
+	return v, diags, err
+}
+
+// askFor asks for what an ARN names, when its account is declared.
+func (s *Scope) askFor(req *inventory.Request, a arn.ARN) {
+	if _, ok := s.Set.Account(string(a.Account)); !ok {
+		return
+	}
+	what := req.Account(a.Account)
+	role, _, isSession := a.RoleSession()
+	switch {
+	case isSession:
+		what.Roles = append(what.Roles, role)
+	case a.Service == "iam" && a.Type() == "role":
+		what.Roles = append(what.Roles, a.Name())
+	case a.Service == "iam" && a.Type() == "user":
+		what.Users = append(what.Users, a.Name())
+	case a.Service == "secretsmanager" && a.Type() == "secret":
+		what.Secrets = append(what.Secrets, a.String())
+	case a.Service == "kms" && a.Type() == "key":
+		what.Keys = append(what.Keys, a.String())
+	}
 }
