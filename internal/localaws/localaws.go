@@ -22,10 +22,12 @@ import (
 	"time"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/localaws/eks"
 	"github.com/stile-aws/stile/internal/localaws/gate"
 	"github.com/stile-aws/stile/internal/localaws/iam"
 	"github.com/stile-aws/stile/internal/localaws/kms"
 	"github.com/stile-aws/stile/internal/localaws/oidc"
+	"github.com/stile-aws/stile/internal/localaws/secretsmanager"
 	"github.com/stile-aws/stile/internal/localaws/service"
 	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/internal/localaws/sts"
@@ -101,7 +103,9 @@ func services(verifier *oidc.Verifier) []*service.Service {
 	return []*service.Service{
 		sts.New(verifier),
 		iam.New(),
+		eks.New(),
 		kms.New(),
+		secretsmanager.New(),
 	}
 }
 
@@ -134,7 +138,7 @@ func New(cfg Config) (*Server, error) {
 
 // populate adds what cfg asks for and a loaded state does not have.
 func (s *Server) populate(cfg Config) error {
-	issuers, err := s.newIssuers(cfg.Clusters)
+	clusters, err := s.newClusters(cfg.Clusters)
 	if err != nil {
 		return err
 	}
@@ -164,33 +168,41 @@ func (s *Server) populate(cfg Config) error {
 		}
 		s.world.Organization = org
 	}
-	for _, issuer := range issuers {
-		if s.world.Accounts[issuer.Account] == nil {
-			return fmt.Errorf("cluster %s is in account %s, which does not exist", issuer.Cluster, issuer.Account)
+	for _, c := range clusters {
+		if s.world.Accounts[c.cluster.Account] == nil {
+			return fmt.Errorf("cluster %s is in account %s, which does not exist", c.cluster.Name, c.cluster.Account)
 		}
-		s.world.AddIssuer(issuer)
+		s.world.AddCluster(c.cluster, c.issuer)
 	}
 	return nil
 }
 
-// newIssuers makes the issuers of clusters that are not there yet, outside the
-// lock, for keys take time.
-func (s *Server) newIssuers(clusters []Cluster) ([]*store.ClusterIssuer, error) {
-	var issuers []*store.ClusterIssuer
+// newCluster is a cluster that is to be there from the start.
+type newCluster struct {
+	cluster *store.EKSCluster
+	issuer  *store.ClusterIssuer
+}
+
+// newClusters makes the clusters that are not there yet, outside the lock, for
+// keys take time.
+func (s *Server) newClusters(clusters []Cluster) ([]newCluster, error) {
+	var made []newCluster
 	for _, c := range clusters {
+		region := cmp.Or(c.Region, DefaultRegion)
 		s.world.RLock()
-		known := s.world.IssuerOf(c.Account, c.Name) != nil
+		account := s.world.Accounts[c.Account]
+		known := account != nil && account.EKS.In(region).Clusters[c.Name] != nil
 		s.world.RUnlock()
 		if known {
 			continue
 		}
-		issuer, err := s.world.NewClusterIssuer(c.Account, cmp.Or(c.Region, DefaultRegion), c.Name, nil)
+		cluster, issuer, err := s.world.NewCluster(c.Account, region, c.Name)
 		if err != nil {
 			return nil, err
 		}
-		issuers = append(issuers, issuer)
+		made = append(made, newCluster{cluster, issuer})
 	}
-	return issuers, nil
+	return made, nil
 }
 
 // verifier checks web identity tokens; keys of our own clusters are found
