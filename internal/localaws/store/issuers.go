@@ -37,14 +37,16 @@ func (w *World) AddIssuer(c *ClusterIssuer) { w.Issuers[c.Issuer.URL()] = c }
 func (w *World) RemoveIssuer(url string) { delete(w.Issuers, url) }
 
 // IssuerOf finds the issuer of a cluster by account and name, nil when there
-// is none. The caller holds the lock.
+// is none. Where several Regions have a cluster of that name, the first Region
+// by name counts. The caller holds the lock.
 func (w *World) IssuerOf(account arn.AccountID, cluster string) *ClusterIssuer {
+	var first *ClusterIssuer
 	for _, c := range w.Issuers {
-		if c.Account == account && c.Cluster == cluster {
-			return c
+		if c.Account == account && c.Cluster == cluster && (first == nil || c.Region < first.Region) {
+			first = c
 		}
 	}
-	return nil
+	return first
 }
 
 // IssuerAt finds the issuer whose discovery document or keys a URL names: host
