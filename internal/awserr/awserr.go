@@ -7,11 +7,14 @@ package awserr
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // Kind is what an error means to a caller.
@@ -45,6 +48,7 @@ var byCode = map[string]Kind{
 	"ExpiredToken": Denied, "ExpiredTokenException": Denied, "InvalidClientTokenId": Denied, "UnrecognizedClientException": Denied, "SignatureDoesNotMatch": Denied,
 	"Throttling": Throttled, "ThrottlingException": Throttled, "TooManyRequestsException": Throttled, "RequestLimitExceeded": Throttled,
 	"RequestThrottled": Throttled, "SlowDown": Throttled, "ProvisionedThroughputExceededException": Throttled,
+	"DeleteConflict": Conflict, "DeleteConflictException": Conflict, // a role whose policies went moments ago
 	"ConcurrentModification": Conflict, "ConcurrentModificationException": Conflict, "OperationAborted": Conflict, "PreconditionNotMetException": Conflict,
 	"ServiceFailure": Transient, "ServiceFailureException": Transient, "InternalFailure": Transient, "InternalError": Transient, "InternalServerError": Transient,
 	"InternalServiceError": Transient, "KMSInternalException": Transient, "DependencyTimeoutException": Transient, "ServiceUnavailable": Transient,
@@ -56,7 +60,7 @@ var byCode = map[string]Kind{
 // that is not true. (terraform-provider-aws waits on the same words.)
 var notYetVisible = map[string][]string{
 	"MalformedPolicyDocument":          {"Invalid principal in policy"},
-	"MalformedPolicyDocumentException": {"Invalid principal in policy", "one or more invalid principals", "invalid principal"},
+	"MalformedPolicyDocumentException": {"Invalid principal in policy", "one or more invalid principals", "invalid principal", "unsupported principal"}, // the last is Secrets Manager
 	"InvalidParameterException":        {"principalArn", "Invalid principal"},
 	"InvalidParameterValueException":   {"principal", "cannot be assumed"},
 	"ValidationException":              {"Invalid principal in policy"},
@@ -67,7 +71,7 @@ func KindOf(err error) Kind {
 	if err == nil {
 		return None
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if canceled(err) {
 		return Canceled
 	}
 	if known, ok := errors.AsType[*judged](err); ok {
@@ -82,11 +86,27 @@ func KindOf(err error) Kind {
 	if errors.As(err, &status) && status.HTTPStatusCode() >= 500 || errors.As(err, &netErr) {
 		return Transient
 	}
-	var sent *smithy.OperationError
-	if errors.As(err, &sent) && strings.Contains(err.Error(), "request send failed") {
+	var unsent *smithyhttp.RequestSendError
+	if errors.As(err, &unsent) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return Transient
 	}
 	return Other
+}
+
+// canceled reports whether the caller's context ended. A dial or a client that
+// timed out also says that it is context.DeadlineExceeded, by its Is method;
+// such a call can be made again.
+func canceled(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return true
+	}
+	if _, ok := errors.AsType[*aws.RequestCanceledError](err); ok {
+		return true
+	}
+	for err != nil && err != context.DeadlineExceeded {
+		err = errors.Unwrap(err)
+	}
+	return err != nil
 }
 
 func ofAPI(api smithy.APIError, err error) Kind {
@@ -124,15 +144,28 @@ func (k Kind) Retry() bool {
 
 // Text is an error's text for people: AWS's code and message and the call that
 // got it, without the SDK's request bookkeeping, which differs from run to run.
+// What was said around the call's error stays.
 func Text(err error) string {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return err.Error()
+	if op, ok := errors.AsType[*smithy.OperationError](err); ok {
+		return strings.Replace(err.Error(), op.Error(), op.ServiceID+" "+op.OperationName+": "+said(op.Err), 1)
 	}
-	said := api.ErrorCode() + ": " + api.ErrorMessage()
-	var op *smithy.OperationError
-	if errors.As(err, &op) {
-		return op.ServiceID + " " + op.OperationName + ": " + said
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return strings.Replace(err.Error(), api.Error(), said(api), 1)
 	}
-	return said
+	return err.Error()
+}
+
+// said is what a call's error comes down to.
+func said(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorCode() + ": " + api.ErrorMessage()
+	}
+	if unsent, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
+		return "no answer: " + unsent.Err.Error()
+	}
+	// Credentials are got by a call of their own: its error is the reason.
+	if inner, ok := errors.AsType[*smithy.OperationError](err); ok {
+		return Text(inner)
+	}
+	return err.Error()
 }
