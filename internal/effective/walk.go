@@ -254,34 +254,67 @@ func (v *View) example(target arn.AccountID, action, pattern string) string {
 }
 
 // satisfy puts values that meet conditions into ctx, and returns the keys for
-// which it knows none, marked as unknown.
+// which it knows none, marked as unknown. Keys that say who calls what are
+// facts of the request and no business of the caller's: those are left alone.
 func satisfy(ctx *authz.Context, conditions []policy.Condition) []string {
 	var open []string
-	for _, c := range conditions {
-		op := policy.SplitOperator(c.Operator)
-		if op.Negated() || len(c.Values) == 0 {
-			continue // true of a request without the key
+	for _, c := range exactFirst(conditions) {
+		_, present, _ := ctx.Get(c.Key)
+		if present || isFact(c.Key) {
+			continue
 		}
-		value := c.Values[0].Value
-		switch {
-		case strings.Contains(value, "${"):
-			ctx.SetUnknown(c.Key)
-			open = append(open, c.Key)
-		case op.Base == "Null":
-			if value == "false" {
-				ctx.Set(c.Key, "stile")
-			}
-		case op.Base == "StringLike", op.Base == "ArnLike", op.Base == "ArnEquals":
-			ctx.Set(c.Key, strings.NewReplacer("*", "stile", "?", "x").Replace(value))
-		case op.Base == "IpAddress":
-			address, _, _ := strings.Cut(value, "/")
-			ctx.Set(c.Key, address)
-		case op.Set == "ForAllValues", strings.HasSuffix(op.Base, "Equals"), op.Base == "StringEqualsIgnoreCase", op.Base == "Bool":
-			ctx.Set(c.Key, value)
-		default: // an order: a value on the right side of it is not made up
-			ctx.SetUnknown(c.Key)
-			open = append(open, c.Key)
+		if values, ok := meeting(c); ok {
+			ctx.Set(c.Key, values...)
+			continue
 		}
+		ctx.SetUnknown(c.Key)
+		open = append(open, c.Key)
 	}
 	return open
+}
+
+// exactFirst puts conditions on one value before patterns on the same key.
+func exactFirst(conditions []policy.Condition) []policy.Condition {
+	rank := func(c policy.Condition) int {
+		if strings.HasSuffix(policy.SplitOperator(c.Operator).Base, "Equals") {
+			return 0
+		}
+		return 1
+	}
+	out := slices.Clone(conditions)
+	slices.SortStableFunc(out, func(a, b policy.Condition) int { return rank(a) - rank(b) })
+	return out
+}
+
+// isFact reports whether a condition key follows from the request itself.
+func isFact(key string) bool {
+	key = strings.ToLower(key)
+	for _, prefix := range []string{"aws:principal", "aws:userid", "aws:username", "aws:resourceaccount", "aws:resourceorg", "aws:requestedregion", "aws:securetransport", "aws:viaawsservice", "aws:calledvia"} {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// meeting gives values that meet c; ok is false where none is made up: for
+// negations, orders and policy variables.
+func meeting(c policy.Condition) (values []string, ok bool) {
+	op := policy.SplitOperator(c.Operator)
+	if op.Negated() || len(c.Values) == 0 || strings.Contains(c.Values[0].Value, "${") {
+		return nil, false
+	}
+	value := c.Values[0].Value
+	switch op.Base {
+	case "Null":
+		return []string{"stile"}, value == "false"
+	case "StringLike", "ArnLike", "ArnEquals":
+		return []string{strings.NewReplacer("*", "stile", "?", "x").Replace(value)}, true
+	case "IpAddress":
+		address, _, _ := strings.Cut(value, "/")
+		return []string{address}, true
+	case "StringEquals", "StringEqualsIgnoreCase", "NumericEquals", "DateEquals", "BinaryEquals", "Bool":
+		return []string{value}, true
+	}
+	return nil, false
 }

@@ -53,7 +53,7 @@ func (r *Report) refused(b *bytes.Buffer) int {
 		total += len(g.findings)
 		var who []string
 		for _, f := range g.findings {
-			name, _, _ := strings.Cut(strings.TrimPrefix(f.Text, "it refuses "), ": denied")
+			name, _, _ := strings.Cut(strings.TrimPrefix(f.Text, "it refuses "), ": ")
 			who = append(who, name)
 		}
 		fmt.Fprintf(b, "refused  %s: %s\n", g.name, some(who, len(who)))

@@ -1,0 +1,233 @@
+package verify_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/compile/compiletest"
+	"github.com/stile-aws/stile/internal/effective"
+	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/internal/ledger"
+	"github.com/stile-aws/stile/internal/verify"
+)
+
+const (
+	tooling   = arn.AccountID("111111111111")
+	orders    = arn.AccountID("222222222222")
+	secretARN = "arn:aws:secretsmanager:us-east-1:222222222222:secret:AppDemoSecret-a1B2c3"
+	secretAny = "arn:aws:secretsmanager:us-east-1:222222222222:secret:AppDemoSecret-*"
+	keyARN    = "arn:aws:kms:us-east-1:222222222222:key/11111111-2222-3333-4444-555555555555"
+	app       = "arn:aws:iam::111111111111:role/app"
+	full      = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+)
+
+func load(tb testing.TB, name string) applied {
+	tb.Helper()
+	c := compiletest.Load(tb, "../compile/testdata/"+name+".txtar")
+	w, inv, diags := c.Compile(tb)
+	if w == nil {
+		tb.Fatal(diags)
+	}
+	return applied{name, c, w, effective.After(inv, w)}
+}
+
+// addStatement puts a statement of somebody else's into a policy.
+func addStatement(text, statement string) string {
+	if text == "" {
+		return `{"Version":"2012-10-17","Statement":[` + statement + `]}`
+	}
+	return strings.Replace(text, `"Statement":[`, `"Statement":[`+statement+`,`, 1)
+}
+
+func TestFindings(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		caseOf string
+		change func(inv *inventory.Inventory)
+		kind   verify.Kind
+		text   string
+	}{
+		{"the role is gone", "webidentity", func(inv *inventory.Inventory) { inv.Accounts[orders].Roles["payroll-api"] = nil }, verify.Drift, "it does not exist"},
+		{"the role was not read", "webidentity", func(inv *inventory.Inventory) { delete(inv.Accounts[orders].Roles, "payroll-api") }, verify.Unknown, "it was not read"},
+		{"the role has another path", "webidentity", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Roles["payroll-api"].ARN = "arn:aws:iam::222222222222:role/payroll-api"
+		}, verify.Drift, "with another path"},
+		{"the ownership tag is gone", "webidentity", func(inv *inventory.Inventory) { inv.Accounts[orders].Roles["payroll-api"].Tags = nil }, verify.Drift, "stile:scope=payroll"},
+		{"sessions last longer", "webidentity", func(inv *inventory.Inventory) { inv.Accounts[orders].Roles["payroll-api"].MaxSession = 43200 }, verify.Drift, "43200 s, not 7200 s"},
+		{"an administrator's policy is attached", "webidentity", func(inv *inventory.Inventory) {
+			a := inv.Accounts[orders]
+			a.Managed = map[string]*inventory.Managed{"arn:aws:iam::aws:policy/AdministratorAccess": {Document: full}}
+			a.Roles["payroll-api"].Attached = []string{"arn:aws:iam::aws:policy/AdministratorAccess"}
+		}, verify.Excess, "allows * on *, which is not declared"},
+		{"an attached policy was not read", "webidentity", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Roles["payroll-api"].Attached = []string{"arn:aws:iam::aws:policy/AdministratorAccess"}
+		}, verify.Unknown, "it was not read, so what it allows is not known"},
+		{"an inline policy is added", "webidentity", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Roles["payroll-api"].Inline["extra"] = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}`
+		}, verify.Excess, "allows s3:GetObject on *"},
+		{"an inline policy is added that gives nothing more", "webidentity", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Roles["payroll-api"].Inline["extra"] = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"eks:ListClusters","Resource":"*","Condition":{"DateLessThan":{"aws:CurrentTime":"2026-12-31T00:00:00Z"}}}}`
+		}, verify.Drift, "not wanted, and allows nothing beyond"},
+		{"an inline policy cannot be read", "webidentity", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Roles["payroll-api"].Inline["extra"] = `{"Statement":`
+		}, verify.Unknown, "cannot be read"},
+		{"the trusted role was deleted and made again", "chain", func(inv *inventory.Inventory) {
+			r := inv.Accounts[orders].Roles["target-account-iam-role"]
+			r.Trust = strings.Replace(r.Trust, "arn:aws:iam::111111111111:role/stile/ci-account-iam-role", "AROAGHOSTGHOSTGHOST00", 1)
+		}, verify.Drift, "trusts AROAGHOSTGHOSTGHOST00, a principal that was deleted"},
+		{"the provider is gone", "webidentity", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Providers["oidc.eks.us-east-1.amazonaws.com/id/ABC"] = nil
+		}, verify.Denied, "there is no OIDC provider"},
+		{"the provider no longer takes the audience", "webidentity", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Providers["oidc.eks.us-east-1.amazonaws.com/id/ABC"].ClientIDs = []string{"x"}
+		}, verify.Denied, "does not accept the audience sts.amazonaws.com"},
+		{"an SCP denies", "webidentity", func(inv *inventory.Inventory) {
+			inv.OrgState, inv.Organization = inventory.Exists, organization(`{"Version":"2012-10-17","Statement":[{"Sid":"NoTables","Effect":"Deny","Action":"dynamodb:*","Resource":"*"}]}`)
+		}, verify.Denied, "statement 1 (NoTables) of service control policy"},
+		{"the organization could not be read", "webidentity", func(inv *inventory.Inventory) { inv.OrgState = inventory.Unread }, verify.Unknown, "service control policies"},
+		{"the caller's own policy is gone", "assumerole", func(inv *inventory.Inventory) { inv.Accounts[tooling].Roles["deploy"].Inline = nil }, verify.Denied, "no identity-based policy"},
+		{"the secret's statement is gone", "resourcepolicy", func(inv *inventory.Inventory) { inv.Accounts[orders].Secrets[secretAny].Policy = "" }, verify.Drift, "it is missing, and with it 2 statements"},
+		{"the secret's policy could not be read", "resourcepolicy", func(inv *inventory.Inventory) { delete(inv.Accounts[orders].Secrets, secretAny) }, verify.Unknown, "it was not read"},
+		{"the key's policy no longer names the caller", "resourcepolicy", func(inv *inventory.Inventory) {
+			k := inv.Accounts[orders].Keys[keyARN]
+			k.Policy = strings.ReplaceAll(k.Policy, app, "arn:aws:iam::111111111111:role/another")
+		}, verify.Denied, "the KMS key policy"},
+		{"somebody else lets a caller write the secret", "resourcepolicy", func(inv *inventory.Inventory) {
+			s := inv.Accounts[orders].Secrets[secretAny]
+			s.Policy = addStatement(s.Policy, `{"Sid":"Theirs","Effect":"Allow","Principal":{"AWS":"`+app+`"},"Action":"secretsmanager:PutSecretValue","Resource":"*"}`)
+		}, verify.Excess, "statement 1 (Theirs), which is not ours, allows secretsmanager:PutSecretValue"},
+		{"somebody else lets a caller's session write the secret", "resourcepolicy", func(inv *inventory.Inventory) {
+			s := inv.Accounts[orders].Secrets[secretAny]
+			s.Policy = addStatement(s.Policy, `{"Effect":"Allow","Principal":{"AWS":"arn:aws:sts::111111111111:assumed-role/app/x"},"Action":"secretsmanager:*","Resource":"*"}`)
+		}, verify.Excess, "which is not ours, allows secretsmanager:*"},
+		{"somebody else admits everybody", "resourcepolicy", func(inv *inventory.Inventory) {
+			s := inv.Accounts[orders].Secrets[secretAny]
+			s.Policy = addStatement(s.Policy, `{"Effect":"Allow","Principal":"*","Action":"secretsmanager:GetSecretValue","Resource":"*"}`)
+		}, verify.Excess, `admits everybody: its principal is "*"`},
+		{"somebody else admits everybody they do not list", "resourcepolicy", func(inv *inventory.Inventory) {
+			k := inv.Accounts[orders].Keys[keyARN]
+			k.Policy = addStatement(k.Policy, `{"Effect":"Allow","NotPrincipal":{"AWS":"arn:aws:iam::444444444444:root"},"Action":"kms:Decrypt","Resource":"*"}`)
+		}, verify.Excess, "NotPrincipal"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := load(t, test.caseOf)
+			inv := clone(t, c.inv)
+			test.change(inv)
+			r := verify.Check(c.w, inv, nil)
+			if r.OK {
+				t.Fatal("Check is OK")
+			}
+			for _, f := range r.Findings {
+				if f.Kind == test.kind && strings.Contains(f.Text, test.text) {
+					return
+				}
+			}
+			var b strings.Builder
+			if err := r.Text(&b); err != nil {
+				t.Fatal(err)
+			}
+			t.Errorf("no finding %s with %q in:\n%s", test.kind, test.text, b.String())
+		})
+	}
+}
+
+// organization has tooling and orders, the latter under a policy.
+func organization(document string) *inventory.Organization {
+	return &inventory.Organization{
+		ID: "o-a1b2c3d4e5", ManagementAccount: "999999999999",
+		Root: &inventory.Node{ID: "r-ab12", SCPs: []string{"p-FullAWSAccess"}, Children: []*inventory.Node{
+			{ID: string(tooling), SCPs: []string{"p-FullAWSAccess"}},
+			{ID: string(orders), SCPs: []string{"p-FullAWSAccess", "p-own"}},
+		}},
+		Policies: map[string]*inventory.SCP{
+			"p-FullAWSAccess": {ID: "p-FullAWSAccess", Name: "FullAWSAccess", Document: full},
+			"p-own":           {ID: "p-own", Name: "own", Document: document},
+		},
+	}
+}
+
+// What others may have beside us without anybody being let in.
+func TestWhatIsNoFinding(t *testing.T) {
+	for _, test := range []struct {
+		name, caseOf string
+		change       func(inv *inventory.Inventory)
+	}{
+		{"an organization that allows", "webidentity", func(inv *inventory.Inventory) {
+			inv.OrgState, inv.Organization = inventory.Exists, organization(full)
+		}},
+		{"an SCP for Regions that are not used", "webidentity", func(inv *inventory.Inventory) {
+			inv.OrgState, inv.Organization = inventory.Exists, organization(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","NotAction":["sts:*","eks:*"],"Resource":"*","Condition":{"StringNotEquals":{"aws:RequestedRegion":["us-east-1"]}}}]}`)
+		}},
+		{"a statement for a stranger's role", "resourcepolicy", func(inv *inventory.Inventory) {
+			s := inv.Accounts[orders].Secrets[secretAny]
+			s.Policy = addStatement(s.Policy, `{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::333333333333:role/theirs"},"Action":"secretsmanager:*","Resource":"*"}`)
+		}},
+		{"a statement for everybody of one organization", "resourcepolicy", func(inv *inventory.Inventory) {
+			s := inv.Accounts[orders].Secrets[secretAny]
+			s.Policy = addStatement(s.Policy, `{"Effect":"Allow","Principal":"*","Action":"secretsmanager:DescribeSecret","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}}}`)
+		}},
+		{"the trusted role shown by its unique id", "chain", func(inv *inventory.Inventory) {
+			hub := inv.Accounts[tooling].Roles["ci-account-iam-role"]
+			r := inv.Accounts[orders].Roles["target-account-iam-role"]
+			r.Trust = strings.Replace(r.Trust, hub.ARN, hub.ID, 1)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := load(t, test.caseOf)
+			inv := clone(t, c.inv)
+			test.change(inv)
+			if r := verify.Check(c.w, inv, nil); !r.OK {
+				var b strings.Builder
+				if err := r.Text(&b); err != nil {
+					t.Fatal(err)
+				}
+				t.Errorf("Check finds:\n%s", b.String())
+			}
+		})
+	}
+}
+
+func TestLeftoversOfTheLedger(t *testing.T) {
+	c := load(t, "webidentity")
+	led := &ledger.Ledger{Entries: []ledger.Entry{
+		{Account: orders, Kind: ledger.Role, ID: "arn:aws:iam::222222222222:role/stile/payroll-api"},
+		{Account: orders, Kind: ledger.Role, ID: "arn:aws:iam::222222222222:role/stile/old"},
+		{Account: orders, Kind: ledger.Role, ID: "arn:aws:iam::222222222222:role/stile/deleted"},
+	}}
+	inv := clone(t, c.inv)
+	inv.Accounts[orders].Roles["old"] = &inventory.Role{Name: "old", ARN: "arn:aws:iam::222222222222:role/stile/old"}
+	r := verify.Check(c.w, inv, led)
+	var left []string
+	for _, f := range r.Findings {
+		if !f.OK() {
+			left = append(left, f.What)
+		}
+	}
+	if len(left) != 1 || !strings.Contains(left[0], "role/stile/old") || r.OK {
+		t.Errorf("findings about %q, want the one role that is left over", left)
+	}
+}
+
+func TestExpiredRoutesMustBeRefused(t *testing.T) {
+	c := load(t, "webidentity")
+	after := verify.Options{Now: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}
+	if r := after.Check(c.w, c.inv, nil); !r.OK {
+		t.Errorf("Check after the end = %v, want the refusal to be OK", r.Findings)
+	}
+	inv := clone(t, c.inv)
+	role := inv.Accounts[orders].Roles["payroll-api"]
+	role.Trust = strings.ReplaceAll(role.Trust, "2027-01-01", "2028-01-01")
+	for name := range role.Inline {
+		role.Inline[name] = strings.ReplaceAll(role.Inline[name], "2027-01-01", "2028-01-01")
+	}
+	r := after.Check(c.w, inv, nil)
+	found := false
+	for _, f := range r.Findings {
+		found = found || f.Kind == verify.Excess && strings.Contains(f.Text, "ended on 2027-01-01 and is still allowed")
+	}
+	if !found {
+		t.Errorf("Check = %v, want a finding that access outlived its end", r.Findings)
+	}
+}
