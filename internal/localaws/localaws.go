@@ -142,12 +142,11 @@ func (s *Server) populate(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	s.world.SetDelay("", cfg.PropagationDelay)
+	// What is there from the start is seen by everybody: the delay comes last.
+	defer s.world.SetDelay("", cfg.PropagationDelay)
 	s.world.Lock()
 	defer s.world.Unlock()
-	// What is there from the start has been seen by everybody.
-	now := s.world.Now()
-	at := now.Add(-max(cfg.PropagationDelay, time.Second))
+	at := s.world.Now()
 	for _, a := range cfg.Accounts {
 		if s.world.Accounts[a.ID] != nil {
 			continue

@@ -163,11 +163,14 @@ func (g *Gate) session(account arn.AccountID, s *store.Session, pols *authz.Poli
 // account, nil when the account is in no organization or the type is not enabled.
 func (g *Gate) levels(account arn.AccountID, kind string, layer authz.Layer) ([]authz.Level, error) {
 	org := g.world.Organization
-	path := org.Path(account)
-	if path == nil || !org.Enabled[kind] {
+	if org == nil || !org.Enabled[kind] {
 		return nil, nil
 	}
 	seen := g.world.Horizon(org.Management)
+	path := org.PathAt(account, seen)
+	if path == nil {
+		return nil, nil
+	}
 	levels := make([]authz.Level, 0, len(path))
 	for _, node := range path {
 		level := authz.Level{Node: node}

@@ -37,9 +37,15 @@ type World struct {
 
 	clock  Clock
 	ids    *IDs
-	delays map[arn.AccountID]time.Duration // "" is the delay of all other accounts
+	delays map[arn.AccountID]delay // "" is the delay of all other accounts
 	saver  *saver                          // nil without a state file
 	sealer *sealer
+}
+
+// delay is how late changes are seen. What was seen when it was set stays seen.
+type delay struct {
+	by    time.Duration
+	floor time.Time
 }
 
 // State is the part of a World that is saved. New fields are added at will: a
@@ -97,7 +103,7 @@ type Options struct {
 // New makes a World, from opt.File where that exists. Close it to flush the
 // state.
 func New(opt Options) (*World, error) {
-	w := &World{clock: opt.Clock, delays: map[arn.AccountID]time.Duration{}}
+	w := &World{clock: opt.Clock, delays: map[arn.AccountID]delay{}}
 	if w.clock == nil {
 		w.clock = NewClock()
 	}
@@ -189,9 +195,10 @@ func (w *World) Advance(d time.Duration) error {
 	return nil
 }
 
-// SetDelay makes changes to the records of account visible to others d after
-// they were made; account "" sets it for all accounts without a delay of their
-// own. Negative d takes an account's own delay away. The caller holds no lock.
+// SetDelay makes changes to the records of account from now on visible to
+// others d after they were made; account "" sets it for all accounts without a
+// delay of their own. Negative d takes an account's own delay away. The caller
+// holds no lock.
 func (w *World) SetDelay(account arn.AccountID, d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -199,7 +206,10 @@ func (w *World) SetDelay(account arn.AccountID, d time.Duration) {
 		delete(w.delays, account)
 		return
 	}
-	w.delays[account] = d
+	w.delays[account] = delay{by: d, floor: w.Horizon(account)}
+	if c, ok := w.clock.(Adjustable); ok {
+		c.Advance(1) // what follows is later than what was seen, also on a clock that stands still
+	}
 }
 
 // Horizon is the time up to which changes made in account are visible outside
@@ -209,7 +219,11 @@ func (w *World) Horizon(account arn.AccountID) time.Time {
 	if !ok {
 		d = w.delays[""]
 	}
-	return w.clock.Now().Add(-d)
+	seen := w.clock.Now().Add(-d.by)
+	if seen.Before(d.floor) {
+		return d.floor
+	}
+	return seen
 }
 
 // AddAccount makes an empty account. The caller holds the write lock.
