@@ -39,31 +39,47 @@ var names = [...]string{"none", "other", "not found", "exists", "denied", "throt
 // String names the kind.
 func (k Kind) String() string { return names[k] }
 
-// byCode has the error codes of the services stile writes to. Codes that mean
-// different things by their message are in byMessage.
-var byCode = map[string]Kind{
-	"NoSuchEntity": NotFound, "NoSuchEntityException": NotFound, "ResourceNotFoundException": NotFound, "NotFoundException": NotFound,
-	"EntityAlreadyExists": Exists, "EntityAlreadyExistsException": Exists, "ResourceExistsException": Exists, "AlreadyExistsException": Exists,
-	"AccessDenied": Denied, "AccessDeniedException": Denied, "AuthorizationError": Denied, "UnauthorizedOperation": Denied,
-	"ExpiredToken": Denied, "ExpiredTokenException": Denied, "InvalidClientTokenId": Denied, "UnrecognizedClientException": Denied, "SignatureDoesNotMatch": Denied,
-	"Throttling": Throttled, "ThrottlingException": Throttled, "TooManyRequestsException": Throttled, "RequestLimitExceeded": Throttled,
-	"RequestThrottled": Throttled, "SlowDown": Throttled, "ProvisionedThroughputExceededException": Throttled,
-	"DeleteConflict": Conflict, "DeleteConflictException": Conflict, // a role whose policies went moments ago
-	"ConcurrentModification": Conflict, "ConcurrentModificationException": Conflict, "OperationAborted": Conflict, "PreconditionNotMetException": Conflict,
-	"ServiceFailure": Transient, "ServiceFailureException": Transient, "InternalFailure": Transient, "InternalError": Transient, "InternalServerError": Transient,
-	"InternalServiceError": Transient, "KMSInternalException": Transient, "DependencyTimeoutException": Transient, "ServiceUnavailable": Transient,
-	"ServiceUnavailableException": Transient, "RequestTimeout": Transient, "RequestTimeoutException": Transient,
+// byCode maps the error codes of the services stile writes to, Other for codes
+// it does not know.
+func byCode(code string) Kind {
+	switch code {
+	case "NoSuchEntity", "NoSuchEntityException", "ResourceNotFoundException", "NotFoundException":
+		return NotFound
+	case "EntityAlreadyExists", "EntityAlreadyExistsException", "ResourceExistsException", "AlreadyExistsException":
+		return Exists
+	case "AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation",
+		"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch":
+		return Denied
+	case "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "RequestThrottled", "SlowDown",
+		"ProvisionedThroughputExceededException":
+		return Throttled
+	case "ConcurrentModification", "ConcurrentModificationException", "OperationAborted", "PreconditionNotMetException":
+		return Conflict
+	case "ServiceFailure", "ServiceFailureException", "InternalFailure", "InternalError", "InternalServerError", "InternalServiceError",
+		"KMSInternalException", "DependencyTimeoutException", "ServiceUnavailable", "ServiceUnavailableException",
+		"RequestTimeout", "RequestTimeoutException":
+		return Transient
+	}
+	return Other
 }
 
-// notYetVisible has, for each code, the words by which a service says that a
-// principal it was given does not exist: for some seconds after it was made
-// that is not true. (terraform-provider-aws waits on the same words.)
-var notYetVisible = map[string][]string{
-	"MalformedPolicyDocument":          {"Invalid principal in policy"},
-	"MalformedPolicyDocumentException": {"Invalid principal in policy", "one or more invalid principals", "invalid principal", "unsupported principal"}, // the last is Secrets Manager
-	"InvalidParameterException":        {"principalArn", "Invalid principal"},
-	"InvalidParameterValueException":   {"principal", "cannot be assumed"},
-	"ValidationException":              {"Invalid principal in policy"},
+// notYetVisible lists the words by which a service says, with an error code,
+// that a principal it was given does not exist: for some seconds after it was
+// made that is not true. (terraform-provider-aws waits on the same words.)
+func notYetVisible(code string) []string {
+	switch code {
+	case "MalformedPolicyDocument": // IAM
+		return []string{"Invalid principal in policy"}
+	case "MalformedPolicyDocumentException": // KMS; Secrets Manager says "unsupported principal"
+		return []string{"Invalid principal in policy", "one or more invalid principals", "invalid principal", "unsupported principal"}
+	case "InvalidParameterException": // EKS
+		return []string{"principalArn", "Invalid principal"}
+	case "InvalidParameterValueException": // Lambda
+		return []string{"principal", "cannot be assumed"}
+	case "ValidationException": // DynamoDB
+		return []string{"Invalid principal in policy"}
+	}
+	return nil
 }
 
 // KindOf returns the kind of err, None for nil.
@@ -110,12 +126,12 @@ func canceled(err error) bool {
 }
 
 func ofAPI(api smithy.APIError, err error) Kind {
-	for _, words := range notYetVisible[api.ErrorCode()] {
+	for _, words := range notYetVisible(api.ErrorCode()) {
 		if strings.Contains(api.ErrorMessage(), words) {
 			return NotYetVisible
 		}
 	}
-	if kind, ok := byCode[api.ErrorCode()]; ok {
+	if kind := byCode(api.ErrorCode()); kind != Other {
 		return kind
 	}
 	var status *http.ResponseError

@@ -20,6 +20,7 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/policy"
 )
@@ -337,7 +338,21 @@ func findSecret(account *inventory.Account, full string) (*inventory.Secret, inv
 		}
 	}
 	s, state := inventory.Get(account.Secrets, full)
+	if state == inventory.NotAsked && absentByName(account, full) {
+		state = inventory.Absent
+	}
 	return s, state
+}
+
+// absentByName reports whether a secret was looked for by a pattern that full
+// fits, and was not there.
+func absentByName(account *inventory.Account, full string) bool {
+	for pattern, s := range account.Secrets {
+		if s == nil && strings.ContainsAny(pattern, "*?") && compile.Within(full, pattern) {
+			return true
+		}
+	}
+	return false
 }
 
 // Principal gives the caller that an IAM ARN stands for: a user, or a session

@@ -96,6 +96,25 @@ type Account struct {
 	Clusters  map[string]*Cluster      `json:"clusters,omitempty"`  // by "region/name"
 }
 
+// What Problem.What says when more than one thing could not be read.
+const (
+	AllOfIt  = "account"                  // nothing of the account
+	AllOfIAM = "IAM of the whole account" // Everything was asked for
+)
+
+// Failed reports whether what, or the account altogether, could not be read.
+func (a *Account) Failed(what string) bool {
+	if a == nil {
+		return false
+	}
+	for _, p := range a.Problems {
+		if p.What == what || p.What == AllOfIt {
+			return true
+		}
+	}
+	return false
+}
+
 // Problem is something of an account that could not be read.
 type Problem struct {
 	What string `json:"what"` // "role payroll-api", "account", "organization"
@@ -232,13 +251,8 @@ func (a *Account) User(name string) (*User, Lookup) {
 }
 
 func (a *Account) orUnread(state Lookup, what string) Lookup {
-	if state != NotAsked {
-		return state
-	}
-	for _, p := range a.Problems {
-		if p.What == what || p.What == "account" {
-			return Unread
-		}
+	if state == NotAsked && a.Failed(what) {
+		return Unread
 	}
 	return state
 }

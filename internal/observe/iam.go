@@ -277,7 +277,7 @@ func (r *reader) everything(ctx context.Context, c *iam.Client) {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			r.problem("IAM of the whole account", err)
+			r.problem(inventory.AllOfIAM, err)
 			return
 		}
 		d.add(page)

@@ -107,7 +107,7 @@ func ensure[V any](m *map[string]V) {
 func (r *reader) read(ctx context.Context, what *inventory.AccountRequest) {
 	cfg, err := r.src.Config(ctx, r.account.ID, "")
 	if err != nil {
-		r.problem("account", err)
+		r.problem(inventory.AllOfIt, err)
 		return
 	}
 	c := iam.NewFromConfig(cfg)

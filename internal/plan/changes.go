@@ -56,13 +56,38 @@ func proof(w *effective.Walk) []string {
 	var out []string
 	for _, layer := range sortedKeys(worst) {
 		if worst[layer] != authz.NotApplicable {
-			out = append(out, layer.String()+": "+worst[layer].String())
+			out = append(out, layerName(layer)+" "+answer(worst[layer]))
 		}
 	}
 	if !w.Allowed() {
 		out = append(out, "NOT ALLOWED: "+whyNot(w))
 	}
 	return out
+}
+
+// answer is an outcome as the plan words it.
+func answer(o authz.Outcome) string {
+	switch o {
+	case authz.Allowed:
+		return "yes"
+	case authz.ExplicitDeny:
+		return "NO"
+	case authz.ImplicitDeny:
+		return "silent"
+	case authz.Unknown, authz.NotApplicable:
+	}
+	return "unknown"
+}
+
+func layerName(l authz.Layer) string {
+	switch l {
+	case authz.LayerSCP, authz.LayerRCP:
+		return strings.ToUpper(l.String())
+	case authz.LayerTrust, authz.LayerIdentity, authz.LayerResource, authz.LayerKey, authz.LayerSession:
+		return l.String() + " policy"
+	case authz.LayerBoundary, authz.LayerGrant, authz.LayerEndpoint:
+	}
+	return l.String()
 }
 
 func badness(o authz.Outcome) int {
@@ -121,7 +146,6 @@ func viaLine(p *Plan, r *compile.Route) string {
 	if len(r.Hops) == 0 {
 		return "resource policy: the caller keeps its identity"
 	}
-	words := map[access.Pattern]string{access.WebIdentity: "web identity", access.Chain: "chain", access.AssumeRole: "assume role"}
 	var hops []string
 	for _, h := range r.Hops {
 		a, err := arn.Parse(h.Role)
@@ -130,9 +154,12 @@ func viaLine(p *Plan, r *compile.Route) string {
 		}
 		hops = append(hops, "role "+a.Name()+" ("+nameIn(p, a.Account)+")")
 	}
-	word := words[r.Pattern]
-	if word == "" {
-		word = string(r.Pattern)
+	word := string(r.Pattern)
+	switch r.Pattern {
+	case access.WebIdentity:
+		word = "web identity"
+	case access.AssumeRole:
+		word = "assume role"
 	}
 	return word + ": " + strings.Join(hops, " -> ") + ", sessions of at most " + r.Hops[len(r.Hops)-1].Duration.String()
 }

@@ -27,7 +27,7 @@ func Needs(in Input) inventory.Request {
 			continue
 		}
 		a := in.Inventory.Accounts[e.Account]
-		if _, declared := in.Set.Account(string(e.Account)); declared && (a == nil || !a.Complete && len(a.Problems) == 0) {
+		if _, declared := in.Set.Account(string(e.Account)); declared && (a == nil || !a.Complete && !a.Failed(inventory.AllOfIAM)) {
 			req.Account(e.Account).Everything = true
 		}
 	}
@@ -92,7 +92,7 @@ func (m *maker) deleteProvider(e ledger.Entry) {
 		return
 	}
 	if !account.Complete {
-		m.notRead(e.Account, "account") // without every role, somebody's trust could break
+		m.notRead(e.Account, inventory.AllOfIAM) // without every role, somebody's trust could break
 		return
 	}
 	for _, name := range sortedKeys(account.Roles) {

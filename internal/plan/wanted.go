@@ -58,7 +58,7 @@ func (m *maker) provider(p compile.Provider) {
 func (m *maker) notRead(account arn.AccountID, what string) {
 	why := "nobody looked for it"
 	for _, p := range m.account(account).Problems {
-		if p.What == "account" || strings.EqualFold(p.What, what) {
+		if p.What == inventory.AllOfIt || strings.EqualFold(p.What, what) {
 			why = p.Why
 		}
 	}
