@@ -1,0 +1,152 @@
+package creds
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/stile-aws/stile/arn"
+)
+
+// AssumeRole enters a role with the credentials of another Provider. Make one
+// with [NewAssumeRole].
+type AssumeRole struct {
+	client *sts.Client
+	source Provider
+	role   Role
+	key    string
+}
+
+// NewAssumeRole makes a Provider that enters role with the credentials of
+// source. The STS client is made of cfg, whose Credentials are not used.
+func NewAssumeRole(cfg aws.Config, source Provider, role Role) (*AssumeRole, error) {
+	role = role.clone()
+	if role.SessionName == "" {
+		role.SessionName = sessionNameOf(source)
+	}
+	if err := role.check(); err != nil {
+		return nil, err
+	}
+	return &AssumeRole{
+		client: newClient(cfg), source: source, role: role,
+		key: digest("AssumeRole", source.Key(), role),
+	}, nil
+}
+
+func sessionNameOf(source Provider) string {
+	n, ok := source.(namer)
+	if !ok {
+		return defaultSessionName
+	}
+	return cmp.Or(n.SessionName(), defaultSessionName)
+}
+
+// newClient makes an STS client whose attempts follow each other closely: the
+// time between fetches is the Cache's to choose.
+func newClient(cfg aws.Config) *sts.Client {
+	return sts.NewFromConfig(cfg, func(o *sts.Options) {
+		o.Credentials = aws.AnonymousCredentials{}
+		o.Retryer = retry.AddWithMaxBackoffDelay(o.Retryer, time.Second)
+	})
+}
+
+// Retrieve calls STS. When STS no longer accepts the source's credentials, as
+// after a role was deleted and made again, they are forgotten and fetched anew,
+// once.
+func (p *AssumeRole) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	by, err := p.source.Retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	out, err := p.call(ctx, by)
+	if source, ok := p.source.(invalidator); ok && refused(err) {
+		source.Invalidate(by.AccessKeyID)
+		if by, err = p.source.Retrieve(ctx); err != nil {
+			return aws.Credentials{}, err
+		}
+		out, err = p.call(ctx, by)
+	}
+	if err != nil {
+		return aws.Credentials{}, &Error{Role: p.role.ARN, Err: err}
+	}
+	return credentials(out.Credentials, out.AssumedRoleUser, p.role.ARN)
+}
+
+func (p *AssumeRole) call(ctx context.Context, by aws.Credentials) (*sts.AssumeRoleOutput, error) {
+	in := &sts.AssumeRoleInput{
+		RoleArn: aws.String(p.role.ARN), RoleSessionName: aws.String(p.role.SessionName),
+		DurationSeconds: p.role.seconds(temporary(by)),
+		ExternalId:      optional(p.role.ExternalID), SourceIdentity: optional(p.role.SourceIdentity),
+		Tags: p.role.tags(), TransitiveTagKeys: p.role.TransitiveTags,
+		Policy: optional(p.role.Policy), PolicyArns: p.role.policyARNs(),
+	}
+	return p.client.AssumeRole(ctx, in, func(o *sts.Options) {
+		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return by, nil })
+	})
+}
+
+// Key implements [Provider].
+func (p *AssumeRole) Key() string { return p.key }
+
+// SessionName is the name of the role sessions.
+func (p *AssumeRole) SessionName() string { return p.role.SessionName }
+
+// String names the role.
+func (p *AssumeRole) String() string { return "credentials of " + p.role.ARN }
+
+// Format prints as String, whatever the verb.
+func (p *AssumeRole) Format(f fmt.State, _ rune) { fmt.Fprint(f, p.String()) }
+
+// temporary reports credentials of a session. Source: IAM guide
+// reference_identifiers, unique identifiers: ASIA begins the access key ids of
+// temporary credentials, AKIA those of users.
+func temporary(c aws.Credentials) bool { return strings.HasPrefix(c.AccessKeyID, "ASIA") }
+
+// refused reports that AWS does not accept the credentials a call was signed
+// with, whatever they would be allowed. Source: STS API reference, common errors.
+func refused(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode() {
+	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException":
+		return true
+	}
+	return false
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// origin is what the credentials name as their source in the SDK's own errors.
+const origin = "stile"
+
+func credentials(c *types.Credentials, user *types.AssumedRoleUser, role string) (aws.Credentials, error) {
+	if c == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || c.Expiration == nil {
+		return aws.Credentials{}, &Error{Role: role, Err: errors.New("STS answered without credentials")}
+	}
+	out := aws.Credentials{
+		AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey, SessionToken: aws.ToString(c.SessionToken),
+		CanExpire: true, Expires: *c.Expiration, Source: origin,
+	}
+	if user != nil {
+		if a, err := arn.Parse(aws.ToString(user.Arn)); err == nil {
+			out.AccountID = string(a.Account)
+		}
+	}
+	return out, nil
+}

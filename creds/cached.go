@@ -1,0 +1,320 @@
+package creds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// Cached is one credential of a [Cache], an aws.CredentialsProvider to be put
+// into any number of aws.Configs. Safe for concurrent use.
+type Cached struct {
+	cache *Cache
+	from  Provider
+	key   string
+
+	held atomic.Pointer[held] // what is served; nil when there is nothing
+	// quiet is until when, in Unix nanoseconds, no caller in the background
+	// window needs to see to a refresh: one is under way, or has just failed.
+	quiet atomic.Int64
+
+	mu       sync.Mutex // guards the rest, and changes of held
+	flight   *flight    // the fetch under way
+	failures int        // since the last success
+	failed   error      // the last failure's
+	retryAt  time.Time  // before it, failed is the answer
+}
+
+// held is a credential with the times that matter; never changed once stored.
+type held struct {
+	credentials aws.Credentials
+	forever     bool
+	halfAt      time.Time // Keep refreshes from here on
+	refreshAt   time.Time // a caller starts a refresh in the background
+	blockAt     time.Time // callers wait for the refresh
+}
+
+// flight is one fetch. The results are valid once done is closed.
+type flight struct {
+	done   chan struct{}
+	cancel context.CancelCauseFunc
+	held   *held
+	err    error
+}
+
+// The windows before expiry. They are those of AWS's design for all SDKs, which
+// the Go SDK lacks (botocore pull request 3760, aws-sdk-java-v2 7053): refresh
+// in the background early enough for any outage that is shorter, block at the end.
+const (
+	blockAhead = time.Minute
+
+	shortLife, shortAhead   = 20 * time.Minute, 5 * time.Minute
+	mediumLife, mediumAhead = 90 * time.Minute, 15 * time.Minute
+	longAhead               = time.Hour
+)
+
+// hold works out the times of a credential fetched now. Refreshing begins up to
+// a tenth of the window earlier, at random, so that what was fetched together
+// is not refreshed together.
+func hold(c aws.Credentials, now time.Time) *held {
+	if !c.CanExpire {
+		return &held{credentials: c, forever: true}
+	}
+	life := c.Expires.Sub(now)
+	ahead := longAhead
+	switch {
+	case life <= shortLife:
+		ahead = shortAhead
+	case life < mediumLife:
+		ahead = mediumAhead
+	}
+	ahead = min(ahead+rand.N(ahead/10), life/2)
+	return &held{
+		credentials: c,
+		halfAt:      c.Expires.Add(-max(life/2, ahead)),
+		refreshAt:   c.Expires.Add(-ahead),
+		blockAt:     c.Expires.Add(-min(blockAhead, life/4)),
+	}
+}
+
+func (h *held) fresh(now time.Time) bool { return h.forever || now.Before(h.refreshAt) }
+
+func (h *held) valid(now time.Time) bool {
+	return h.forever || now.Before(h.credentials.Expires)
+}
+
+// Retrieve gives the credential. It waits only when there is none or when it is
+// in its last minute, and then no longer than ctx allows; the fetch goes on for
+// the others. While the credential is valid, no failure to refresh it is seen.
+func (c *Cached) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	h := c.held.Load()
+	if h == nil {
+		return c.await(ctx)
+	}
+	now := time.Now()
+	if h.fresh(now) {
+		return h.credentials, nil
+	}
+	if now.Before(h.blockAt) {
+		if now.UnixNano() >= c.quiet.Load() {
+			_, _, _ = c.join(ctx, now, (*held).fresh) // its outcome is kept for later callers
+		}
+		return h.credentials, nil
+	}
+	out, err := c.await(ctx)
+	if err != nil && context.Cause(ctx) == nil && h.valid(time.Now()) {
+		return h.credentials, nil
+	}
+	return out, err
+}
+
+// await takes part in a fetch until it is done or ctx ends.
+func (c *Cached) await(ctx context.Context) (aws.Credentials, error) {
+	h, f, err := c.join(ctx, time.Now(), (*held).fresh)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	if f != nil {
+		select {
+		case <-f.done:
+			h, err = f.held, f.err
+		case <-ctx.Done():
+			return aws.Credentials{}, context.Cause(ctx)
+		}
+	}
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	return h.credentials, nil
+}
+
+// join returns what is held if it is good, else the fetch under way, or a new
+// one; or the error of the last one, when that is not long ago.
+func (c *Cached) join(ctx context.Context, now time.Time, good func(*held, time.Time) bool) (*held, *flight, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h := c.held.Load(); h != nil && good(h, now) {
+		return h, nil, nil
+	}
+	if c.flight != nil {
+		return nil, c.flight, nil
+	}
+	if now.Before(c.retryAt) {
+		return nil, nil, c.failed
+	}
+	f, err := c.takeOffLocked(ctx, now)
+	return nil, f, err
+}
+
+// takeOffLocked starts a fetch that is bound by the cache's timeout and not by
+// ctx's end. It keeps ctx's values, for traces.
+func (c *Cached) takeOffLocked(ctx context.Context, now time.Time) (*flight, error) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	f := &flight{done: make(chan struct{}), cancel: cancel}
+	if err := c.cache.enter(f); err != nil {
+		cancel(err)
+		return nil, err
+	}
+	c.flight = f
+	c.quiet.Store(now.Add(c.cache.timeout).UnixNano())
+	go func() {
+		defer c.cache.leave(f)
+		c.fly(ctx, f)
+	}()
+	return f, nil
+}
+
+// fly fetches. Callers are freed when the time is over even if the provider
+// does not heed its context.
+func (c *Cached) fly(ctx context.Context, f *flight) {
+	defer f.cancel(nil)
+	late := fmt.Errorf("%v: no answer within %s", c.from, c.cache.timeout)
+	ctx, stop := context.WithTimeoutCause(ctx, c.cache.timeout, late)
+	defer stop()
+	freed := context.AfterFunc(ctx, func() { c.land(f, nil, context.Cause(ctx)) })
+	defer freed()
+	got, err := c.from.Retrieve(ctx)
+	now := time.Now()
+	switch {
+	case ctx.Err() != nil:
+		return // AfterFunc says so
+	case err != nil:
+		c.land(f, nil, err)
+	case !got.HasKeys():
+		c.land(f, nil, fmt.Errorf("%v: the provider gave none", c.from))
+	case got.CanExpire && !now.Before(got.Expires):
+		c.land(f, nil, fmt.Errorf("%v: expired on arrival, at %s; is the clock right?", c.from, got.Expires.Format(time.RFC3339)))
+	default:
+		c.land(f, hold(got, now), nil)
+	}
+}
+
+// land ends a fetch, once: what it brought is served, or its failure is
+// remembered for a while.
+func (c *Cached) land(f *flight, h *held, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flight != f {
+		return
+	}
+	c.flight = nil
+	f.held, f.err = h, err
+	if err == nil {
+		c.failures, c.failed, c.retryAt = 0, nil, time.Time{}
+		c.held.Store(h)
+	} else if !errors.Is(err, ErrClosed) {
+		c.failures++
+		c.failed = err
+		c.retryAt = c.nextLocked(time.Now())
+		c.quiet.Store(c.retryAt.UnixNano())
+	}
+	close(f.done)
+}
+
+// nextLocked is when to try again: seldom while what is held will do for
+// longer, but not past the time when callers begin to wait; within three
+// seconds once they do, so that they recover soon.
+func (c *Cached) nextLocked(now time.Time) time.Time {
+	if h := c.held.Load(); h != nil && now.Before(h.blockAt) {
+		next := now.Add(backoff(c.failures, 5*time.Second, time.Minute))
+		if next.After(h.blockAt) {
+			return h.blockAt
+		}
+		return next
+	}
+	return now.Add(backoff(c.failures, 1500*time.Millisecond, 3*time.Second))
+}
+
+// backoff doubles from first to longest with every failure, less up to a
+// quarter at random.
+func backoff(failures int, first, longest time.Duration) time.Duration {
+	d := min(first<<min(failures-1, 10), longest)
+	return d - rand.N(d/4)
+}
+
+// Keep refreshes the credential from half of its life on, whether anybody asks
+// for it or not, until ctx ends. It is for those who hand the credential on to
+// programs that ask late and once: they find as much life as can be had.
+func (c *Cached) Keep(ctx context.Context) {
+	for {
+		next, ok := c.keepOnce(ctx)
+		if !ok {
+			return
+		}
+		timer := time.NewTimer(time.Until(next))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// keepOnce refreshes if it is time, and says when to look again.
+func (c *Cached) keepOnce(ctx context.Context) (next time.Time, ok bool) {
+	young := func(h *held, now time.Time) bool { return h.forever || now.Before(h.halfAt) }
+	h, f, err := c.join(ctx, time.Now(), young)
+	if f != nil {
+		select {
+		case <-f.done:
+			h, err = f.held, f.err
+		case <-ctx.Done():
+			return time.Time{}, false
+		}
+	}
+	switch {
+	case errors.Is(err, ErrClosed):
+		return time.Time{}, false
+	case err != nil:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.retryAt, true
+	case h.forever:
+		<-ctx.Done()
+		return time.Time{}, false
+	}
+	return h.halfAt, true
+}
+
+// Invalidate forgets the credential with this access key id, because AWS does
+// not accept it any more. Another one that came meanwhile stays.
+func (c *Cached) Invalidate(accessKeyID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h := c.held.Load(); h != nil && h.credentials.AccessKeyID == accessKeyID {
+		c.held.Store(nil)
+		c.retryAt = time.Time{}
+	}
+}
+
+// idle reports that nothing would be lost with c.
+func (c *Cached) idle(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.held.Load()
+	return c.flight == nil && !now.Before(c.retryAt) && (h == nil || !h.valid(now))
+}
+
+// Key implements [Provider].
+func (c *Cached) Key() string { return c.key }
+
+// SessionName is the name of the role sessions, "" where there are none.
+func (c *Cached) SessionName() string {
+	if n, ok := c.from.(namer); ok {
+		return n.SessionName()
+	}
+	return ""
+}
+
+// String names the role or source.
+func (c *Cached) String() string { return fmt.Sprint(c.from) }
+
+// Format prints as String, whatever the verb.
+func (c *Cached) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
