@@ -53,7 +53,8 @@ func byCode(code string) Kind {
 	case "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "RequestThrottled", "SlowDown",
 		"ProvisionedThroughputExceededException":
 		return Throttled
-	case "ConcurrentModification", "ConcurrentModificationException", "OperationAborted", "PreconditionNotMetException":
+	case "DeleteConflict", "DeleteConflictException", // the policies of a role went moments ago
+		"ConcurrentModification", "ConcurrentModificationException", "OperationAborted", "PreconditionNotMetException":
 		return Conflict
 	case "ServiceFailure", "ServiceFailureException", "InternalFailure", "InternalError", "InternalServerError", "InternalServiceError",
 		"KMSInternalException", "DependencyTimeoutException", "ServiceUnavailable", "ServiceUnavailableException",
