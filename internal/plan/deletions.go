@@ -135,6 +135,9 @@ func (m *maker) deleteRole(e ledger.Entry) {
 	}
 	step := Step{ID: read, Verb: Delete, Account: e.Account, Read: read, Summary: "role " + have.Name + ": delete"}
 	step.Op.Role = &RoleOp{Name: have.Name, Path: have.Path, Inline: sortedKeys(have.Inline), Attached: have.Attached}
+	if doc, err := policy.Parse([]byte(have.Trust)); err == nil {
+		step.before = doc
+	}
 	m.add(step, &e)
 }
 

@@ -113,8 +113,13 @@ func goesBefore(other, d *Step) bool {
 	if other.Op.Inline != nil && other.Op.Inline.Kind == "role" && d.Op.Role != nil && other.Account == d.Account && other.Op.Inline.Name == d.Op.Role.Name {
 		return true
 	}
+	if isDeletedRole(other) && isDeletedRole(d) {
+		return other.before != nil && slices.Contains(named(other.before), roleARN(*d))
+	}
 	return rank(*other) < rank(*d)
 }
+
+func isDeletedRole(s *Step) bool { return s.Verb == Delete && s.Op.Role != nil }
 
 // mentions lists the ARNs a step's documents name: principals, and the roles
 // that may be assumed.
@@ -130,16 +135,23 @@ func mentions(s *Step) []string {
 	}
 	var out []string
 	for _, d := range docs {
-		for _, st := range d.Statements {
-			if st.Principal != nil {
-				for _, p := range st.Principal.Entries {
-					out = append(out, p.Value.Value)
-				}
+		out = append(out, named(d)...)
+	}
+	return out
+}
+
+// named lists the principals of a document and the roles its resources name.
+func named(d *policy.Document) []string {
+	var out []string
+	for _, st := range d.Statements {
+		if st.Principal != nil {
+			for _, p := range st.Principal.Entries {
+				out = append(out, p.Value.Value)
 			}
-			for _, r := range st.Resources {
-				if strings.Contains(r.Value, ":role/") {
-					out = append(out, r.Value)
-				}
+		}
+		for _, r := range st.Resources {
+			if strings.Contains(r.Value, ":role/") {
+				out = append(out, r.Value)
 			}
 		}
 	}

@@ -98,7 +98,8 @@ type Step struct {
 	// after. Both are empty for what goes with an owned role.
 	Writes []ledger.Entry `json:"writes,omitempty"`
 	Drops  []ledger.Entry `json:"drops,omitempty"`
-	// before is the shared policy a merge starts from, while planning.
+	// before is the policy a merge starts from, or the trust policy of a role
+	// to delete, while planning.
 	before *policy.Document
 }
 
