@@ -123,3 +123,29 @@ func wantedText(t *testing.T, w *compile.Wanted) []byte {
 	}
 	return append(out, '\n')
 }
+
+// TestWantedSurvivesJSON: a saved plan holds a Wanted.
+func TestWantedSurvivesJSON(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		w, _, _ := compiletest.Load(t, file).Compile(t)
+		if w == nil {
+			continue
+		}
+		text, err := json.Marshal(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := &compile.Wanted{}
+		if err := json.Unmarshal(text, back); err != nil {
+			t.Fatal(err)
+		}
+		again, err := json.Marshal(back)
+		if err != nil || !bytes.Equal(text, again) {
+			t.Errorf("%s: Marshal after Unmarshal = %s, %v; want %s", file, again, err, text)
+		}
+	}
+}

@@ -110,6 +110,23 @@ func TestFindings(t *testing.T) {
 			k := inv.Accounts[orders].Keys[keyARN]
 			k.Policy = addStatement(k.Policy, `{"Effect":"Allow","NotPrincipal":{"AWS":"arn:aws:iam::444444444444:root"},"Action":"kms:Decrypt","Resource":"*"}`)
 		}, verify.Excess, "NotPrincipal"},
+		{"a secret's own policy lets our role write it", "keys", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Secrets[secretAny].Policy = addStatement("", `{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:role/stile/payroll-api"},"Action":"secretsmanager:PutSecretValue","Resource":"*"}`)
+		}, verify.Excess, "which is not ours, allows secretsmanager:PutSecretValue"},
+		{"a secret's own policy lets everybody write it", "keys", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Secrets[secretAny].Policy = addStatement("", `{"Effect":"Allow","Principal":"*","Action":"secretsmanager:PutSecretValue","Resource":"*"}`)
+		}, verify.Excess, "which is not ours, allows secretsmanager:PutSecretValue"},
+		{"the boundary is missing", "boundary", func(inv *inventory.Inventory) { inv.Accounts[orders].Roles["payroll-api"].Boundary = "" }, verify.Excess, "it has no permissions boundary"},
+		{"the boundary is another", "boundary", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Roles["payroll-api"].Boundary = "arn:aws:iam::222222222222:policy/other"
+		}, verify.Excess, "its permissions boundary is arn:aws:iam::222222222222:policy/other"},
+		{"the boundary no longer allows", "boundary", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Managed["arn:aws:iam::222222222222:policy/limit"].Document = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`
+		}, verify.Denied, "eks:ListClusters"},
+		{"a boundary nobody wants", "webidentity", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Managed = map[string]*inventory.Managed{"b": {Document: full}}
+			inv.Accounts[orders].Roles["payroll-api"].Boundary = "b"
+		}, verify.Drift, "which is not wanted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := load(t, test.caseOf)
@@ -167,6 +184,9 @@ func TestWhatIsNoFinding(t *testing.T) {
 		{"a statement for everybody of one organization", "resourcepolicy", func(inv *inventory.Inventory) {
 			s := inv.Accounts[orders].Secrets[secretAny]
 			s.Policy = addStatement(s.Policy, `{"Effect":"Allow","Principal":"*","Action":"secretsmanager:DescribeSecret","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}}}`)
+		}},
+		{"a secret's own policy gives our role what is declared", "keys", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Secrets[secretAny].Policy = addStatement("", `{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:role/stile/payroll-api"},"Action":"secretsmanager:GetSecretValue","Resource":"*"}`)
 		}},
 		{"the trusted role shown by its unique id", "chain", func(inv *inventory.Inventory) {
 			hub := inv.Accounts[tooling].Roles["ci-account-iam-role"]
@@ -229,5 +249,23 @@ func TestExpiredRoutesMustBeRefused(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("Check = %v, want a finding that access outlived its end", r.Findings)
+	}
+}
+
+func TestTextSaysWhatIsWrongFirst(t *testing.T) {
+	c := load(t, "webidentity")
+	inv := clone(t, c.inv)
+	inv.Accounts[orders].Roles["payroll-api"].Tags = nil
+	r := verify.Check(c.w, inv, nil)
+	var b strings.Builder
+	if err := r.Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	if !strings.HasPrefix(lines[0], "drift") || !strings.HasPrefix(lines[len(lines)-1], "NOT verified: ") || len(lines) != 5 {
+		t.Errorf("Text =\n%s\nwant the drift in two lines, one line of what is allowed, one of strangers, and the verdict", b.String())
+	}
+	if len(r.Assumed) == 0 {
+		t.Error("Assumed is empty; want what was not looked at")
 	}
 }

@@ -58,7 +58,7 @@ func slots(c applied) []slot {
 	for i := range c.w.Callers {
 		p := &c.w.Callers[i]
 		out = append(out, slot{"caller " + p.Name, func(inv *inventory.Inventory) (string, func(string)) {
-			inline := map[string]string{}
+			var inline map[string]string
 			if p.Kind == "user" {
 				inline = inv.Accounts[p.Account].Users[strings.ToLower(p.Name)].Inline
 			} else {

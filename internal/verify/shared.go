@@ -25,7 +25,7 @@ type shared struct {
 }
 
 // sharedDocuments verifies our statements in resource policies, and that
-// nobody else's statement there gives our callers more.
+// nobody else's statement in any that was read gives our callers more.
 func (c *checker) sharedDocuments() {
 	targets := map[string]*shared{}
 	for i := range c.w.Statements {
@@ -37,12 +37,39 @@ func (c *checker) sharedDocuments() {
 		}
 		t.ours = append(t.ours, s.Statement)
 	}
+	c.othersDocuments(targets)
+	callers := c.callers()
 	for _, name := range slices.Sorted(maps.Keys(targets)) {
-		c.sharedDocument(targets[name])
+		c.sharedDocument(targets[name], callers)
 	}
 }
 
-func (c *checker) sharedDocument(t *shared) {
+// othersDocuments adds the secrets and keys that were read and hold no
+// statement of ours: our roles may use them by their own policies alone.
+func (c *checker) othersDocuments(targets map[string]*shared) {
+	add := func(id arn.AccountID, kind compile.TargetKind, target string) {
+		if targets[target] == nil {
+			targets[target] = &shared{account: id, kind: kind, target: target}
+		}
+	}
+	for id, account := range c.inv.Accounts {
+		if account == nil {
+			continue
+		}
+		for _, s := range account.Secrets {
+			if s != nil && s.Policy != "" {
+				add(id, compile.SecretPolicy, s.ARN)
+			}
+		}
+		for _, k := range account.Keys {
+			if k != nil && k.Policy != "" {
+				add(id, compile.KeyPolicy, k.ARN)
+			}
+		}
+	}
+}
+
+func (c *checker) sharedDocument(t *shared, callers []string) {
 	on := c.about(t.account, t.reasons, "policy of %s %s", t.kind, t.target)
 	text, state := c.policyOf(t)
 	if state != inventory.Exists {
@@ -63,7 +90,7 @@ func (c *checker) sharedDocument(t *shared) {
 	}
 	for i := range doc.Statements {
 		if _, ours := (&policy.Document{Statements: t.ours}).FindSid(doc.Statements[i].Sid); !ours {
-			c.foreignStatement(on, i, &doc.Statements[i], t)
+			foreign{on, t, callers}.statement(i, &doc.Statements[i])
 		}
 	}
 }
@@ -112,30 +139,91 @@ func (c *checker) ourStatement(on about, doc *policy.Document, want *policy.Stat
 	}
 }
 
-// foreignStatement reports a statement of somebody else's that gives one of
-// our callers, or everybody, more than ours do. One that names an account
-// delegates only: what our callers may do then is their own policies' business.
-func (c *checker) foreignStatement(on about, i int, st *policy.Statement, t *shared) {
-	if st.Effect != policy.Allow || st.Principal == nil {
-		if st.Effect == policy.Allow && st.NotPrincipal != nil {
-			on.found(Excess, "%s of somebody else's admits everybody it does not list (NotPrincipal)", statementName(i, st))
-		}
+// foreign looks at other people's statements in one policy.
+type foreign struct {
+	about
+	t       *shared
+	callers []string
+}
+
+// statement reports one that gives one of our callers, or everybody, more than
+// is declared. One that names an account delegates only: what our callers may
+// do then is their own policies' business.
+func (f foreign) statement(i int, st *policy.Statement) {
+	if st.Effect != policy.Allow {
 		return
 	}
-	callers := c.callers()
-	for _, p := range c.principals(st.Principal) {
+	if st.NotPrincipal != nil && len(f.t.ours) > 0 {
+		f.found(Excess, "%s of somebody else's admits everybody it does not list (NotPrincipal)", statementName(i, st))
+	}
+	if st.Principal == nil {
+		return
+	}
+	for _, p := range f.principals(st.Principal) {
 		if p == "*" {
-			c.everybody(on, i, st)
+			f.everybody(i, st)
 			continue
 		}
-		p = behindSession(p, callers)
-		if !slices.Contains(callers, p) {
+		if p = behindSession(p, f.callers); slices.Contains(f.callers, p) {
+			f.gives(i, st, p)
+		}
+	}
+}
+
+// gives reports what st gives to one of our callers beyond what is declared.
+func (f foreign) gives(i int, st *policy.Statement, caller string) {
+	one := *st
+	one.Principal = policy.AWS(caller)
+	if v, why := f.contained(&one, f.declared(caller)); v != within {
+		f.found(Excess, "%s, which is not ours, %s, beyond what is declared", statementName(i, st), why)
+	}
+}
+
+// declared is what caller may do with the resource: by our statements in its
+// policy, and by the permissions of the routes that end as caller.
+func (f foreign) declared(caller string) []policy.Statement {
+	out := slices.Clone(f.t.ours)
+	for i := range f.w.Routes {
+		r := &f.w.Routes[i]
+		if endOf(r) != caller {
 			continue
 		}
-		one := *st
-		one.Principal = policy.AWS(p)
-		if v, why := c.contained(&one, t.ours); v != within {
-			on.found(Excess, "%s, which is not ours, %s, beyond what is declared", statementName(i, st), why)
+		for _, p := range r.Allow {
+			if slices.ContainsFunc(p.Resources, func(pattern string) bool { return resourceWithin(f.t.target, pattern) }) {
+				out = append(out, policy.Statement{
+					Effect: policy.Allow, Principal: policy.AWS(caller), Actions: policy.Texts(p.Actions...), Resources: policy.Texts("*"), Conditions: p.Conditions,
+				})
+			}
+		}
+	}
+	return out
+}
+
+// endOf is the ARN under which a route reaches resources.
+func endOf(r *compile.Route) string {
+	if n := len(r.Hops); n > 0 {
+		return r.Hops[n-1].Role
+	}
+	return r.Caller.ARN
+}
+
+// everybody reports a statement for "*", unless conditions keep it to named
+// principals. In a policy that has nothing of ours it counts for our callers
+// of the same account, whom it needs no policy of their own to admit.
+func (f foreign) everybody(i int, st *policy.Statement) {
+	for _, cond := range st.Conditions {
+		op := policy.SplitOperator(cond.Operator)
+		if narrows(cond.Key) && !op.Negated() && !op.IfExists && op.Base != "Null" && op.Set != "ForAllValues" && !slices.Contains(policy.Values(cond.Values), "*") {
+			return
+		}
+	}
+	if len(f.t.ours) > 0 {
+		f.found(Excess, "%s of somebody else's admits everybody: its principal is \"*\", and no condition on the caller narrows it", statementName(i, st))
+		return
+	}
+	for _, caller := range f.callers {
+		if a, err := arn.Parse(caller); err == nil && a.Account == f.t.account {
+			f.gives(i, st, caller)
 		}
 	}
 }
@@ -157,18 +245,6 @@ func behindSession(principal string, callers []string) string {
 		}
 	}
 	return principal
-}
-
-// everybody reports a statement for "*", unless conditions keep it to named
-// principals.
-func (c *checker) everybody(on about, i int, st *policy.Statement) {
-	for _, cond := range st.Conditions {
-		op := policy.SplitOperator(cond.Operator)
-		if narrows(cond.Key) && !op.Negated() && !op.IfExists && op.Base != "Null" && op.Set != "ForAllValues" && !slices.Contains(policy.Values(cond.Values), "*") {
-			return
-		}
-	}
-	on.found(Excess, "%s of somebody else's admits everybody: its principal is \"*\", and no condition on the caller narrows it", statementName(i, st))
 }
 
 // narrows reports whether a condition on key keeps a wildcard principal to
