@@ -63,6 +63,9 @@ type Question struct {
 	// mention and that are neither here nor known to be absent from such a
 	// request count as unknown.
 	Context authz.Context
+	// Example says that Resource is made up after a pattern, so that a secret
+	// of that name has no policy to read.
+	Example bool
 }
 
 // Ask decides q with every document of the inventory that applies. What is
@@ -272,7 +275,7 @@ func (v *View) resourcePolicy(q Question, pols *authz.Policies) {
 	switch {
 	case a.Service == "iam" && a.Type() == "role":
 		v.trustPolicy(account, a, pols)
-	case a.Service == "secretsmanager" && a.Type() == "secret":
+	case a.Service == "secretsmanager" && a.Type() == "secret" && !q.Example:
 		v.secretPolicy(account, a, pols)
 	case a.Service == "kms" && a.Type() == "key":
 		v.keyPolicy(account, a, pols)

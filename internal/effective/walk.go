@@ -219,7 +219,8 @@ func (v *View) uses(t *traveller, r *compile.Route, p *compile.Permission) []Leg
 		for _, action := range p.Actions {
 			ctx := t.context()
 			open := satisfy(&ctx, p.Conditions)
-			q := Question{Principal: t.principal, Action: exampleAction(action), Resource: v.example(r.Account, action, resource), ResourceAccount: r.Account, Context: ctx}
+			q := Question{Principal: t.principal, Action: exampleAction(action), ResourceAccount: r.Account, Context: ctx}
+			q.Resource, q.Example = v.example(r.Account, action, resource)
 			if a, err := arn.Parse(q.Resource); err == nil && a.Account != "" {
 				q.ResourceAccount = a.Account // a key may be in a third account
 			}
@@ -237,20 +238,20 @@ func exampleAction(pattern string) string {
 }
 
 // example is a resource that a pattern describes: one that exists where the
-// inventory knows one.
-func (v *View) example(target arn.AccountID, action, pattern string) string {
+// inventory knows one, else a made-up one.
+func (v *View) example(target arn.AccountID, action, pattern string) (resource string, madeUp bool) {
 	if pattern == catalog.Everything && catalog.WildcardOnly(action) || !strings.ContainsAny(pattern, "*?") {
-		return pattern
+		return pattern, false
 	}
 	if account := v.inv.Accounts[target]; account != nil {
 		if s, state := inventory.Get(account.Secrets, pattern); state == inventory.Exists {
-			return s.ARN
+			return s.ARN, false
 		}
 	}
 	if pattern == catalog.Everything {
-		return pattern
+		return pattern, false
 	}
-	return strings.NewReplacer("*", "stile", "?", "x").Replace(pattern)
+	return strings.NewReplacer("*", "stile", "?", "x").Replace(pattern), true
 }
 
 // satisfy puts values that meet conditions into ctx, and returns the keys for

@@ -133,7 +133,8 @@ func (c *checker) report() Report {
 	r.OK = !slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.OK() })
 	r.Assumed = append(c.assumed,
 		"resource control policies, VPC endpoint policies and KMS grants are not read in this version",
-		"policies of resources other than roles, secrets and keys are not read in this version: a deny in one is not seen")
+		"policies of resources other than roles, secrets and keys are not read in this version: a deny in one is not seen",
+		"what is declared by a pattern is tried on one resource that fits it, made up where none is known")
 	slices.Sort(r.Assumed)
 	return r
 }
