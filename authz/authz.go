@@ -107,6 +107,10 @@ type Grant struct {
 // Decision is the answer to a request, with everything that led to it.
 type Decision struct {
 	Outcome Outcome `json:"outcome"`
+	// Principal (an ARN where the caller has one), Action and Resource repeat the request.
+	Principal string `json:"principal"`
+	Action    string `json:"action"`
+	Resource  string `json:"resource"`
 	// CrossAccount is set when caller and resource are in different accounts,
 	// so that both sides had to allow.
 	CrossAccount bool `json:"crossAccount"`

@@ -23,7 +23,10 @@ func mustCompile(tb testing.TB, layer authz.Layer, name, doc string) *authz.Poli
 	return compiled
 }
 
-func mustARN(tb testing.TB, s string) arn.ARN {
+func mustARN(tb interface {
+	Helper()
+	Fatal(args ...any)
+}, s string) arn.ARN {
 	tb.Helper()
 	a, err := arn.Parse(s)
 	if err != nil {

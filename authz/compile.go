@@ -4,8 +4,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz/internal/scalar"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -56,9 +58,9 @@ type condition struct {
 	key      contextKey
 	written  *policy.Condition
 	patterns []pattern
-	decimals []maybe[decimal]
-	dates    []maybe[instant]
-	networks []maybe[network]
+	decimals []maybe[scalar.Decimal]
+	dates    []maybe[time.Time]
+	networks []maybe[scalar.Network]
 	bools    []bool // opNull
 }
 
@@ -315,17 +317,17 @@ func (c *compiler) value(to *condition, s string) error {
 		}
 		to.patterns = append(to.patterns, pattern{text: base64.RawStdEncoding.EncodeToString(raw)})
 	case opNumeric:
-		v, ok := parseDecimal(s)
-		to.decimals = append(to.decimals, maybe[decimal]{v, ok})
+		v, ok := scalar.ParseDecimal(s)
+		to.decimals = append(to.decimals, maybe[scalar.Decimal]{v, ok})
 		if c.off.has(ruleVariableOperators) {
 			to.patterns = append(to.patterns, compilePattern(s, syn))
 		}
 	case opDate:
-		v, ok := parseDate(s)
-		to.dates = append(to.dates, maybe[instant]{v, ok})
+		v, ok := scalar.ParseDate(s)
+		to.dates = append(to.dates, maybe[time.Time]{v, ok})
 	case opIP:
-		v, ok := parseNetwork(s)
-		to.networks = append(to.networks, maybe[network]{v, ok})
+		v, ok := scalar.ParseNetwork(s)
+		to.networks = append(to.networks, maybe[scalar.Network]{v, ok})
 	case opNull:
 		if !strings.EqualFold(s, "true") && !strings.EqualFold(s, "false") {
 			return fmt.Errorf("value %q of Null is neither true nor false", s)

@@ -3,6 +3,8 @@ package authz
 import (
 	"cmp"
 	"strings"
+
+	"github.com/stile-aws/stile/authz/internal/scalar"
 )
 
 // conditionsMatch reports whether all conditions of s hold. With a recorder
@@ -198,11 +200,11 @@ func (e *evaluation) numeric(c *condition, i int, s string) Match {
 	if e.off.has(ruleVariableOperators) {
 		return e.pattern(&c.patterns[i], s)
 	}
-	v, ok := parseDecimal(s)
+	v, ok := scalar.ParseDecimal(s)
 	if !ok || !c.decimals[i].ok {
 		return Maybe
 	}
-	return truth(c.relation.holds(v.compare(c.decimals[i].value)))
+	return truth(c.relation.holds(v.Compare(c.decimals[i].value)))
 }
 
 func (e *evaluation) date(c *condition, i int, s string) Match {
@@ -210,11 +212,11 @@ func (e *evaluation) date(c *condition, i int, s string) Match {
 		return truth(c.relation.holds(cmp.Compare(s, c.written.Values[i].Value)))
 	}
 	if e.off.has(ruleDateEpoch) {
-		if _, epoch := parseEpoch(s); epoch {
+		if _, epoch := scalar.ParseEpoch(s); epoch {
 			return No
 		}
 	}
-	v, ok := parseDate(s)
+	v, ok := scalar.ParseDate(s)
 	if !ok || !c.dates[i].ok {
 		return Maybe
 	}
@@ -224,16 +226,20 @@ func (e *evaluation) date(c *condition, i int, s string) Match {
 func (e *evaluation) ip(c *condition, i int, s string) Match {
 	n := c.networks[i]
 	switch {
-	case e.off.has(ruleIP), e.off.has(ruleIPNoPrefix) && n.value.bare:
+	case e.off.has(ruleIP), e.off.has(ruleIPNoPrefix) && n.value.Bare:
 		return truth(c.written.Values[i].Value == s && c.kind != opIP)
 	case e.off.has(ruleIPv6) && strings.Contains(s, ":"):
 		return truth(strings.HasPrefix(s, strings.TrimSuffix(c.written.Values[i].Value, "/128")))
 	}
-	a, ok := parseAddr(s)
+	a, ok := scalar.ParseAddr(s)
 	if !ok || !n.ok {
 		return Maybe
 	}
-	return n.value.contains(a)
+	in, open := n.value.Contains(a)
+	if open {
+		return Maybe
+	}
+	return truth(in)
 }
 
 // ignoreCase compares without regard to case and without wildcards.

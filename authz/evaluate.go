@@ -28,7 +28,7 @@ func explain(req *Request, pols *Policies, facts *Facts, off ruleset) Decision {
 	}
 	rec := recorder{}
 	e := evaluation{req: req, pols: pols, facts: facts, off: off, rec: &rec}
-	return rec.finish(e.run(), e.cross)
+	return rec.finish(e.run(), &e)
 }
 
 // An evaluation is the work on one request. It lives on the stack: whatever

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -13,7 +14,7 @@ import (
 func (d Decision) Allowed() bool { return d.Outcome == Allowed }
 
 // Summary says in one line what was decided and by which document: "denied:
-// no identity-based policy of 111111111111 allows it".
+// no identity-based policy of role hub (111111111111) allows sts:AssumeRole".
 func (d Decision) Summary() string {
 	switch d.Outcome {
 	case Allowed:
@@ -33,31 +34,54 @@ func (d Decision) Summary() string {
 func (d *Decision) reasons(separator string, n int) string {
 	var list []string
 	for _, i := range d.Deciding[:min(n, len(d.Deciding))] {
-		list = append(list, d.Layers[i].reason())
+		list = append(list, d.reason(&d.Layers[i]))
 	}
 	if list == nil {
-		return "nothing allows it"
+		return "nothing allows " + d.Action
 	}
 	return strings.Join(list, separator)
 }
 
 // reason says why a layer has its outcome.
-func (l *LayerResult) reason() string {
+func (d *Decision) reason(l *LayerResult) string {
 	if s := l.statement(); s != nil {
-		text := s.where() + " of " + s.Source.String()
 		if s.Source.Layer == LayerGrant {
-			text = s.where()
+			return s.where()
 		}
-		return text + l.atNode()
+		return s.where() + " of " + s.Source.String() + l.atNode()
 	}
 	if l.Note != "" {
 		return l.Note
 	}
-	text := "no " + l.Layer.policyType()
-	if l.Account != "" {
-		text += " of " + string(l.Account)
+	switch l.Layer {
+	case LayerSCP, LayerRCP:
+		return fmt.Sprintf("no %s%s allows %s", l.Layer.policyType(), l.atNode(), d.Action)
+	case LayerBoundary, LayerSession, LayerIdentity:
+		return fmt.Sprintf("no %s of %s allows %s", l.Layer.policyType(), d.caller(), d.Action)
+	case LayerEndpoint:
+		return fmt.Sprintf("the VPC endpoint policy does not allow %s to %s", d.Action, d.caller())
+	case LayerResource, LayerTrust, LayerKey, LayerGrant:
 	}
-	return text + l.atNode() + " allows it"
+	return fmt.Sprintf("the %s of %s does not allow %s to %s", l.Layer.policyType(), d.Resource, d.Action, d.caller())
+}
+
+// caller names the principal briefly: "role payroll-api (111111111111)".
+func (d *Decision) caller() string {
+	a, err := arn.Parse(d.Principal)
+	if err != nil {
+		return d.Principal
+	}
+	kind, name := a.Type(), a.Name()
+	if role, _, ok := a.RoleSession(); ok {
+		kind, name = "role", role
+	}
+	switch {
+	case a.Resource == "root":
+		return "the root user of " + string(a.Account)
+	case kind == "federated-user":
+		kind = "federated user"
+	}
+	return fmt.Sprintf("%s %s (%s)", kind, name, a.Account)
 }
 
 func (l *LayerResult) atNode() string {

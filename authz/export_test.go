@@ -145,17 +145,11 @@ func (w Without) Evaluate(req *Request, pols *Policies) Decision {
 	return explain(req, pols, nil, w.off)
 }
 
-// Glob and the like are the matchers that the fuzz targets compare with others.
-var (
-	Glob      = glob
-	ParseAddr = parseAddr
-)
+// Glob is the wildcard matcher.
+var Glob = glob
 
 // CompileGlob encodes a pattern for Glob.
 func CompileGlob(s string) string {
 	p := compilePattern(s, syntax{wildcards: true})
 	return p.encoded()
 }
-
-// ParseDate is parseDate.
-var ParseDate = parseDate

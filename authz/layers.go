@@ -89,7 +89,11 @@ func (e *evaluation) resourceSide() Side {
 // layer asks the policies of a layer and what is said to be unread in it.
 func (e *evaluation) layer(l Layer, side Side, list []*Policy) verdict {
 	if e.rec != nil {
-		e.rec.begin(l, side, e.account(side), "")
+		account := e.account(side)
+		if l == LayerEndpoint && list[0] != nil {
+			account = list[0].source.Account // which need not be the caller's
+		}
+		e.rec.begin(l, side, account, "")
 	}
 	v := e.policies(list)
 	if e.unread(l) {
@@ -345,7 +349,7 @@ func (e *evaluation) askResource(a *answers) {
 		one := [1]*Policy{p}
 		a.resource = e.layer(kind, e.resourceSide(), one[:])
 	case a.needsResource || e.cross || !e.req.Principal.signed():
-		e.note(kind, e.resourceSide(), ImplicitDeny, "there is no "+kind.policyType()+" that applies")
+		e.note(kind, e.resourceSide(), ImplicitDeny, e.req.Resource+" has no "+kind.policyType()+" that applies")
 	}
 }
 

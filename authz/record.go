@@ -179,6 +179,16 @@ func (r *recorder) decided(o Outcome, kinds ...Layer) {
 	}
 }
 
+// blamed marks the layers of the given kinds that do not allow. Where that is
+// so although the layer itself is open (it may even deny), that layer is meant.
+func (r *recorder) blamed(kinds ...Layer) {
+	before := len(r.decision.Deciding)
+	r.decided(ImplicitDeny, kinds...)
+	if len(r.decision.Deciding) == before {
+		r.decided(Unknown, kinds...)
+	}
+}
+
 // decidedBy marks every layer that has outcome o as deciding.
 func (r *recorder) decidedBy(o Outcome) {
 	for i := range r.decision.Layers {
@@ -189,9 +199,10 @@ func (r *recorder) decidedBy(o Outcome) {
 }
 
 // finish gives the decision.
-func (r *recorder) finish(o Outcome, cross bool) Decision {
+func (r *recorder) finish(o Outcome, e *evaluation) Decision {
 	d := r.decision
-	d.Outcome, d.CrossAccount = o, cross
+	d.Outcome, d.CrossAccount = o, e.cross
+	d.Principal, d.Action, d.Resource = e.req.Principal.String(), e.req.Action, e.req.Resource
 	if d.Deciding == nil && len(d.Layers) == 1 {
 		d.Deciding = []int{0}
 	}

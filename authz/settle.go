@@ -87,16 +87,29 @@ func (e *evaluation) credit(a *answers) {
 	if e.rec == nil {
 		return
 	}
-	given := a.given()
-	direct := or(given[toCaller], and(given[toEntity], a.limits()))
-	own := a.own() == Yes && e.req.Principal.signed()
-	resource := e.cross || !e.req.Principal.signed() || a.needsResource || direct == Yes
-	if own && (e.cross || direct != Yes || !a.needsResource) {
+	signed := e.req.Principal.signed()
+	own := signed && a.own() == Yes
+	delegated := a.given()[toAccount] == Yes
+	if own && (e.cross || !a.needsResource || delegated) {
 		e.rec.decided(Allowed, LayerIdentity)
 	}
-	if resource {
-		e.rec.decided(Allowed, LayerResource, LayerTrust, LayerKey, LayerGrant)
+	if e.gave(a, a.resource.allow, own) {
+		e.rec.decided(Allowed, LayerResource, LayerTrust, LayerKey)
 	}
+	if e.gave(a, a.grant, own) {
+		e.rec.decided(Allowed, LayerGrant)
+	}
+}
+
+// gave reports whether g, from the resource's side, was part of an allow.
+func (e *evaluation) gave(a *answers, g grants, own bool) bool {
+	switch {
+	case e.cross || !e.req.Principal.signed():
+		return g.any() == Yes
+	case g[toCaller] == Yes || and(g[toEntity], a.limits()) == Yes:
+		return true
+	}
+	return a.needsResource && own && g[toAccount] == Yes
 }
 
 // blame records the layers that kept the request from being allowed, the one
@@ -106,17 +119,17 @@ func (e *evaluation) blame(a *answers) {
 		return
 	}
 	if a.scp.allow.any() == No {
-		e.rec.decided(ImplicitDeny, LayerSCP)
+		e.rec.blamed(LayerSCP)
 	}
 	if a.endpoint.allow.any() == No {
-		e.rec.decided(ImplicitDeny, LayerEndpoint)
+		e.rec.blamed(LayerEndpoint)
 	}
 	given := a.given()
 	signed := e.req.Principal.signed()
 	// The resource's side is to blame where it was needed and gave nothing.
 	if a.blocked || ((e.cross || !signed || a.needsResource) && given.any() == No) {
 		e.blameOwn(a, e.cross)
-		e.rec.decided(ImplicitDeny, LayerResource, LayerTrust, LayerKey)
+		e.rec.blamed(LayerResource, LayerTrust, LayerKey)
 		return
 	}
 	if signed {
@@ -128,12 +141,12 @@ func (e *evaluation) blame(a *answers) {
 // is false where nothing was asked of the identity-based policies.
 func (e *evaluation) blameOwn(a *answers, identity bool) {
 	if identity && a.identity.allow.any() == No {
-		e.rec.decided(ImplicitDeny, LayerIdentity)
+		e.rec.blamed(LayerIdentity)
 	}
 	if a.boundary.allow.any() == No {
-		e.rec.decided(ImplicitDeny, LayerBoundary)
+		e.rec.blamed(LayerBoundary)
 	}
 	if a.session.allow.any() == No {
-		e.rec.decided(ImplicitDeny, LayerSession)
+		e.rec.blamed(LayerSession)
 	}
 }

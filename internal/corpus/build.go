@@ -157,7 +157,7 @@ func (b *builder) policies(req *authz.Request) *authz.Policies {
 		HasSession: f.SessionPolicy.Kind != 0 && f.SessionPolicy.Tag != "!!null",
 		SCPs:       b.levels(f.SCPs, authz.LayerSCP),
 		RCPs:       b.levels(f.RCPs, authz.LayerRCP),
-		Resource:   b.single(&f.ResourcePolicy, b.resourceLayer(), req.ResourceAccount),
+		Resource:   b.single(&f.ResourcePolicy, b.resourceLayer(), b.owner(req)),
 		Endpoint:   b.single(&f.Endpoint, authz.LayerEndpoint, ""),
 	}
 	for _, g := range f.Grants {
@@ -173,6 +173,17 @@ func (b *builder) policies(req *authz.Request) *authz.Policies {
 		pols.Unread = append(pols.Unread, authz.Unread{Source: authz.Source{Layer: layer, Name: u.Name}, Reason: u.Reason})
 	}
 	return pols
+}
+
+// owner is the account whose resource it is, as authz finds it.
+func (b *builder) owner(req *authz.Request) arn.AccountID {
+	if req.ResourceAccount != "" {
+		return req.ResourceAccount
+	}
+	if a, err := arn.Parse(req.Resource); err == nil && a.Account != "" {
+		return a.Account
+	}
+	return req.Principal.Account()
 }
 
 // resourceLayer is the kind of the resource's policy, which follows from the
@@ -220,7 +231,7 @@ func (b *builder) single(n *yaml.Node, layer authz.Layer, account arn.AccountID)
 func (b *builder) list(n *yaml.Node, layer authz.Layer, account arn.AccountID) []*authz.Policy {
 	var list []*authz.Policy
 	for i, item := range documents(n) {
-		doc, err := policy.Decode(node(item))
+		doc, err := policy.Decode(new(converter).node(item, 0))
 		if err != nil {
 			b.fail(err)
 			continue
@@ -258,21 +269,33 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// node turns YAML into the tree that package policy decodes, positions kept.
-func node(n *yaml.Node) policy.Node {
+// Limits of one document, so that aliases of aliases end: a policy is 8 deep.
+const (
+	maxDepth = 16
+	maxNodes = 100_000
+)
+
+// converter turns YAML into the tree that package policy decodes, positions
+// kept. Past its limits it gives null, which no policy accepts.
+type converter struct{ nodes int }
+
+func (c *converter) node(n *yaml.Node, depth int) policy.Node {
 	n = resolve(n)
 	out := policy.Node{Pos: position(n), Text: n.Value}
+	if c.nodes++; c.nodes > maxNodes || depth > maxDepth {
+		return out
+	}
 	switch n.Kind {
 	case yaml.MappingNode:
 		out.Kind, out.Text = policy.ObjectNode, ""
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			name := n.Content[i]
-			out.Members = append(out.Members, policy.Member{Name: name.Value, NamePos: position(name), Value: node(n.Content[i+1])})
+			name, value := n.Content[i], c.node(n.Content[i+1], depth+1)
+			out.Members = append(out.Members, policy.Member{Name: name.Value, NamePos: position(name), Value: value})
 		}
 	case yaml.SequenceNode:
 		out.Kind, out.Text = policy.ListNode, ""
 		for _, item := range n.Content {
-			out.Items = append(out.Items, node(item))
+			out.Items = append(out.Items, c.node(item, depth+1))
 		}
 	default:
 		out.Kind = scalarKind(n)

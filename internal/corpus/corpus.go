@@ -22,8 +22,9 @@
 //	        identityPolicies: []
 //	        expected: ImplicitDeny
 //
-// A case with `like` has everything of the other case that it does not give
-// itself; written so, neighbours visibly differ in one fact.
+// A case with `like` is the neighbour of the other case: it gives the one fact
+// in which it differs, and has all others from it. With `from` it takes
+// whatever it does not give, and is a beginning of its own.
 package corpus
 
 import (
@@ -48,10 +49,9 @@ type Case struct {
 	// is about, the sentence of AWS's documentation it rests on (quoted in AWS
 	// or told in other words in Paraphrase) and the page it is on.
 	Rule, AWS, Paraphrase, Page, Note string
-	// Like is the neighbour this case was derived from, and Differs the
-	// fields in which it differs.
-	Like    string
-	Differs []string
+	// Like is the neighbour that differs from this case in one fact, and
+	// Differs names that fact. Both are empty for a case that others are like.
+	Like, Differs string
 	// Expected is the answer wanted; HasExpected is false when the case only asks.
 	Expected    authz.Outcome
 	HasExpected bool
@@ -119,12 +119,13 @@ type about struct {
 	Page       string   `yaml:"page"`
 	Note       string   `yaml:"note"`
 	Like       string   `yaml:"like"`
+	From       string   `yaml:"from"`
 	Expected   string   `yaml:"expected"`
 	Decides    []string `yaml:"decides"`
 }
 
 var (
-	aboutKeys = []string{"id", "rule", "aws", "paraphrase", "page", "note", "like", "expected", "decides"}
+	aboutKeys = []string{"id", "rule", "aws", "paraphrase", "page", "note", "like", "from", "expected", "decides"}
 	factKeys  = []string{
 		"principal", "entity", "principalId", "management", "serviceLinked", "action", "resource", "resourceAccount",
 		"resourceManagement", "resourceAWSManaged", "context", "unknown", "identityPolicies", "boundary", "sessionPolicy",
@@ -161,7 +162,8 @@ func Load(name string, data []byte) ([]Case, error) {
 	l := loader{file: name, byID: map[string]int{}}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	if path.Ext(name) == ".jsonl" {
-		return l.cases, l.lines(data)
+		err := l.lines(data)
+		return l.cases, err
 	}
 	for {
 		var document yaml.Node
@@ -172,7 +174,7 @@ func Load(name string, data []byte) ([]Case, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", name, err)
 		}
-		if err := l.document(document.Content[0]); err != nil {
+		if err := l.root(&document); err != nil {
 			return nil, err
 		}
 	}
@@ -199,12 +201,22 @@ func (l *loader) lines(data []byte) error {
 		if err := yaml.Unmarshal([]byte(line), &document); err != nil {
 			return fmt.Errorf("reading %s:%d: %w", l.file, i+1, err)
 		}
-		document.Content[0].Line = i + 1
-		if err := l.document(document.Content[0]); err != nil {
+		if len(document.Content) > 0 {
+			document.Content[0].Line = i + 1
+		}
+		if err := l.root(&document); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// root reads what a YAML document holds, if anything.
+func (l *loader) root(n *yaml.Node) error {
+	if len(n.Content) == 0 {
+		return nil
+	}
+	return l.document(n.Content[0])
 }
 
 // document reads a list of cases, a single case, or a file with rule groups.
@@ -276,12 +288,8 @@ func (l *loader) one(n *yaml.Node, of about) error {
 	if of.Rule != "" {
 		c.ID = of.Rule + "/" + a.ID
 	}
-	if a.Like != "" {
-		from, err := l.neighbour(n, a.Like, of)
-		if err != nil {
-			return err
-		}
-		c.Like, c.facts = from.ID, from.facts
+	if err := l.inherit(n, &c, a, of); err != nil {
+		return err
 	}
 	if err := l.facts(n, &c); err != nil {
 		return err
@@ -297,25 +305,46 @@ func (l *loader) one(n *yaml.Node, of about) error {
 	return nil
 }
 
-func (l *loader) neighbour(n *yaml.Node, id string, of about) (*Case, error) {
-	for _, full := range []string{of.Rule + "/" + id, id} {
-		if i, ok := l.byID[full]; ok {
-			return &l.cases[i], nil
-		}
+// inherit takes the facts of the case that c is like, or is made from.
+func (l *loader) inherit(n *yaml.Node, c *Case, a, of about) error {
+	id := or(a.Like, a.From)
+	switch {
+	case id == "":
+		return nil
+	case a.Like != "" && a.From != "":
+		return l.failf(n, "both like and from")
 	}
-	return nil, l.failf(n, "like: no case %q before this one", id)
+	i, ok := l.byID[of.Rule+"/"+id]
+	if !ok {
+		i, ok = l.byID[id]
+	}
+	if !ok {
+		return l.failf(n, "no case %q before this one", id)
+	}
+	c.facts = l.cases[i].facts
+	if a.Like != "" {
+		c.Like = l.cases[i].ID
+	}
+	return nil
 }
 
 func (l *loader) facts(n *yaml.Node, c *Case) error {
+	var given []string
 	for i := 0; i < len(n.Content); i += 2 {
 		key := n.Content[i].Value
 		if !slices.Contains(factKeys, key) {
 			continue
 		}
-		c.Differs = append(c.Differs, key)
+		given = append(given, key)
 		if key == "context" {
 			c.facts.Context = nil // replaced, not merged
 		}
+	}
+	if c.Like != "" {
+		if len(given) != 1 {
+			return l.failf(n, "like %s: want exactly one fact that differs, not %q", c.Like, given)
+		}
+		c.Differs = given[0]
 	}
 	if err := n.Decode(&c.facts); err != nil {
 		return l.failf(n, "%w", err)

@@ -1,4 +1,11 @@
-package authz
+// Package scalar reads numbers, dates and IP addresses as IAM's condition
+// operators compare them.
+//
+// Start with [ParseDecimal], [ParseDate] and [ParseNetwork]. Nothing here
+// allocates or keeps the text it is given, so that an evaluation can compare
+// text in its own buffers; that is why it does not use the standard library's
+// parsers, whose errors keep the text. It does not know operators.
+package scalar
 
 import (
 	"cmp"
@@ -7,23 +14,24 @@ import (
 	"time"
 )
 
-// decimal is a number as it is written: no rounding, no allocation.
-type decimal struct {
+// Decimal is a number as it is written, without rounding. It shares the text
+// it was parsed from.
+type Decimal struct {
 	negative    bool
 	whole, frac string // without leading and trailing zeros
 }
 
-// parseDecimal reads an integer or decimal, which is what AWS's numeric
+// ParseDecimal reads an integer or decimal, which is what AWS's numeric
 // operators compare.
-func parseDecimal(s string) (decimal, bool) {
-	var d decimal
+func ParseDecimal(s string) (Decimal, bool) {
+	var d Decimal
 	if s != "" && (s[0] == '-' || s[0] == '+') {
 		d.negative = s[0] == '-'
 		s = s[1:]
 	}
 	whole, frac, _ := strings.Cut(s, ".")
 	if len(whole)+len(frac) == 0 || !digits(whole) || !digits(frac) {
-		return decimal{}, false
+		return Decimal{}, false
 	}
 	d.whole = strings.TrimLeft(whole, "0")
 	d.frac = strings.TrimRight(frac, "0")
@@ -42,7 +50,8 @@ func digits(s string) bool {
 	return true
 }
 
-func (d decimal) compare(o decimal) int {
+// Compare is negative when d is less than o, 0 when they are equal in value.
+func (d Decimal) Compare(o Decimal) int {
 	if d.negative != o.negative {
 		if d.negative {
 			return -1
@@ -56,14 +65,11 @@ func (d decimal) compare(o decimal) int {
 	return c
 }
 
-// instant is a point in time as a date operator compares it.
-type instant = time.Time
-
-// parseDate reads a date of the W3C profile of ISO 8601, which AWS requires
+// ParseDate reads a date of the W3C profile of ISO 8601, which AWS requires
 // (a time must have a zone), or seconds since 1970. Four digits are a year.
 // It does not use time.Parse, whose errors would keep s and so allocate.
-func parseDate(s string) (instant, bool) {
-	if t, ok := parseEpoch(s); ok {
+func ParseDate(s string) (time.Time, bool) {
+	if t, ok := ParseEpoch(s); ok {
 		return t, true
 	}
 	d := dateScanner{ok: true}
@@ -86,7 +92,7 @@ func parseDate(s string) (instant, bool) {
 		}
 	}
 	if !d.ok || d.at != len(s) {
-		return instant{}, false
+		return time.Time{}, false
 	}
 	return time.Date(year, time.Month(month), day, hour, minute, second-offset, nanos, time.UTC), true
 }
@@ -163,14 +169,15 @@ func (d *dateScanner) zone(s string) int {
 // maxEpoch is past the year 9999, the last one ISO 8601 can write.
 const maxEpoch = 1 << 40
 
-func parseEpoch(s string) (instant, bool) {
+// ParseEpoch reads seconds since 1970, whole or decimal.
+func ParseEpoch(s string) (time.Time, bool) {
 	whole, frac, _ := strings.Cut(s, ".")
 	if whole == "" || (len(whole) == 4 && frac == "") || !digits(strings.TrimPrefix(whole, "-")) || !digits(frac) {
-		return instant{}, false
+		return time.Time{}, false
 	}
 	seconds, ok := parseInt(whole)
 	if !ok || seconds > maxEpoch || seconds < -maxEpoch {
-		return instant{}, false
+		return time.Time{}, false
 	}
 	nanos, scale := int64(0), int64(100_000_000)
 	for i := 0; i < len(frac) && scale > 0; i++ {
@@ -180,39 +187,39 @@ func parseEpoch(s string) (instant, bool) {
 	return time.Unix(seconds, nanos), true
 }
 
-// network is an address or a range of addresses.
-type network struct {
+// Network is an address or a range of addresses.
+type Network struct {
 	prefix netip.Prefix
-	// bare is set for an address without a prefix length. AWS documents /32
+	// Bare is set for an address without a prefix length. AWS documents /32
 	// for it, which is one address of IPv4; for IPv6 it says nothing else.
-	bare bool
+	Bare bool
 }
 
-func parseNetwork(s string) (network, bool) {
+// ParseNetwork reads an address or a range in CIDR notation.
+func ParseNetwork(s string) (Network, bool) {
 	if strings.Contains(s, "/") {
 		p, err := netip.ParsePrefix(s)
-		return network{prefix: p.Masked()}, err == nil
+		return Network{prefix: p.Masked()}, err == nil
 	}
-	a, ok := parseAddr(s)
+	a, ok := ParseAddr(s)
 	if !ok {
-		return network{}, false
+		return Network{}, false
 	}
-	return network{prefix: netip.PrefixFrom(a, a.BitLen()), bare: true}, true
+	return Network{prefix: netip.PrefixFrom(a, a.BitLen()), Bare: true}, true
 }
 
-// contains reports whether a is in n. For a bare IPv6 address it is Maybe for
-// what only the /32 that AWS documents would include.
-func (n network) contains(a netip.Addr) Match {
+// Contains reports whether a is in n. open is set for what only the /32 that
+// AWS documents for an address without a length would include, where that is
+// a range: in IPv6.
+func (n Network) Contains(a netip.Addr) (in, open bool) {
 	if n.prefix.Contains(a) {
-		return Yes
+		return true, false
 	}
-	if n.bare && a.Is6() && n.prefix.Addr().Is6() {
+	if n.Bare && a.Is6() && n.prefix.Addr().Is6() {
 		wide, err := n.prefix.Addr().Prefix(32)
-		if err == nil && wide.Contains(a) {
-			return Maybe
-		}
+		return false, err == nil && wide.Contains(a)
 	}
-	return No
+	return false, false
 }
 
 // parseInt reads digits after an optional minus sign.
@@ -231,9 +238,9 @@ func parseInt(s string) (int64, bool) {
 	return n, true
 }
 
-// parseAddr reads an IP address without a zone. It accepts what
+// ParseAddr reads an IP address without a zone. It accepts what
 // netip.ParseAddr does, whose errors would keep s and so allocate.
-func parseAddr(s string) (netip.Addr, bool) {
+func ParseAddr(s string) (netip.Addr, bool) {
 	if !strings.Contains(s, ":") {
 		four, ok := parseIPv4(s)
 		return netip.AddrFrom4(four), ok
