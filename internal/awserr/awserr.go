@@ -174,15 +174,15 @@ func Text(err error) string {
 
 // said is what a call's error comes down to.
 func said(err error) string {
+	// Credentials are got by a call of their own: its error is the reason.
+	if inner, ok := errors.AsType[*smithy.OperationError](err); ok {
+		return Text(inner)
+	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode() + ": " + api.ErrorMessage()
 	}
 	if unsent, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
 		return "no answer: " + unsent.Err.Error()
-	}
-	// Credentials are got by a call of their own: its error is the reason.
-	if inner, ok := errors.AsType[*smithy.OperationError](err); ok {
-		return Text(inner)
 	}
 	return err.Error()
 }

@@ -13,10 +13,12 @@ import (
 	xterm "golang.org/x/term"
 
 	"github.com/stile-aws/stile/internal/cli/apply"
+	"github.com/stile-aws/stile/internal/cli/demo"
 	"github.com/stile-aws/stile/internal/cli/lint"
 	"github.com/stile-aws/stile/internal/cli/local"
 	"github.com/stile-aws/stile/internal/cli/plan"
 	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/cli/verify"
 )
 
 // System is the process's own streams and environment.
@@ -54,7 +56,7 @@ func Root(s *term.Streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.AddCommand(
-		plan.New(s), apply.New(s), apply.NewDestroy(s), local.New(s), lint.New(s),
+		plan.New(s), apply.New(s), apply.NewDestroy(s), local.New(s), lint.New(s), demo.New(s), verify.New(s),
 	)
 	return root
 }

@@ -26,7 +26,6 @@ const (
 	CodeUndeclared  = "plan/account-unknown" // the scope owns things in an account that is no longer declared
 	CodeUnparseable = "plan/unparseable"     // a document in the account is no policy stile can read
 	CodeMoved       = "plan/role-moved"      // a role exists under another path
-	CodeOverQuota   = "plan/over-quota"      // a quota would be exceeded
 )
 
 // Input is everything Make looks at.
@@ -62,7 +61,6 @@ func Make(in Input) (*Plan, diag.List) {
 	}
 	m.deletions()
 	m.mergeStatements()
-	m.budgets()
 	if m.diags.HasErrors() {
 		return nil, m.diags
 	}
@@ -70,7 +68,7 @@ func Make(in Input) (*Plan, diag.List) {
 	p := &Plan{
 		Format: Format, Scope: in.Set.Scope.Name, Destroy: in.Destroy,
 		Declarations: in.Set.Digest, Documents: m.docs, Accounts: map[arn.AccountID]string{},
-		Choices: in.Wanted.Choices, Steps: steps, Budgets: m.used, Risks: m.risks, Kept: m.kept,
+		Choices: in.Wanted.Choices, Steps: steps, Risks: m.risks, Kept: m.kept,
 		Ledger: *m.ledger, LedgerRead: led.Digest(), Wanted: in.Wanted,
 	}
 	if home, ok := in.Set.Account(in.Set.Scope.Home.Account); ok {
@@ -80,6 +78,9 @@ func Make(in Input) (*Plan, diag.List) {
 		p.Accounts[a.ID] = a.Name
 	}
 	p.Reach = in.Set.Accounts
+	for _, b := range compile.Budgets(in.Wanted, in.Inventory) {
+		p.Budgets = append(p.Budgets, Budget{Account: b.Account, What: b.What, Used: b.Used, Limit: b.Limit, Unit: b.Unit})
+	}
 	p.Access = accessChanges(p, in, m.gone)
 	return p, m.diags
 }
@@ -95,7 +96,6 @@ type maker struct {
 	docs   map[string]Document
 	steps  []Step
 	merges map[string]*Step
-	used   []Budget
 	risks  []Risk
 	kept   []string
 	diags  diag.List

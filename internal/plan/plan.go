@@ -158,7 +158,7 @@ type MergeOp struct {
 	Remove []string           `json:"remove,omitempty"` // Sids
 }
 
-// Budget is a quota with what this plan leaves it at.
+// Budget is a quota with what this plan leaves it at; compile refuses what would pass one.
 type Budget struct {
 	Account arn.AccountID `json:"account"`
 	What    string        `json:"what"` // "trust policy of role payroll-api"

@@ -212,7 +212,7 @@ func TestAForeignRoleIsNeverTouched(t *testing.T) {
 		})
 	}
 	t.Run("another scope's role is not adopted either", func(t *testing.T) {
-		in.Adopt = true
+		foreign.Tags, in.Adopt = map[string]string{compile.TagScope: "other"}, true
 		if p, _ := plan.Make(in); p != nil {
 			t.Error("Make with Adopt took another scope's role")
 		}

@@ -130,7 +130,6 @@ func (m *maker) mergeStatements() {
 			continue
 		}
 		s.Summary = mergeLine(s)
-		m.resourceBudget(s, Merge(s.before, s.Op.Merge))
 		m.steps = append(m.steps, *s)
 	}
 	m.merges = nil

@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -27,10 +30,25 @@ const (
 // profile, or of the default chain when profile is "".
 type Loader func(ctx context.Context, profile, region string) (aws.Config, error)
 
+// Limits of the calls stile makes for itself: apply has retries of its own
+// above these, and an account that does not answer must be told within
+// seconds, not minutes.
+const (
+	attempts   = 4
+	maxBackoff = 3 * time.Second
+	timeout    = 30 * time.Second
+)
+
 // LoadDefault is the Loader of the command line: the SDK's own default chain,
-// shared files and environment, with ten attempts a call.
+// shared files and environment, with a bound on every call.
 func LoadDefault(ctx context.Context, profile, region string) (aws.Config, error) {
-	opts := []func(*config.LoadOptions) error{config.WithRegion(region), config.WithRetryMaxAttempts(10)}
+	opts := []func(*config.LoadOptions) error{
+		config.WithRegion(region),
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(timeout)),
+		config.WithRetryer(func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
+		}),
+	}
 	if profile != "" {
 		opts = append(opts, config.WithSharedConfigProfile(profile))
 	}
