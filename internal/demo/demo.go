@@ -111,7 +111,7 @@ func (d *demo) prove(ctx context.Context, s *scope.Scope) error {
 		return diags
 	}
 	report := verify.Check(view.Wanted, view.Inventory, view.Ledger())
-	if err := report.Text(d.Out); err != nil {
+	if err := report.Text(d.Out, s.Name); err != nil {
 		return err
 	}
 	if !report.OK {

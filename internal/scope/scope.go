@@ -215,3 +215,11 @@ func (s *Scope) askFor(req *inventory.Request, a arn.ARN) {
 		what.Keys = append(what.Keys, a.String())
 	}
 }
+
+// Name is how people call an account: its declared name, or its id.
+func (s *Scope) Name(id arn.AccountID) string {
+	if a, ok := s.Set.Account(string(id)); ok {
+		return a.Name
+	}
+	return string(id)
+}

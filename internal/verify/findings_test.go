@@ -142,7 +142,7 @@ func TestFindings(t *testing.T) {
 				}
 			}
 			var b strings.Builder
-			if err := r.Text(&b); err != nil {
+			if err := r.Text(&b, nil); err != nil {
 				t.Fatal(err)
 			}
 			t.Errorf("no finding %s with %q in:\n%s", test.kind, test.text, b.String())
@@ -200,7 +200,7 @@ func TestWhatIsNoFinding(t *testing.T) {
 			test.change(inv)
 			if r := verify.Check(c.w, inv, nil); !r.OK {
 				var b strings.Builder
-				if err := r.Text(&b); err != nil {
+				if err := r.Text(&b, nil); err != nil {
 					t.Fatal(err)
 				}
 				t.Errorf("Check finds:\n%s", b.String())
@@ -258,7 +258,7 @@ func TestTextSaysWhatIsWrongFirst(t *testing.T) {
 	inv.Accounts[orders].Roles["payroll-api"].Tags = nil
 	r := verify.Check(c.w, inv, nil)
 	var b strings.Builder
-	if err := r.Text(&b); err != nil {
+	if err := r.Text(&b, nil); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")

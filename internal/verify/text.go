@@ -5,58 +5,82 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/stile-aws/stile/arn"
 )
 
-// Text writes the report for people: what is wrong first and in full, then
-// what holds, a line for each caller and Access and for each trust policy. The
-// error is w's own.
-func (r *Report) Text(w io.Writer) error {
-	var b bytes.Buffer
-	bad := 0
-	for i := range r.Findings {
-		if f := &r.Findings[i]; !f.OK() {
-			bad++
-			fmt.Fprintf(&b, "%-8s %s %s\n           %s\n", f.Kind, f.Account, f.What, f.Text)
-		}
+// Text writes the report for people: what is wrong first and in full, findings
+// with one reason together, then what holds, a line for each caller and Access
+// and for each trust policy. name says how people call an account; nil for its
+// id. The error is w's own.
+func (r *Report) Text(w io.Writer, name func(arn.AccountID) string) error {
+	if name == nil {
+		name = func(id arn.AccountID) string { return string(id) }
 	}
-	allowed := r.allowed(&b)
-	refused := r.refused(&b)
+	t := &text{report: r, name: name}
+	bad := t.wrong()
+	allowed, refused := t.allowed(), t.refused()
 	verdict := "verified"
 	if !r.OK {
 		verdict = "NOT verified"
 	}
-	fmt.Fprintf(&b, "%s: %d hops and actions allowed as declared, %d strangers refused, %d findings against it\n", verdict, allowed, refused, bad)
-	_, err := w.Write(b.Bytes())
+	fmt.Fprintf(t, "%s: %d hops and actions allowed as declared, %d strangers refused, %d findings against it\n", verdict, allowed, refused, bad)
+	_, err := w.Write(t.Bytes())
 	return err
 }
 
-// allowed writes a line for each Access, caller and account.
-func (r *Report) allowed(b *bytes.Buffer) int {
+// text is a report on its way to paper.
+type text struct {
+	bytes.Buffer
+	report *Report
+	name   func(arn.AccountID) string
+}
+
+// wrong writes what is not as it should be.
+func (t *text) wrong() int {
 	total := 0
-	for _, g := range r.groups(Allowed, func(f *Finding) string {
-		return fmt.Sprintf("%s  %s in %s", f.Access, f.Caller, f.Account)
+	for _, k := range kindOrder {
+		if k == Allowed || k == Refused {
+			continue
+		}
+		for _, g := range t.report.groups(k, func(f *Finding) string { return f.Text }) {
+			total += len(g.findings)
+			fmt.Fprintf(t, "%-8s %s\n", k, g.name)
+			for _, f := range g.findings {
+				fmt.Fprintf(t, "           %s: %s\n", t.name(f.Account), f.What)
+			}
+		}
+	}
+	return total
+}
+
+// allowed writes a line for each Access, caller and account.
+func (t *text) allowed() int {
+	total := 0
+	for _, g := range t.report.groups(Allowed, func(f *Finding) string {
+		return fmt.Sprintf("%s  %s in %s", f.Access, f.Caller, t.name(f.Account))
 	}) {
 		total += len(g.findings)
 		var what []string
 		for _, f := range g.findings {
 			what = append(what, strings.TrimPrefix(f.What, f.Caller+": "))
 		}
-		fmt.Fprintf(b, "allowed  %s: %s\n", g.name, some(what, 3))
+		fmt.Fprintf(t, "allowed  %s: %s\n", g.name, some(what, 3))
 	}
 	return total
 }
 
 // refused writes a line for each trust policy with who was tried.
-func (r *Report) refused(b *bytes.Buffer) int {
+func (t *text) refused() int {
 	total := 0
-	for _, g := range r.groups(Refused, func(f *Finding) string { return fmt.Sprintf("%s in %s", f.What, f.Account) }) {
+	for _, g := range t.report.groups(Refused, func(f *Finding) string { return fmt.Sprintf("%s in %s", f.What, t.name(f.Account)) }) {
 		total += len(g.findings)
 		var who []string
 		for _, f := range g.findings {
 			name, _, _ := strings.Cut(strings.TrimPrefix(f.Text, "it refuses "), ": ")
 			who = append(who, name)
 		}
-		fmt.Fprintf(b, "refused  %s: %s\n", g.name, some(who, len(who)))
+		fmt.Fprintf(t, "refused  %s: %s\n", g.name, some(who, len(who)))
 	}
 	return total
 }

@@ -52,7 +52,7 @@ func (o *options) run(ctx context.Context) error {
 	if o.json {
 		err = o.streams.JSON(report)
 	} else {
-		err = report.Text(o.streams.Out)
+		err = report.Text(o.streams.Out, s.Name)
 	}
 	if err == nil && !report.OK {
 		err = term.ErrSaid
