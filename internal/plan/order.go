@@ -2,7 +2,9 @@ package plan
 
 import (
 	"cmp"
+	"container/heap"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
@@ -161,31 +163,56 @@ func named(d *policy.Document) []string {
 // sortByAfter is a stable topological sort: of the steps that wait for nothing
 // more, the first in the given order is next. A cycle cannot arise from trust
 // (access refuses cyclic chains); should one be left, its steps keep their
-// order and apply's retries sort it out.
+// order at the end and apply's retries sort it out.
 func sortByAfter(steps []Step) []Step {
-	done := map[string]bool{}
+	at := make(map[string]int, len(steps))
+	for i := range steps {
+		at[steps[i].ID] = i
+	}
+	waits := make([]int, len(steps)) // how many steps it still waits for
+	next := make([][]int, len(steps))
+	for i := range steps {
+		for _, id := range steps[i].After {
+			if j, ok := at[id]; ok {
+				waits[i]++
+				next[j] = append(next[j], i)
+			}
+		}
+	}
+	ready := &indexes{}
+	for i, n := range waits {
+		if n == 0 {
+			heap.Push(ready, i)
+		}
+	}
 	out := make([]Step, 0, len(steps))
-	left := steps
-	for len(left) > 0 {
-		var rest []Step
-		for _, s := range left {
-			ready := true
-			for _, id := range s.After {
-				if !done[id] && slices.ContainsFunc(left, func(o Step) bool { return o.ID == id }) {
-					ready = false
-				}
-			}
-			if ready {
-				out = append(out, s)
-				done[s.ID] = true
-			} else {
-				rest = append(rest, s)
+	for ready.Len() > 0 {
+		i := heap.Pop(ready).(int)
+		out = append(out, steps[i])
+		for _, j := range next[i] {
+			if waits[j]--; waits[j] == 0 {
+				heap.Push(ready, j)
 			}
 		}
-		if len(rest) == len(left) {
-			return append(out, rest...)
+	}
+	for i, n := range waits {
+		if n > 0 {
+			out = append(out, steps[i])
 		}
-		left = rest
 	}
 	return out
+}
+
+// indexes is a heap of positions, the smallest first.
+type indexes struct{ sort.IntSlice }
+
+// Push implements heap.Interface.
+func (x *indexes) Push(v any) { x.IntSlice = append(x.IntSlice, v.(int)) }
+
+// Pop implements heap.Interface.
+func (x *indexes) Pop() any {
+	last := len(x.IntSlice) - 1
+	v := x.IntSlice[last]
+	x.IntSlice = x.IntSlice[:last]
+	return v
 }
