@@ -3,7 +3,12 @@ package localaws_test
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,7 +36,12 @@ func control(s *localaws.Server, method, path, body string) *httptest.ResponseRe
 }
 
 func TestControlIsForTheOwnerOnThisMachine(t *testing.T) {
-	s := start(t, nil)
+	file := filepath.Join(t.TempDir(), "token")
+	s := start(t, func(c *localaws.Config) { c.ControlTokenFile = file })
+	written, err := os.ReadFile(file)
+	if info, statErr := os.Stat(file); err != nil || statErr != nil || string(written) != s.ControlToken() || info.Mode().Perm() != 0o600 {
+		t.Errorf("token file: %v %v", err, statErr)
+	}
 	for name, c := range map[string]struct{ from, token string }{
 		"without a token":            {"127.0.0.1:5000", ""},
 		"with a wrong token":         {"127.0.0.1:5000", "guess"},
@@ -177,4 +187,17 @@ func TestLatencyTakesItsTimeAndNoLonger(t *testing.T) {
 			t.Errorf("the call took %v, want 3s", took)
 		}
 	})
+}
+
+func hex(sum [32]byte) string { return fmt.Sprintf("%x", sum) }
+
+func reader(body string) io.ReadCloser { return io.NopCloser(strings.NewReader(body)) }
+
+// drain reads an answer to its end, so that the connection is used again.
+func drain(resp *http.Response) int {
+	_, err := io.Copy(io.Discard, resp.Body)
+	if resp.Body.Close() != nil || err != nil {
+		return 0
+	}
+	return resp.StatusCode
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/stile-aws/stile/internal/localaws/iam"
 	"github.com/stile-aws/stile/internal/localaws/kms"
 	"github.com/stile-aws/stile/internal/localaws/oidc"
+	"github.com/stile-aws/stile/internal/localaws/organizations"
 	"github.com/stile-aws/stile/internal/localaws/secretsmanager"
 	"github.com/stile-aws/stile/internal/localaws/service"
 	"github.com/stile-aws/stile/internal/localaws/store"
@@ -69,6 +70,9 @@ type Config struct {
 	// ControlToken guards the control endpoints. Default: drawn at random, see
 	// Server.ControlToken.
 	ControlToken string
+	// ControlTokenFile is where the control token is written, mode 0600, for
+	// other processes of the same user. Default: nowhere.
+	ControlTokenFile string
 	// Logger hears of calls and failures. Default: silent.
 	Logger *slog.Logger
 }
@@ -104,6 +108,7 @@ func services(verifier *oidc.Verifier) []*service.Service {
 		sts.New(verifier),
 		iam.New(),
 		eks.New(),
+		organizations.New(),
 		kms.New(),
 		secretsmanager.New(),
 	}
@@ -133,6 +138,11 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.Join(fmt.Errorf("starting local AWS: %w", err), world.Close())
 	}
 	s.control = s.controlHandler()
+	if cfg.ControlTokenFile != "" {
+		if err := store.WriteFile(cfg.ControlTokenFile, []byte(s.token)); err != nil {
+			return nil, errors.Join(fmt.Errorf("starting local AWS: writing the control token: %w", err), world.Close())
+		}
+	}
 	return s, nil
 }
 

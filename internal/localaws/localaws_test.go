@@ -20,12 +20,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/localaws"
 	"github.com/stile-aws/stile/internal/localaws/frontdoor"
 	"github.com/stile-aws/stile/internal/localaws/service"
-	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/internal/localaws/worldtest"
 )
 
@@ -225,10 +225,11 @@ func TestSeedMakesKeysRepeatable(t *testing.T) {
 		id, secret, _ := start(t, func(c *localaws.Config) { c.Seed = seed }).Administrator(B)
 		return id + secret
 	}
-	if key(7) != key(7) {
+	if first, again := key(7), key(7); first != again {
 		t.Error("two servers with one seed differ")
 	}
-	if key(7) == key(8) || key(0) == key(0) {
+	first, again := key(0), key(0)
+	if first == again || key(7) == key(8) {
 		t.Error("servers with different seeds, or none, have the same keys")
 	}
 }
@@ -433,4 +434,48 @@ func TestAfterFaultsHideSuccess(t *testing.T) {
 	worldtest.WantError(t, create(), "EntityAlreadyExists", "")
 }
 
-var _ store.Clock = (*store.ManualClock)(nil)
+// Readers, writers, sessions, faults and the saving of the state at once; it is
+// the race detector that judges.
+func TestConcurrentUse(t *testing.T) {
+	s := start(t, func(c *localaws.Config) {
+		c.StateFile = filepath.Join(t.TempDir(), "state.json")
+		c.Organization = true
+	})
+	makeRole(t, config(t, s, B), "target", `{"AWS":"111111111111"}`)
+	var group errgroup.Group
+	for i := range 8 {
+		group.Go(func() error {
+			client, name := iam.NewFromConfig(config(t, s, A)), fmt.Sprintf("user-%d", i)
+			for range 20 {
+				if _, err := client.CreateUser(t.Context(), &iam.CreateUserInput{UserName: &name}); err != nil {
+					return err
+				}
+				out, err := sts.NewFromConfig(config(t, s, A)).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::222222222222:role/target"), RoleSessionName: &name})
+				if err != nil {
+					return err
+				}
+				c := out.Credentials
+				if _, err := whoami(t, with(s, *c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)); err != nil {
+					return err
+				}
+				if _, err := iam.NewFromConfig(with(s, *c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)).ListRoles(t.Context(), &iam.ListRolesInput{}); err == nil {
+					return errors.New("a role without policies lists roles")
+				}
+				if _, err := client.DeleteUser(t.Context(), &iam.DeleteUserInput{UserName: &name}); err != nil {
+					return err
+				}
+				s.Faults().Remove(s.Faults().Add(s.World().Now(), service.Fault{Kind: service.Throttle, Service: "none"}))
+				if _, err := s.World().Dump(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	if n := len(s.Denials().Recent()); n != 160 {
+		t.Errorf("%d denials, want 160", n)
+	}
+}

@@ -88,8 +88,7 @@ func (g *Gate) setPrincipal(c *authz.Context, caller *Caller) {
 }
 
 func (g *Gate) entityTags(caller *Caller) map[string]string {
-	id, _, _ := strings.Cut(caller.Principal.ID, ":")
-	seen := g.world.Horizon(caller.Account())
+	id, seen := entityID(caller), g.world.Horizon(caller.Account())
 	if role, _ := g.world.RoleByID(id, seen); role != nil {
 		return role.Tags
 	}

@@ -30,12 +30,7 @@ func (g *Gate) callerPolicies(caller *Caller, pols *authz.Policies) error {
 		return nil
 	}
 	var err error
-	id, _, _ := strings.Cut(caller.Principal.ID, ":")
-	seen := g.world.Horizon(account.ID)
-	switch {
-	case caller.Session != nil && caller.Session.Kind != store.AssumedRole:
-		id = caller.Session.Entity
-	}
+	id, seen := entityID(caller), g.world.Horizon(account.ID)
 	if role, _ := g.world.RoleByID(id, seen); role != nil {
 		err = g.entity(account.ID, "role", &role.Entity, pols)
 	} else if user, _ := g.world.UserByID(id, seen); user != nil {
@@ -45,6 +40,14 @@ func (g *Gate) callerPolicies(caller *Caller, pols *authz.Policies) error {
 		return err
 	}
 	return g.session(account.ID, caller.Session, pols)
+}
+
+// entityID is the unique id of the user or role behind the caller.
+func entityID(caller *Caller) string {
+	if caller.Session != nil {
+		return caller.Session.Entity
+	}
+	return caller.Principal.ID
 }
 
 func (g *Gate) user(account *store.Account, user *store.User, pols *authz.Policies) error {
@@ -62,6 +65,10 @@ func (g *Gate) user(account *store.Account, user *store.User, pols *authz.Polici
 	}
 	return nil
 }
+
+// nothingAllowed stands for a boundary that exists but cannot be seen yet:
+// stile:Nothing is no action of any service.
+const nothingAllowed = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"stile:Nothing","Resource":"*"}}`
 
 // entity adds the inline and attached policies of a role, user or group, and
 // its boundary. Inline policies go by name, so that explanations are stable.
@@ -91,8 +98,7 @@ func (g *Gate) entity(account arn.AccountID, kind string, e *store.Entity, pols 
 		return err
 	}
 	if p == nil {
-		// The boundary exists but cannot be seen yet: nothing is allowed by it.
-		p, err = g.Compile(`{"Version":"2012-10-17","Statement":[]}`, authz.Source{Layer: authz.LayerBoundary, Account: account, ARN: e.Boundary})
+		p, err = g.Compile(nothingAllowed, authz.Source{Layer: authz.LayerBoundary, Account: account, ARN: e.Boundary})
 	}
 	pols.Boundary = p
 	return err

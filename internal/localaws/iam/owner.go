@@ -13,7 +13,8 @@ import (
 	"github.com/stile-aws/stile/internal/localaws/wire"
 )
 
-// kind is what can own policies: roles, users and groups work alike.
+// kind is what can own policies: roles, users and groups work alike. Nothing
+// writes to the three below.
 type kind struct {
 	name     string // "role"
 	title    string // "Role"

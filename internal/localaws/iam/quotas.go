@@ -13,7 +13,7 @@ type quota struct {
 
 // The quotas of an account (IAM user guide, "IAM and AWS STS quotas", and
 // Service Quotas' defaults in autumn 2026). Accounts can have others: see
-// store.IAM.Quotas.
+// store.IAM.Quotas. Nothing writes to these.
 var (
 	quotaRoles             = quota{"RolesQuota", 1000}
 	quotaUsers             = quota{"UsersQuota", 5000}

@@ -112,7 +112,9 @@ func getRole(c *service.Call, in *iam.GetRoleInput) (*iam.GetRoleOutput, *wire.E
 	if e != nil {
 		return nil, e
 	}
-	return &iam.GetRoleOutput{Role: fullRole(c, role)}, nil
+	shown := fullRole(c, role)
+	shown.RoleLastUsed = lastUsed(c, role)
+	return &iam.GetRoleOutput{Role: shown}, nil
 }
 
 func findRole(c *service.Call, name *string) (*store.Role, *wire.Error) {
@@ -128,7 +130,6 @@ func fullRole(c *service.Call, role *store.Role) *types.Role {
 	r := listedRole(c, role)
 	r.PermissionsBoundary = boundary(role.Boundary)
 	r.Tags = optional(role.Tags)
-	r.RoleLastUsed = lastUsed(c, role)
 	return &r
 }
 

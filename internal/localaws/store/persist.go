@@ -49,7 +49,7 @@ func (w *World) Dump() ([]byte, error) {
 	defer w.RUnlock()
 	w.usedMu.RLock()
 	defer w.usedMu.RUnlock()
-	return json.MarshalIndent(&w.State, "", " ")
+	return json.Marshal(&w.State)
 }
 
 // save writes the state so that a reader sees the old file or the new one.
@@ -58,13 +58,18 @@ func (w *World) save(file string) error {
 	if err != nil {
 		return fmt.Errorf("encoding state: %w", err)
 	}
-	return writeAtomically(file, data)
+	if err := WriteFile(file, data); err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	return nil
 }
 
-func writeAtomically(file string, data []byte) (err error) {
+// WriteFile writes a file of mode 0600 so that a reader, or a crash, sees the old
+// content or the new one.
+func WriteFile(file string, data []byte) (err error) {
 	temp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // mode 0600
 	if err != nil {
-		return fmt.Errorf("saving state: %w", err)
+		return err
 	}
 	defer func() {
 		if err != nil {
@@ -73,18 +78,15 @@ func writeAtomically(file string, data []byte) (err error) {
 		}
 	}()
 	if _, err = temp.Write(data); err != nil {
-		return fmt.Errorf("saving state: %w", err)
+		return err
 	}
 	if err = temp.Sync(); err != nil {
-		return fmt.Errorf("saving state: %w", err)
+		return err
 	}
 	if err = temp.Close(); err != nil {
-		return fmt.Errorf("saving state: %w", err)
+		return err
 	}
-	if err = os.Rename(temp.Name(), file); err != nil {
-		return fmt.Errorf("saving state: %w", err)
-	}
-	return nil
+	return os.Rename(temp.Name(), file)
 }
 
 // saver writes the state some time after it changed, on a goroutine of its own.

@@ -38,7 +38,7 @@ type World struct {
 	clock  Clock
 	ids    *IDs
 	delays map[arn.AccountID]delay // "" is the delay of all other accounts
-	saver  *saver                          // nil without a state file
+	saver  *saver                  // nil without a state file
 	sealer *sealer
 }
 
@@ -144,8 +144,24 @@ func (w *World) init() {
 		w.SessionKey = w.ids.Bytes(sessionKeySize)
 	}
 	w.sealer = newSealer(w.SessionKey)
-	if c, ok := w.clock.(Adjustable); ok && w.Offset != 0 {
+	w.sweep()
+	if c, ok := w.clock.(*RunningClock); ok && w.Offset != 0 {
 		c.Advance(w.Offset)
+	}
+}
+
+// sweep forgets what was deleted long before the state was loaded.
+func (w *World) sweep() {
+	now := w.clock.Now()
+	Sweep(w.AccessKeys, now)
+	for _, a := range w.Accounts {
+		Sweep(a.IAM.Roles, now)
+		Sweep(a.IAM.Users, now)
+		Sweep(a.IAM.Groups, now)
+		Sweep(a.IAM.Policies, now)
+		Sweep(a.IAM.OIDCProviders, now)
+		Sweep(a.IAM.SAMLProviders, now)
+		Sweep(a.IAM.InstanceProfiles, now)
 	}
 }
 

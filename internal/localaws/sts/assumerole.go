@@ -145,7 +145,9 @@ func assumeRole(c *service.Call, in *sts.AssumeRoleInput) (*sts.AssumeRoleOutput
 	if e != nil {
 		return nil, e
 	}
-	out := &sts.AssumeRoleOutput{Credentials: creds, AssumedRoleUser: assumed(role, s), PackedPolicySize: packed}
+	out := &sts.AssumeRoleOutput{Credentials: creds, AssumedRoleUser: assumed(role, s)}
+	//lint:ignore SA1019 botocore's model and the clients in use know no other member yet
+	out.PackedPolicySize = packed
 	if s.SourceIdentity != "" {
 		out.SourceIdentity = aws.String(s.SourceIdentity)
 	}

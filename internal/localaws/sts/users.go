@@ -110,7 +110,10 @@ func getFederationToken(c *service.Call, in *sts.GetFederationTokenInput) (*sts.
 	if e != nil {
 		return nil, e
 	}
-	return &sts.GetFederationTokenOutput{Credentials: creds, PackedPolicySize: packed, FederatedUser: &types.FederatedUser{
+	out := &sts.GetFederationTokenOutput{Credentials: creds, FederatedUser: &types.FederatedUser{
 		Arn: aws.String(federatedARN(c.Account, s.Name).String()), FederatedUserId: aws.String(string(c.Account) + ":" + s.Name),
-	}}, nil
+	}}
+	//lint:ignore SA1019 botocore's model and the clients in use know no other member yet
+	out.PackedPolicySize = packed
+	return out, nil
 }

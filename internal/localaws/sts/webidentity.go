@@ -213,10 +213,12 @@ func (webIdentity) assume(c *service.Call, in *sts.AssumeRoleWithWebIdentityInpu
 		return nil, e
 	}
 	out := &sts.AssumeRoleWithWebIdentityOutput{
-		Credentials: creds, AssumedRoleUser: assumed(role, s), PackedPolicySize: packed,
+		Credentials: creds, AssumedRoleUser: assumed(role, s),
 		Provider: aws.String(b.provider.String()), Audience: aws.String(b.claims.Audience()),
 		SubjectFromWebIdentityToken: aws.String(b.claims.Subject),
 	}
+	//lint:ignore SA1019 botocore's model and the clients in use know no other member yet
+	out.PackedPolicySize = packed
 	if s.SourceIdentity != "" {
 		out.SourceIdentity = aws.String(s.SourceIdentity)
 	}
