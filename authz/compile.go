@@ -360,7 +360,7 @@ const (
 type principalEntry struct {
 	kind  principalKind
 	value string
-	arn   arn.ARN // accountEntry: Partition is empty when only the id is given
+	arn   arn.ARN // of an accountEntry given as an id only the account
 }
 
 func compilePrincipals(list *policy.Principals, negated bool) (*principals, error) {
@@ -385,7 +385,8 @@ func compilePrincipal(kind, value string) (principalEntry, error) {
 	case "Service":
 		return principalEntry{kind: serviceEntry, value: value}, nil
 	case "Federated":
-		return principalEntry{kind: federatedEntry, value: value}, nil
+		provider, _ := parseARN(value) // built-in providers have none
+		return principalEntry{kind: federatedEntry, value: value, arn: provider}, nil
 	case "CanonicalUser":
 		return principalEntry{kind: canonicalUser, value: value}, nil
 	}
@@ -398,12 +399,12 @@ func compileAWSPrincipal(value string) principalEntry {
 	if value == "*" {
 		return principalEntry{kind: everyone}
 	}
-	if id, err := arn.ParseAccountID(value); err == nil {
-		return principalEntry{kind: accountEntry, arn: arn.ARN{Account: id}}
+	if isAccountID(value) {
+		return principalEntry{kind: accountEntry, arn: arn.ARN{Account: arn.AccountID(value)}}
 	}
-	a, err := arn.Parse(value)
+	a, ok := parseARN(value)
 	switch {
-	case err != nil:
+	case !ok:
 		return principalEntry{kind: uniqueID, value: value}
 	case a.Service == "iam" && a.Resource == "root":
 		return principalEntry{kind: accountEntry, arn: a}
@@ -411,4 +412,31 @@ func compileAWSPrincipal(value string) principalEntry {
 		return principalEntry{kind: sessionEntry, arn: a}
 	}
 	return principalEntry{kind: entityEntry, arn: a}
+}
+
+// parseARN is arn.Parse without an error to allocate: grants are not compiled.
+func parseARN(s string) (a arn.ARN, ok bool) {
+	var parts [5]string
+	for i := range parts {
+		if parts[i], s, ok = strings.Cut(s, ":"); !ok {
+			return arn.ARN{}, false
+		}
+	}
+	a = arn.ARN{Partition: parts[1], Service: parts[2], Region: parts[3], Owner: parts[4], Resource: s}
+	if isAccountID(parts[4]) {
+		a.Account = arn.AccountID(parts[4])
+	}
+	return a, parts[0] == "arn" && a.Partition != "" && a.Service != "" && s != ""
+}
+
+func isAccountID(s string) bool {
+	if len(s) != 12 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
 }

@@ -135,11 +135,12 @@ func (e *evaluation) derive(k derivedKey) found {
 	case keyPrincipalARN:
 		return e.derivePrincipalARN()
 	case keyPrincipalAccount:
-		return value(string(p.Account()), !e.off.has(ruleKeyPrincipalAccount))
+		return e.always(string(p.Account()), ruleKeyPrincipalAccount)
 	case keyPrincipalType:
-		return value(principalType(p.Kind), !e.off.has(ruleKeyPrincipalType))
+		return e.always(principalType(p.Kind), ruleKeyPrincipalType)
 	case keyIsService:
-		return value(boolText(p.Kind == Service), !e.off.has(ruleKeyIsService))
+		// "for all signed API requests that use AWS credentials"
+		return value(boolText(p.Kind == Service), (p.signed() || p.Kind == Service) && !e.off.has(ruleKeyIsService))
 	case keyServiceName:
 		return value(p.ServiceName, p.Kind == Service)
 	case keyUserID:
@@ -158,6 +159,21 @@ func value(s string, ok bool) found {
 		return found{}
 	}
 	return found{presence: present, single: s, derived: true}
+}
+
+// always is the value of a key that AWS says is on every request. For
+// anonymous callers it is "anonymous"; for services and bearers of tokens AWS
+// does not say what it is.
+func (e *evaluation) always(s string, r rule) found {
+	switch {
+	case e.off.has(r):
+		return found{}
+	case s == "" && e.req.Principal.Kind == Anonymous:
+		return value("anonymous", true)
+	case s == "":
+		return found{presence: unknown}
+	}
+	return value(s, true)
 }
 
 func boolText(b bool) string {

@@ -63,10 +63,8 @@ func (e *evaluation) prepare() {
 	e.prepareAction()
 	e.prepareResource()
 	e.owner = req.ResourceAccount
-	if e.owner == "" && e.isARN {
-		if id := arn.AccountID(e.segments[4]); id.Valid() {
-			e.owner = id
-		}
+	if e.owner == "" && e.isARN && isAccountID(e.segments[4]) {
+		e.owner = arn.AccountID(e.segments[4])
 	}
 	if e.owner == "" {
 		e.owner = p.Account()

@@ -18,11 +18,11 @@ type answers struct {
 // run asks all layers and combines what they say.
 func (e *evaluation) run() Outcome {
 	e.prepare()
-	if e.needsNoPermission() {
-		return Allowed
-	}
 	if e.neverAllowed() {
 		return ImplicitDeny
+	}
+	if e.needsNoPermission() {
+		return Allowed
 	}
 	var a answers
 	a.scp = e.askSCPs()
@@ -53,7 +53,7 @@ func (e *evaluation) neverAllowed() bool {
 	switch kind := e.req.Principal.Kind; {
 	case kind == Root && e.facts.RootForbidden[e.action()] && !e.off.has(ruleRootCannotAssume):
 		text = "the root user cannot call this operation"
-	case kind == FederatedUser && strings.HasPrefix(e.action(), "sts:") && !e.off.has(ruleFederatedSTS):
+	case kind == FederatedUser && strings.HasPrefix(e.action(), "sts:") && e.action() != "sts:getcalleridentity" && !e.off.has(ruleFederatedSTS):
 		text = "a federated user cannot call STS operations other than sts:GetCallerIdentity"
 	default:
 		return false
@@ -348,7 +348,7 @@ func (e *evaluation) askResource(a *answers) {
 	case p != nil || e.unread(kind):
 		one := [1]*Policy{p}
 		a.resource = e.layer(kind, e.resourceSide(), one[:])
-	case a.needsResource || e.cross || !e.req.Principal.signed():
+	case e.rec != nil && (a.needsResource || e.cross || !e.req.Principal.signed()):
 		e.note(kind, e.resourceSide(), ImplicitDeny, e.req.Resource+" has no "+kind.policyType()+" that applies")
 	}
 }

@@ -186,8 +186,7 @@ func (e *evaluation) namesProvider(entry *principalEntry) Match {
 	if p.Provider.IsZero() {
 		return truth(p.ServiceName != "" && p.ServiceName == entry.value)
 	}
-	a, err := arn.Parse(entry.value)
-	return truth(err == nil && e.sameARN(&a, &p.Provider))
+	return truth(e.sameARN(&entry.arn, &p.Provider))
 }
 
 // sameARN compares ARNs to the letter, whatever way they were built.
