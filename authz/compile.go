@@ -224,14 +224,14 @@ func (c *compiler) resource(s string) resourcePattern {
 		return resourcePattern{everything: true}
 	}
 	syn := syntax{wildcards: true, lower: c.off.has(ruleResourceCase), keyCase: c.off.has(ruleKeyCase)}
-	if c.off.has(ruleVariableResourcePart) {
-		syn.variables, syn.escapes = c.variables(), c.escapes()
-	}
 	var p resourcePattern
 	rest := s
 	for i := range p.head {
-		segment, after, more := cutSegment(rest, syn.variables)
+		segment, after, more := strings.Cut(rest, ":")
 		p.head[i] = compilePattern(segment, syn)
+		if c.off.has(ruleVariableResourcePart) && strings.Contains(segment, "${") {
+			return resourcePattern{everything: true}
+		}
 		if !more {
 			return c.incomplete(p, i)
 		}
@@ -241,21 +241,6 @@ func (c *compiler) resource(s string) resourcePattern {
 	p.rest = compilePattern(rest, syn)
 	p.malformed = !p.head[0].matches("arn")
 	return p
-}
-
-// cutSegment cuts s at the first colon, for tests of a disabled rule at the
-// first one outside a variable.
-func cutSegment(s string, variables bool) (segment, after string, found bool) {
-	for i := 0; i < len(s); i++ {
-		if _, n := parseVariable(s[i:], false); n > 0 && variables {
-			i += n - 1
-			continue
-		}
-		if s[i] == ':' {
-			return s[:i], s[i+1:], true
-		}
-	}
-	return s, "", false
 }
 
 // incomplete fills the segments after the last one written. "When you specify

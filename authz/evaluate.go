@@ -222,11 +222,9 @@ func (e *evaluation) resource(p *resourcePattern) Match {
 		return Yes
 	case !e.isARN:
 		return No // actions without resource-level permissions need "*"
-	case e.off.has(ruleResourceSegments) && p.rest.parts == nil:
-		return truth(glob(p.whole(), e.req.Resource))
 	}
 	for i := range p.head {
-		if e.pattern(&p.head[i], e.segments[i]) != Yes {
+		if !p.head[i].matches(e.segments[i]) && !e.off.has(ruleResourceSegments) {
 			return No
 		}
 	}
@@ -237,15 +235,4 @@ func (e *evaluation) resource(p *resourcePattern) Match {
 		return e.pattern(&p.rest, strings.ToLower(e.rest))
 	}
 	return e.pattern(&p.rest, e.rest)
-}
-
-// whole is the pattern as one text, as if colons were nothing special.
-func (p *resourcePattern) whole() string {
-	var b strings.Builder
-	for i := range p.head {
-		b.WriteString(p.head[i].encoded())
-		b.WriteByte(':')
-	}
-	b.WriteString(p.rest.encoded())
-	return b.String()
 }

@@ -193,33 +193,19 @@ func (e *evaluation) level(l Layer, side Side, level *Level) verdict {
 	if e.rec != nil {
 		e.rec.begin(l, side, e.account(side), level.Node)
 	}
-	v := e.policies(level.Policies)
-	switch {
-	case l == LayerRCP && !e.off.has(ruleRCPFullAccess):
-		// "RCPFullAWSAccess is automatically attached … You cannot detach this policy."
+	list := level.Policies
+	if e.off.has(ruleSCPOr) && len(list) > 1 {
+		list = list[:1]
+	}
+	v := e.policies(list)
+	if l == LayerRCP && !e.off.has(ruleRCPFullAccess) {
+		// "This policy is automatically attached … You cannot detach this policy."
 		v.allow[toCaller] = Yes
-	case e.off.has(ruleSCPOr):
-		v.allow = e.everyPolicy(level.Policies)
 	}
 	if e.rec != nil {
 		e.rec.end(v.outcome(), "")
 	}
 	return v
-}
-
-// everyPolicy is the misreading that the policies of one level must all
-// allow, for the test of the rule that one is enough.
-func (e *evaluation) everyPolicy(list []*Policy) grants {
-	all := open().allow
-	rec := e.rec
-	e.rec = nil
-	for _, p := range list {
-		var v verdict
-		e.policy(p, &v)
-		all[toCaller] = and(all[toCaller], v.allow.any())
-	}
-	e.rec = rec
-	return all
 }
 
 func (e *evaluation) askEndpoint() verdict {
