@@ -85,7 +85,13 @@ func (j *Journal) Close() {
 
 // Applied remembers the routes of a plan that was applied whole.
 func (j *Journal) Applied(p *plan.Plan) error {
-	text, err := json.MarshalIndent(Routes{Scope: p.Scope, Accounts: p.Accounts, Routes: p.Wanted.Routes}, "", "  ")
+	regions := map[arn.AccountID]string{}
+	for _, a := range p.Reach {
+		if len(a.Regions) > 0 {
+			regions[a.ID] = a.Regions[0]
+		}
+	}
+	text, err := json.MarshalIndent(Routes{Scope: p.Scope, Accounts: p.Accounts, Regions: regions, Routes: p.Wanted.Routes}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -95,7 +101,8 @@ func (j *Journal) Applied(p *plan.Plan) error {
 // Routes are the ways a scope's callers can go.
 type Routes struct {
 	Scope    string                   `json:"scope"`
-	Accounts map[arn.AccountID]string `json:"accounts"` // id to name
+	Accounts map[arn.AccountID]string `json:"accounts"`          // id to name
+	Regions  map[arn.AccountID]string `json:"regions,omitempty"` // id to default region
 	Routes   []compile.Route          `json:"routes"`
 }
 
