@@ -13,7 +13,10 @@ import (
 	xterm "golang.org/x/term"
 
 	"github.com/stile-aws/stile/internal/cli/apply"
+	"github.com/stile-aws/stile/internal/cli/can"
+	"github.com/stile-aws/stile/internal/cli/credentialprocess"
 	"github.com/stile-aws/stile/internal/cli/demo"
+	"github.com/stile-aws/stile/internal/cli/exec"
 	"github.com/stile-aws/stile/internal/cli/lint"
 	"github.com/stile-aws/stile/internal/cli/local"
 	"github.com/stile-aws/stile/internal/cli/plan"
@@ -56,7 +59,7 @@ func Root(s *term.Streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.AddCommand(
-		plan.New(s), apply.New(s), apply.NewDestroy(s), local.New(s), lint.New(s), demo.New(s), verify.New(s),
+		plan.New(s), apply.New(s), apply.NewDestroy(s), local.New(s), lint.New(s), demo.New(s), verify.New(s), can.New(s),
 	)
 	return root
 }

@@ -1,0 +1,57 @@
+// Package credentialprocess is `stile credential-process`: credentials as the
+// credential_process setting of the AWS config file wants them.
+package credentialprocess
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stile-aws/stile/internal/cli/route"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/deliver/process"
+)
+
+// insideEnv is set while the SDK looks for the caller's credentials, which may
+// run a credential_process: this one again, without it.
+const insideEnv = "STILE_CREDENTIAL_PROCESS"
+
+// New returns the command.
+func New(s *term.Streams) *cobra.Command {
+	var o route.Options
+	cmd := &cobra.Command{
+		Use:   "credential-process ACCOUNT/ROLE",
+		Short: "Print a role's credentials for credential_process in an AWS config file",
+		Long: "Print a role's credentials as JSON, for the AWS config file:\n\n" +
+			"  [profile orders]\n" +
+			"  credential_process = stile credential-process orders-prod/payroll-api\n\n" +
+			"The way there comes from the declarations. It asks nothing, and needs no shell. Nothing is kept on disk:\n" +
+			"each run asks STS anew, so AWS clients that are started often had better be run below stile exec.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), s, &o, args[0]) },
+	}
+	o.Flags(cmd)
+	return cmd
+}
+
+func run(ctx context.Context, s *term.Streams, o *route.Options, address string) error {
+	if outer := s.Getenv(insideEnv); outer != "" {
+		return fmt.Errorf("getting credentials for %s: the AWS profile in use gets its credentials from this command itself (for %s); set AWS_PROFILE to the caller's own profile", address, outer)
+	}
+	// The SDK hands our environment to the processes it starts.
+	if err := os.Setenv(insideEnv, address); err != nil {
+		return err
+	}
+	way, err := o.Open(ctx, s, address)
+	if err != nil {
+		return err
+	}
+	defer way.Close()
+	c, err := way.Retrieve(ctx)
+	if err != nil {
+		return err
+	}
+	return process.Write(s.Out, c)
+}

@@ -1,0 +1,219 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stile-aws/stile/access"
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/cli/state"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/compile"
+	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/scope"
+)
+
+// declarationsEnv names the declarations when no flag does.
+const declarationsEnv = "STILE_DECLARATIONS"
+
+// find lists the routes to an address.
+func (o *Options) find(ctx context.Context, s *term.Streams, to access.Address) ([]candidate, error) {
+	path := o.Declarations
+	if path == "" {
+		path = s.Getenv(declarationsEnv)
+	}
+	if path != "" {
+		from, err := declared(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		return from.lead(to, path)
+	}
+	return findAround(ctx, s, to)
+}
+
+// findAround looks at what nobody named: the declarations of the working
+// directory, then what was applied. Declarations that cannot be compiled, say
+// because the accounts cannot be read with the credentials at hand, do not
+// stand in the way of what was applied.
+func findAround(ctx context.Context, s *term.Streams, to access.Address) ([]candidate, error) {
+	var problem error
+	path := above()
+	if path != "" {
+		from, err := declared(ctx, path)
+		if err == nil {
+			var routes []candidate
+			if routes, err = from.lead(to, path); err == nil {
+				return routes, nil
+			}
+		}
+		problem = err
+	}
+	all, err := state.AllRoutes(s)
+	if err != nil {
+		return nil, err
+	}
+	var applied atlas
+	for _, r := range all {
+		applied = append(applied, chart{names: r.Accounts, regions: r.Regions, routes: r.Routes})
+	}
+	routes, err := applied.lead(to, "the scopes applied from this computer")
+	switch {
+	case err == nil:
+		return routes, nil
+	case problem != nil:
+		return nil, problem
+	case len(applied) == 0:
+		return nil, fmt.Errorf("going to %s: no declarations: give --declarations PATH, or apply some from this computer", text(to))
+	}
+	return nil, err
+}
+
+// above finds the directory of a stile.yaml in the working directory or above.
+func above() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for {
+		if info, err := os.Stat(filepath.Join(dir, "stile.yaml")); err == nil && info.Mode().IsRegular() {
+			return dir
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return ""
+		}
+		dir = up
+	}
+}
+
+// declared compiles the declarations at path. Warnings are for plan to show.
+func declared(ctx context.Context, path string) (atlas, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading declarations: %w", err)
+	}
+	sc, diags := scope.Load(path, scope.Read, nil)
+	if sc == nil {
+		return nil, failure(diags)
+	}
+	v, diags, err := sc.Look(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("compiling declarations %s: %w", path, err)
+	}
+	if v == nil {
+		return nil, failure(diags)
+	}
+	c := chart{names: map[arn.AccountID]string{}, regions: map[arn.AccountID]string{}, routes: v.Wanted.Routes}
+	for _, a := range sc.Set.Accounts {
+		c.names[a.ID] = a.Name
+		if len(a.Regions) > 0 {
+			c.regions[a.ID] = a.Regions[0]
+		}
+	}
+	return atlas{c}, nil
+}
+
+// failure is the errors of a list without its warnings.
+func failure(diags diag.List) error {
+	return slices.DeleteFunc(slices.Clone(diags), func(d diag.Diagnostic) bool { return d.Severity != diag.Error }).Err()
+}
+
+// A chart is what one scope knows; an atlas is several.
+type chart struct {
+	names, regions map[arn.AccountID]string
+	routes         []compile.Route
+}
+
+type atlas []chart
+
+// lead lists the routes that lead to an address, or come past it: the hub of a
+// chain can be entered by those who go on from there.
+func (a atlas) lead(to access.Address, from string) ([]candidate, error) {
+	var ends, past []candidate
+	var ended time.Time
+	for _, c := range a {
+		for _, r := range c.routes {
+			i := c.stop(r, to)
+			if i < 0 {
+				continue
+			}
+			if !r.Expires.IsZero() && !time.Now().Before(r.Expires) {
+				ended = r.Expires
+				continue
+			}
+			at := c.candidate(r, i)
+			if i == len(r.Hops)-1 {
+				ends = append(ends, at)
+			} else {
+				past = append(past, at)
+			}
+		}
+	}
+	switch {
+	case len(ends) > 0:
+		return ends, nil
+	case len(past) > 0:
+		return past, nil
+	case !ended.IsZero():
+		return nil, fmt.Errorf("going to %s: the access ended at %s", text(to), ended.Format(time.RFC3339))
+	}
+	return nil, fmt.Errorf("going to %s: no way there by %s%s", text(to), from, a.known())
+}
+
+func (c *chart) candidate(r compile.Route, hop int) candidate {
+	r.Hops = r.Hops[:hop+1]
+	a, _ := arn.Parse(r.Hops[hop].Role) // stop has parsed it
+	return candidate{route: r, account: a.Account, region: c.regions[a.Account]}
+}
+
+// stop is the hop of a route at which an address is reached, -1 for none.
+func (c *chart) stop(r compile.Route, to access.Address) int {
+	return slices.IndexFunc(r.Hops, func(h compile.Hop) bool {
+		a, err := arn.Parse(h.Role)
+		switch {
+		case err != nil:
+			return false
+		case to.Role == "":
+			return a == to.ARN
+		}
+		return a.Name() == to.Role && (to.Account == string(a.Account) || to.Account == c.names[a.Account])
+	})
+}
+
+// maxKnown bounds how many addresses an error lists.
+const maxKnown = 10
+
+// known is where the ways lead, for an error.
+func (a atlas) known() string {
+	var all []string
+	for _, c := range a {
+		for _, r := range c.routes {
+			if r.Address != "" {
+				all = append(all, r.Address)
+			}
+		}
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	switch {
+	case len(all) == 0:
+		return ""
+	case len(all) > maxKnown:
+		return fmt.Sprintf("; they lead to %s and %d more", strings.Join(all[:maxKnown], ", "), len(all)-maxKnown)
+	}
+	return "; they lead to " + strings.Join(all, ", ")
+}
+
+func text(to access.Address) string {
+	if to.Role == "" {
+		return to.ARN.String()
+	}
+	return to.Account + "/" + to.Role
+}

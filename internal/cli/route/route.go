@@ -1,0 +1,205 @@
+// Package route finds the way to ACCOUNT/ROLE for the commands that hand out
+// credentials, and goes it.
+//
+// The way comes from declarations: those given, those of the working directory,
+// or what was applied from this computer. [Options.Open] chooses the route
+// whose caller's credentials are at hand, and gives a [Way]. A caller's
+// credentials are never made up: a service account's token comes from a file or
+// from the local AWS that the environment points at, a role's or user's from
+// the SDK's default chain, whose identity must be that role or user. How
+// credentials are cached is package creds' business.
+package route
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/spf13/cobra"
+
+	"github.com/stile-aws/stile/access"
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/compile"
+)
+
+// Options are the flags of the commands that go a route.
+type Options struct {
+	Declarations string
+	As           string
+	TokenFile    string
+}
+
+// Flags adds the options to a command.
+func (o *Options) Flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&o.Declarations, "declarations", "f", "", "the declarations that lead there, a directory or file `PATH`;\n"+
+		"default: $STILE_DECLARATIONS, the directory of a stile.yaml here or above, or what was applied from this computer")
+	f.StringVar(&o.As, "as", "", "the `CALLER` to go as, where several may: serviceaccount:CLUSTER/NAMESPACE/NAME, an ARN or ACCOUNT/ROLE")
+	f.StringVar(&o.TokenFile, "token-file", "", "the service account's token, in a `FILE` that is read again for every fetch;\n"+
+		"default: $AWS_WEB_IDENTITY_TOKEN_FILE, or a token of the local AWS that the environment points at")
+}
+
+// Way is a route that can be gone. Close it.
+type Way struct {
+	Account arn.AccountID // where it ends
+	Role    string        // the ARN of the role there
+	Region  string        // the account's default
+	Caller  string        // who goes it, as compile.Caller.Name
+
+	// Credentials are cached and refreshed as long as the Way is open.
+	Credentials *creds.Cached
+	cache       *creds.Cache
+}
+
+// Close ends what is going on in the background.
+func (w *Way) Close() { w.cache.Close() }
+
+// Retrieve gets the credentials of the end of the way.
+func (w *Way) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := w.Credentials.Retrieve(ctx)
+	if err != nil {
+		return c, fmt.Errorf("going as %s: %w", w.Caller, err)
+	}
+	return c, nil
+}
+
+// Open finds the way to address, ACCOUNT/ROLE or a role's ARN. No credentials
+// of the way itself are fetched yet.
+func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*Way, error) {
+	to, err := target(address)
+	if err != nil {
+		return nil, err
+	}
+	routes, err := o.find(ctx, s, to)
+	if err != nil {
+		return nil, err
+	}
+	start := &starter{streams: s, options: o}
+	c, begin, err := o.choose(ctx, start, address, routes)
+	if err != nil {
+		return nil, err
+	}
+	return c.open(begin)
+}
+
+// target parses where to go.
+func target(address string) (access.Address, error) {
+	to, err := access.ParseAddress(address)
+	if err != nil {
+		return access.Address{}, err
+	}
+	switch {
+	case to.ServiceAccount != nil:
+		return access.Address{}, fmt.Errorf("going to %s: a service account is where ways begin; say ACCOUNT/ROLE", address)
+	case to.Role == "" && (to.ARN.Service != "iam" || to.ARN.Type() != "role"):
+		return access.Address{}, fmt.Errorf("going to %s: want ACCOUNT/ROLE or the ARN of a role", address)
+	}
+	return to, nil
+}
+
+// A candidate is a route that ends where we want to go.
+type candidate struct {
+	route   compile.Route
+	account arn.AccountID
+	region  string
+}
+
+// open begins the route and adds its hops.
+func (c *candidate) open(b *beginning) (*Way, error) {
+	cache := creds.NewCache(creds.Config{})
+	var roles []creds.Role
+	for _, hop := range c.route.Hops[b.hops:] {
+		roles = append(roles, roleOf(hop, b.sessionName))
+	}
+	p, err := cache.Chain(b.cfg, b.provider, roles...)
+	if err != nil {
+		cache.Close()
+		return nil, err
+	}
+	last := c.route.Hops[len(c.route.Hops)-1]
+	return &Way{Account: c.account, Role: last.Role, Region: c.region, Caller: c.route.Caller.Name, Credentials: p, cache: cache}, nil
+}
+
+func roleOf(hop compile.Hop, sessionName string) creds.Role {
+	return creds.Role{ARN: hop.Role, SessionName: sessionName, Duration: hop.Duration, ExternalID: hop.ExternalID, Tags: hop.Tags}
+}
+
+// choose picks the route to go: of the caller that was named, else of the only
+// caller, else of the only one whose credentials are at hand.
+func (o *Options) choose(ctx context.Context, start *starter, address string, routes []candidate) (*candidate, *beginning, error) {
+	routes, err := o.as(address, perCaller(routes))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(routes) == 1 {
+		b, err := start.begin(ctx, &routes[0])
+		if err != nil {
+			return nil, nil, fmt.Errorf("going to %s: %w", address, err)
+		}
+		return &routes[0], b, nil
+	}
+	var ready []int
+	var begins []*beginning
+	var lines []string
+	for i := range routes {
+		b, err := start.begin(ctx, &routes[i])
+		state := "at hand"
+		if err != nil {
+			state = err.Error()
+		} else {
+			ready, begins = append(ready, i), append(begins, b)
+		}
+		lines = append(lines, fmt.Sprintf("\n  --as %s: %s", routes[i].route.Caller.Name, state))
+	}
+	if len(ready) == 1 {
+		return &routes[ready[0]], begins[0], nil
+	}
+	what := "several callers may, and the credentials of none are at hand"
+	if len(ready) > 1 {
+		what = "the credentials of several callers who may are at hand; choose one"
+	}
+	return nil, nil, fmt.Errorf("going to %s: %s:%s", address, what, strings.Join(lines, ""))
+}
+
+// perCaller keeps one route a caller: grants for one role differ in what they
+// allow, which is no matter here; of them the longest session is taken.
+func perCaller(routes []candidate) []candidate {
+	length := func(c candidate) time.Duration { return c.route.Hops[len(c.route.Hops)-1].Duration }
+	slices.SortStableFunc(routes, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.route.Caller.Name, b.route.Caller.Name), cmp.Compare(length(b), length(a)))
+	})
+	return slices.CompactFunc(routes, func(a, b candidate) bool { return a.route.Caller.Name == b.route.Caller.Name })
+}
+
+// as keeps the routes of the caller that was named.
+func (o *Options) as(address string, routes []candidate) ([]candidate, error) {
+	if o.As == "" {
+		return routes, nil
+	}
+	who, err := access.ParseAddress(o.As)
+	if err != nil {
+		return nil, fmt.Errorf("reading --as: %w", err)
+	}
+	var names []string
+	for _, c := range routes {
+		if c.isCaller(who, o.As) {
+			return []candidate{c}, nil
+		}
+		names = append(names, c.route.Caller.Name)
+	}
+	return nil, fmt.Errorf("going to %s as %s: only these callers may: %s", address, o.As, strings.Join(names, ", "))
+}
+
+func (c *candidate) isCaller(who access.Address, text string) bool {
+	if who.Role == "" {
+		return c.route.Caller.Name == text
+	}
+	a, err := arn.Parse(c.route.Caller.ARN)
+	return err == nil && a.Type() == "role" && a.Name() == who.Role && string(a.Account) == who.Account
+}
