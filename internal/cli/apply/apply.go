@@ -23,10 +23,12 @@ import (
 type options struct {
 	streams *term.Streams
 	path    string
-	yes     bool
-	json    bool
-	adopt   bool
-	destroy bool
+	// declarations is path, unless that is a saved plan.
+	declarations string
+	yes          bool
+	json         bool
+	adopt        bool
+	destroy      bool
 }
 
 // New returns `stile apply`.
@@ -108,6 +110,7 @@ func (o *options) plan(ctx context.Context) (*plan.Plan, *scope.Source, error) {
 			return saved, source, scope.Unmoved(ctx, saved, source)
 		}
 	}
+	o.declarations = o.path
 	s, diags := scope.Load(o.path, scope.Manage, nil)
 	if s == nil {
 		return nil, nil, diags
@@ -176,7 +179,7 @@ func (o *options) carryOut(ctx context.Context, p *plan.Plan, source *scope.Sour
 			result.Done, len(p.Steps), result.Failed, result.Skipped)
 		return err
 	}
-	if err := journal.Applied(p); err != nil {
+	if err := journal.Applied(p, o.declarations); err != nil {
 		return err
 	}
 	if p.Changes() {

@@ -83,19 +83,35 @@ func (j *Journal) Close() {
 	_ = j.lock.Close()
 }
 
-// Applied remembers the routes of a plan that was applied whole.
-func (j *Journal) Applied(p *plan.Plan) error {
+// Applied remembers a plan that was applied whole: its routes, and where its
+// declarations are ("" when it came from a saved plan). A scope that was
+// destroyed is forgotten.
+func (j *Journal) Applied(p *plan.Plan, declarations string) error {
+	file := filepath.Join(j.dir, "routes.json")
+	if p.Destroy {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	if declarations != "" {
+		full, err := filepath.Abs(declarations)
+		if err != nil {
+			return err
+		}
+		declarations = full
+	}
 	regions := map[arn.AccountID]string{}
 	for _, a := range p.Reach {
 		if len(a.Regions) > 0 {
 			regions[a.ID] = a.Regions[0]
 		}
 	}
-	text, err := json.MarshalIndent(Routes{Scope: p.Scope, Accounts: p.Accounts, Regions: regions, Routes: p.Wanted.Routes}, "", "  ")
+	text, err := json.MarshalIndent(Routes{Scope: p.Scope, Accounts: p.Accounts, Regions: regions, Declarations: declarations, Routes: p.Wanted.Routes}, "", "  ")
 	if err != nil {
 		return err
 	}
-	return term.WriteFile(filepath.Join(j.dir, "routes.json"), text)
+	return term.WriteFile(file, text)
 }
 
 // Routes are the ways a scope's callers can go.
@@ -104,6 +120,8 @@ type Routes struct {
 	Accounts map[arn.AccountID]string `json:"accounts"`          // id to name
 	Regions  map[arn.AccountID]string `json:"regions,omitempty"` // id to default region
 	Routes   []compile.Route          `json:"routes"`
+	// Declarations is the directory or file they came from, "" when not known.
+	Declarations string `json:"declarations,omitempty"`
 }
 
 // AllRoutes reads the routes of every scope applied from this computer.

@@ -1,0 +1,63 @@
+package state
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/stile-aws/stile/internal/cli/term"
+)
+
+// DeclarationsEnv names the declarations when no flag does.
+const DeclarationsEnv = "STILE_DECLARATIONS"
+
+// ErrNoDeclarations means that nothing says which declarations are meant.
+var ErrNoDeclarations = errors.New("finding declarations: name them by --declarations PATH, run below a directory with a stile.yaml, or apply some from this computer")
+
+// Declarations lists the declaration sets a command may mean, the likeliest
+// first: the one named by flag or $STILE_DECLARATIONS, else that of the working
+// directory or above, else those applied from this computer.
+func Declarations(s *term.Streams, flag string) ([]string, error) {
+	if flag == "" {
+		flag = s.Getenv(DeclarationsEnv)
+	}
+	if flag != "" {
+		return []string{flag}, nil
+	}
+	if dir := Above(); dir != "" {
+		return []string{dir}, nil
+	}
+	applied, err := AllRoutes(s)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, r := range applied {
+		if r.Declarations != "" {
+			out = append(out, r.Declarations)
+		}
+	}
+	if len(out) == 0 {
+		return nil, ErrNoDeclarations
+	}
+	return out, nil
+}
+
+// Above finds the directory of a stile.yaml in the working directory or above,
+// "" when there is none.
+func Above() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for {
+		if info, err := os.Stat(filepath.Join(dir, "stile.yaml")); err == nil && info.Mode().IsRegular() {
+			return dir
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return ""
+		}
+		dir = up
+	}
+}
