@@ -59,7 +59,8 @@ func Root(s *term.Streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.AddCommand(
-		plan.New(s), apply.New(s), apply.NewDestroy(s), local.New(s), lint.New(s), demo.New(s), verify.New(s), can.New(s),
+		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), lint.New(s),
+		exec.New(s), credentialprocess.New(s), local.New(s), demo.New(s),
 	)
 	return root
 }
