@@ -116,7 +116,7 @@ func Run(ctx context.Context, p *plan.Plan, cfg Config) (Result, error) {
 	if cfg.Ledgers.Ledger().Digest() != p.LedgerRead {
 		return Result{}, ErrLedgerMoved
 	}
-	if len(p.Steps) == 0 && !cfg.Ledgers.differs(p) {
+	if len(p.Steps) == 0 && !cfg.Ledgers.differs(p) && !cfg.Ledgers.removable(p) {
 		return Result{}, nil
 	}
 	r := &run{cfg: cfg, plan: p, state: map[string]State{}, wake: make(chan struct{})}
@@ -217,20 +217,11 @@ func (r *run) finish(s *plan.Step, state State, err error) {
 	defer r.mu.Unlock()
 	r.state[s.ID] = state
 	if state == Failed {
-		r.failures = append(r.failures, fmt.Errorf("%s: %s: %w", r.accountName(s.Account), s.Summary, &stepError{awserr.Text(err), err}))
+		r.failures = append(r.failures, fmt.Errorf("%s: %s: %w", r.accountName(s.Account), s.Summary, awserr.Plain(err)))
 	}
 	close(r.wake)
 	r.wake = make(chan struct{})
 }
-
-// stepError prints without the SDK's bookkeeping and keeps the cause.
-type stepError struct {
-	text  string
-	cause error
-}
-
-func (e *stepError) Error() string { return e.text }
-func (e *stepError) Unwrap() error { return e.cause }
 
 func (r *run) accountName(id arn.AccountID) string {
 	if n := r.plan.Accounts[id]; n != "" {

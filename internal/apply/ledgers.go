@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -48,7 +49,7 @@ func OpenLedgers(ctx context.Context, source Source, home plan.Home, scope strin
 	case awserr.KindOf(err) == awserr.NotFound:
 		return l, nil
 	case err != nil:
-		return nil, fmt.Errorf("reading ledger of scope %q in %s: %w", scope, home.Account, &stepError{awserr.Text(err), err})
+		return nil, fmt.Errorf("reading ledger of scope %q in %s: %w", scope, home.Account, awserr.Plain(err))
 	}
 	l.version = aws.ToString(got.VersionId)
 	text, err := unpack(got.SecretBinary)
@@ -110,6 +111,11 @@ func (l *Ledgers) differs(p *plan.Plan) bool {
 	return !bytes.Equal(l.ledger.Encode(), p.Ledger.Encode())
 }
 
+// removable reports whether p ends the scope, and only its ledger is left.
+func (l *Ledgers) removable(p *plan.Plan) bool {
+	return p.Destroy && l.version != "" && len(p.Ledger.Entries) == 0
+}
+
 // begin writes what the plan intends, before anything is made.
 func (l *Ledgers) begin(ctx context.Context, p *plan.Plan, r *run) error {
 	next := l.ledger.Clone()
@@ -149,16 +155,24 @@ func (l *Ledgers) end(ctx context.Context, p *plan.Plan, r *run) error {
 
 // write puts next in the place of the version that was read.
 func (l *Ledgers) write(ctx context.Context, next *ledger.Ledger, r *run) error {
-	text := next.Encode()
-	if l.version != "" && bytes.Equal(text, l.ledger.Encode()) {
+	if l.version != "" && bytes.Equal(next.Encode(), l.ledger.Encode()) {
 		return nil
 	}
-	value, err := pack(text)
+	return l.replace(ctx, next, r)
+}
+
+// replace writes next even if it says nothing new: it succeeds only while
+// nobody else has written since.
+func (l *Ledgers) replace(ctx context.Context, next *ledger.Ledger, r *run) error {
+	value, err := pack(next.Encode())
 	if err == nil {
-		err = r.again(ctx, func() error { return l.swap(ctx, value) }, nil)
+		// The token becomes the version's id: by it our own write is known again
+		// when its answer was lost, even beside a run that writes the same.
+		token := rand.Text() + rand.Text()
+		err = r.again(ctx, func() error { return l.swap(ctx, value, token) }, nil)
 	}
 	if err != nil {
-		return fmt.Errorf("writing ledger of scope %q in %s: %w", l.scope, l.home.Account, &stepError{awserr.Text(err), err})
+		return fmt.Errorf("writing ledger of scope %q in %s: %w", l.scope, l.home.Account, awserr.Plain(err))
 	}
 	l.ledger = next
 	return nil
@@ -167,72 +181,67 @@ func (l *Ledgers) write(ctx context.Context, next *ledger.Ledger, r *run) error 
 // swap stores value as a version without a stage, then moves AWSCURRENT from
 // the version that was read to it: Secrets Manager refuses when another version
 // is current by now.
-func (l *Ledgers) swap(ctx context.Context, value []byte) error {
+func (l *Ledgers) swap(ctx context.Context, value []byte, token string) error {
 	c, err := l.client(ctx)
 	if err != nil {
 		return err
 	}
 	name := aws.String(l.name())
 	if l.version == "" {
-		out, err := c.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
-			Name: name, SecretBinary: value, Description: aws.String("What stile's scope " + l.scope + " owns. Do not edit."),
+		_, err := c.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+			Name: name, SecretBinary: value, ClientRequestToken: &token, Description: aws.String("What stile's scope " + l.scope + " owns. Do not edit."),
 			Tags: []types.Tag{{Key: aws.String(compile.TagScope), Value: aws.String(l.scope)}},
 		})
 		if awserr.KindOf(err) == awserr.Exists {
-			return l.created(ctx, c, value, err)
+			return l.settle(ctx, c, token, err)
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			l.version = token
 		}
-		l.version = aws.ToString(out.VersionId)
-		return nil
+		return err
 	}
-	out, err := c.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretBinary: value, VersionStages: []string{"stile:pending"}})
+	_, err = c.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: name, SecretBinary: value, ClientRequestToken: &token, VersionStages: []string{"stile:pending"}})
+	if awserr.KindOf(err) == awserr.NotFound {
+		return fmt.Errorf("%w (%v)", ErrLedgerMoved, awserr.Text(err)) // destroyed
+	}
 	if err != nil {
 		return err
 	}
 	_, err = c.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: name, VersionStage: aws.String(current), MoveToVersionId: out.VersionId, RemoveFromVersionId: &l.version,
+		SecretId: name, VersionStage: aws.String(current), MoveToVersionId: &token, RemoveFromVersionId: &l.version,
 	})
 	if err != nil {
-		return l.swapped(ctx, c, aws.ToString(out.VersionId), err)
+		return l.settle(ctx, c, token, err)
 	}
-	l.version = aws.ToString(out.VersionId)
+	l.version = token
 	return nil
 }
 
-// created settles a create that found the secret there: our own whose answer
-// was lost, or another run's.
-func (l *Ledgers) created(ctx context.Context, c *secretsmanager.Client, value []byte, exists error) error {
-	got, err := c.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(l.name())})
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(got.SecretBinary, value) {
-		return fmt.Errorf("%w (%v)", ErrLedgerMoved, awserr.Text(exists))
-	}
-	l.version = aws.ToString(got.VersionId)
-	return nil
-}
-
-// swapped settles a move that failed: done although the answer was lost, lost
-// to another run, or to be tried again.
-func (l *Ledgers) swapped(ctx context.Context, c *secretsmanager.Client, version string, moveErr error) error {
+// settle finds out what became of a create or move that failed: done although
+// the answer was lost, lost to another run, or to be tried again.
+func (l *Ledgers) settle(ctx context.Context, c *secretsmanager.Client, token string, failure error) error {
 	got, err := c.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(l.name())})
 	switch {
+	case err != nil && awserr.KindOf(failure) == awserr.Exists:
+		return err
 	case err != nil:
-		return moveErr
-	case aws.ToString(got.VersionId) == version:
-		l.version = version
+		return failure
+	case aws.ToString(got.VersionId) == token:
+		l.version = token
 		return nil
 	case aws.ToString(got.VersionId) != l.version:
-		return fmt.Errorf("%w (%v)", ErrLedgerMoved, awserr.Text(moveErr))
+		return fmt.Errorf("%w (%v)", ErrLedgerMoved, awserr.Text(failure))
 	}
-	return moveErr
+	return failure
 }
 
-// remove deletes the ledger of a scope that owns nothing any more.
+// remove deletes the ledger of a scope that owns nothing any more. Secrets
+// Manager deletes whatever version is there, so the ledger is taken once more
+// before: that fails when another run has written meanwhile.
 func (l *Ledgers) remove(ctx context.Context, r *run) error {
+	if err := l.replace(ctx, ledger.New(l.scope), r); err != nil {
+		return err
+	}
 	err := r.again(ctx, func() error {
 		c, err := l.client(ctx)
 		if err != nil {
@@ -242,8 +251,8 @@ func (l *Ledgers) remove(ctx context.Context, r *run) error {
 		return gone(err)
 	}, nil)
 	if err != nil {
-		return fmt.Errorf("deleting ledger of scope %q in %s: %w", l.scope, l.home.Account, &stepError{awserr.Text(err), err})
+		return fmt.Errorf("deleting ledger of scope %q in %s: %w", l.scope, l.home.Account, awserr.Plain(err))
 	}
-	l.ledger, l.version = ledger.New(l.scope), ""
+	l.version = ""
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -18,9 +19,15 @@ import (
 // errLost is a write that somebody else's write replaced. It is tried again.
 var errLost = errors.New("somebody wrote the policy at the same time")
 
+// settling is how long a write of a shared policy is left alone before it is
+// read again: whoever had read the policy just before has written it by then.
+const settling = time.Second
+
 // merge puts our statements into a shared policy by read, merge, write, read
-// again and compare: these services have no revision check, so a lost update
-// can only be seen afterwards.
+// again and compare: these services have no revision check, so an update of
+// ours that somebody overwrites can only be seen afterwards. What somebody
+// else writes in the one round trip between our read and our write cannot be
+// seen at all; so that it stays one round trip, the SDK does not repeat the write.
 func (d *doer) merge(ctx context.Context, op *plan.MergeOp) error {
 	docs := d.documents(op)
 	before, err := docs.read(ctx)
@@ -35,6 +42,9 @@ func (d *doer) merge(ctx context.Context, op *plan.MergeOp) error {
 		return nil
 	}
 	if err := docs.write(ctx, wanted); err != nil {
+		return err
+	}
+	if err := d.sleep(ctx, settling); err != nil {
 		return err
 	}
 	after, err := docs.read(ctx)
@@ -92,11 +102,13 @@ func (p *secretPolicy) read(ctx context.Context) (*policy.Document, error) {
 
 func (p *secretPolicy) write(ctx context.Context, doc *policy.Document) error {
 	if len(doc.Statements) == 0 {
-		_, err := p.client.DeleteResourcePolicy(ctx, &secretsmanager.DeleteResourcePolicyInput{SecretId: &p.id})
+		_, err := p.client.DeleteResourcePolicy(ctx, &secretsmanager.DeleteResourcePolicyInput{SecretId: &p.id},
+			func(o *secretsmanager.Options) { o.Retryer = aws.NopRetryer{} })
 		return err
 	}
 	// BlockPublicPolicy is off unless asked for.
-	_, err := p.client.PutResourcePolicy(ctx, &secretsmanager.PutResourcePolicyInput{SecretId: &p.id, ResourcePolicy: aws.String(string(doc.JSON())), BlockPublicPolicy: aws.Bool(true)})
+	_, err := p.client.PutResourcePolicy(ctx, &secretsmanager.PutResourcePolicyInput{SecretId: &p.id, ResourcePolicy: aws.String(string(doc.JSON())), BlockPublicPolicy: aws.Bool(true)},
+		func(o *secretsmanager.Options) { o.Retryer = aws.NopRetryer{} })
 	return err
 }
 
@@ -120,7 +132,8 @@ func (p *keyPolicy) write(ctx context.Context, doc *policy.Document) error {
 	if len(doc.Statements) == 0 {
 		return fmt.Errorf("writing policy of %s: no statement would be left; a key needs a policy", p.id)
 	}
-	_, err := p.client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &p.id, PolicyName: aws.String(defaultPolicy), Policy: aws.String(string(doc.JSON()))})
+	_, err := p.client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &p.id, PolicyName: aws.String(defaultPolicy), Policy: aws.String(string(doc.JSON()))},
+		func(o *kms.Options) { o.Retryer = aws.NopRetryer{} })
 	return err
 }
 

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -61,7 +63,7 @@ func (r *run) do(ctx context.Context, s *plan.Step) error {
 	if err != nil {
 		return err
 	}
-	d := &doer{iam: iam.NewFromConfig(cfg), cfg: cfg, scope: r.plan.Scope}
+	d := &doer{iam: iam.NewFromConfig(cfg), cfg: cfg, scope: r.plan.Scope, sleep: r.cfg.sleep}
 	switch op := s.Op; {
 	case op.Provider != nil:
 		return d.provider(ctx, s.Verb, op.Provider)
@@ -82,6 +84,7 @@ type doer struct {
 	iam   *iam.Client
 	cfg   aws.Config
 	scope string
+	sleep func(context.Context, time.Duration) error
 }
 
 // gone takes "there is none" as success: a deletion may be repeated.
@@ -113,8 +116,7 @@ func (d *doer) ours(tags []types.Tag) bool {
 func (d *doer) provider(ctx context.Context, verb plan.Verb, op *plan.ProviderOp) error {
 	switch verb {
 	case plan.Delete:
-		_, err := d.iam.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &op.ARN})
-		return gone(err)
+		return d.deleteProvider(ctx, op)
 	case plan.Create:
 		_, err := d.iam.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{Url: &op.URL, ClientIDList: op.ClientIDs, Tags: tagList(op.Tags)})
 		if awserr.KindOf(err) == awserr.Exists {
@@ -138,11 +140,56 @@ func (d *doer) provider(ctx context.Context, verb plan.Verb, op *plan.ProviderOp
 // attempt of ours whose answer was lost, or somebody else's.
 func (d *doer) providerThere(ctx context.Context, op *plan.ProviderOp, exists error) error {
 	got, err := d.iam.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &op.ARN})
+	if awserr.KindOf(err) == awserr.NotFound {
+		return awserr.As(awserr.NotYetVisible, err) // it exists, and is not seen everywhere yet
+	}
 	if err != nil {
 		return err
 	}
 	if !d.ours(got.Tags) {
 		return fmt.Errorf("somebody made OIDC provider %s since the plan; plan again: %w", op.URL, exists)
+	}
+	return nil
+}
+
+// deleteProvider makes sure that the provider is still ours and that no role
+// of somebody else's trusts it since the plan.
+func (d *doer) deleteProvider(ctx context.Context, op *plan.ProviderOp) error {
+	got, err := d.iam.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &op.ARN})
+	if err != nil {
+		return gone(err)
+	}
+	if !d.ours(got.Tags) {
+		return fmt.Errorf("OIDC provider %s is not scope %s's any more; it is kept", op.URL, d.scope)
+	}
+	roles := iam.NewListRolesPaginator(d.iam, &iam.ListRolesInput{})
+	for roles.HasMorePages() {
+		page, err := roles.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range page.Roles {
+			if err := d.lets(ctx, &page.Roles[i], op); err != nil {
+				return err
+			}
+		}
+	}
+	_, err = d.iam.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &op.ARN})
+	return gone(err)
+}
+
+// lets is an error when role keeps op's provider from being deleted.
+func (d *doer) lets(ctx context.Context, role *types.Role, op *plan.ProviderOp) error {
+	trust, err := url.PathUnescape(aws.ToString(role.AssumeRolePolicyDocument))
+	if err != nil || !strings.Contains(trust, op.ARN) {
+		return nil
+	}
+	got, err := d.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: role.RoleName}) // ListRoles tells no tags, and late of deletions
+	if err != nil {
+		return gone(err)
+	}
+	if !d.ours(got.Role.Tags) {
+		return fmt.Errorf("role %s of somebody else's trusts OIDC provider %s since the plan; it is kept, plan again", aws.ToString(role.RoleName), op.URL)
 	}
 	return nil
 }
@@ -173,6 +220,9 @@ func (d *doer) createRole(ctx context.Context, op *plan.RoleOp) error {
 		return err
 	}
 	got, getErr := d.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: &op.Name})
+	if awserr.KindOf(getErr) == awserr.NotFound {
+		return awserr.As(awserr.NotYetVisible, getErr) // it exists, and is not seen everywhere yet
+	}
 	if getErr != nil {
 		return getErr
 	}

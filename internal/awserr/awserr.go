@@ -186,3 +186,19 @@ func said(err error) string {
 	}
 	return err.Error()
 }
+
+// Plain is err with Text as its text and err as its cause; nil for nil.
+func Plain(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &plain{Text(err), err}
+}
+
+type plain struct {
+	text  string
+	cause error
+}
+
+func (e *plain) Error() string { return e.text }
+func (e *plain) Unwrap() error { return e.cause }

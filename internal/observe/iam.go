@@ -55,18 +55,20 @@ func (r *reader) quotas(ctx context.Context, c *iam.Client) {
 
 func (r *reader) role(ctx context.Context, c *iam.Client, name string) {
 	role, err := r.readRole(ctx, c, name)
-	switch {
-	case notFound(err):
-		role = nil
-	case err != nil:
+	if err != nil {
 		r.problem("role "+name, err)
 		return
 	}
 	r.put(func(a *inventory.Account) { a.Roles[strings.ToLower(name)] = role })
 }
 
+// readRole returns nil for a role that does not exist. Only the role itself says
+// so: something of it that is not found went while it was read.
 func (r *reader) readRole(ctx context.Context, c *iam.Client, name string) (*inventory.Role, error) {
 	got, err := c.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
+	if notFound(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +79,7 @@ func (r *reader) readRole(ctx context.Context, c *iam.Client, name string) (*inv
 	}
 	if b := got.Role.PermissionsBoundary; b != nil {
 		out.Boundary = aws.ToString(b.PermissionsBoundaryArn)
-		if err := r.managed(ctx, c, out.Boundary); err != nil {
+		if err := r.limit(ctx, c, out.Boundary); err != nil {
 			return nil, err
 		}
 	}
@@ -142,30 +144,39 @@ func (r *reader) managed(ctx context.Context, c *iam.Client, policyARN string) e
 	return nil
 }
 
+// limit reads the managed policy of a permissions boundary, which may have been
+// deleted while principals carry it.
+func (r *reader) limit(ctx context.Context, c *iam.Client, policyARN string) error {
+	err := r.managed(ctx, c, policyARN)
+	if notFound(err) {
+		r.put(func(a *inventory.Account) { a.Managed[policyARN] = nil })
+		return nil
+	}
+	return err
+}
+
 // boundary reads a managed policy that roles are to carry and may not carry yet.
 func (r *reader) boundary(ctx context.Context, c *iam.Client, policyARN string) {
-	switch err := r.managed(ctx, c, policyARN); {
-	case notFound(err):
-		r.put(func(a *inventory.Account) { a.Managed[policyARN] = nil })
-	case err != nil:
+	if err := r.limit(ctx, c, policyARN); err != nil {
 		r.problem("policy "+policyARN, err)
 	}
 }
 
 func (r *reader) user(ctx context.Context, c *iam.Client, name string) {
 	user, err := r.readUser(ctx, c, name)
-	switch {
-	case notFound(err):
-		user = nil
-	case err != nil:
+	if err != nil {
 		r.problem("user "+name, err)
 		return
 	}
 	r.put(func(a *inventory.Account) { a.Users[strings.ToLower(name)] = user })
 }
 
+// readUser returns nil for a user that does not exist.
 func (r *reader) readUser(ctx context.Context, c *iam.Client, name string) (*inventory.User, error) {
 	got, err := c.GetUser(ctx, &iam.GetUserInput{UserName: &name})
+	if notFound(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +186,7 @@ func (r *reader) readUser(ctx context.Context, c *iam.Client, name string) (*inv
 	}
 	if b := got.User.PermissionsBoundary; b != nil {
 		out.Boundary = aws.ToString(b.PermissionsBoundaryArn)
-		if err := r.managed(ctx, c, out.Boundary); err != nil {
+		if err := r.limit(ctx, c, out.Boundary); err != nil {
 			return nil, err
 		}
 	}

@@ -22,10 +22,7 @@ const defaultSecretKey = "alias/aws/secretsmanager"
 // policies have it, is looked up by the name in it.
 func (r *reader) secret(ctx context.Context, id string) {
 	found, err := r.readSecret(ctx, id)
-	switch {
-	case notFound(err):
-		found = nil
-	case err != nil:
+	if err != nil {
 		r.problem("secret "+id, err)
 		return
 	}
@@ -35,6 +32,7 @@ func (r *reader) secret(ctx context.Context, id string) {
 	}
 }
 
+// readSecret returns nil for a secret that does not exist.
 func (r *reader) readSecret(ctx context.Context, id string) (*inventory.Secret, error) {
 	parsed, err := arn.Parse(id)
 	if err != nil {
@@ -53,6 +51,9 @@ func (r *reader) readSecret(ctx context.Context, id string) (*inventory.Secret, 
 	}
 	c := secretsmanager.NewFromConfig(cfg)
 	got, err := c.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &ask})
+	if notFound(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -93,16 +94,14 @@ func (r *reader) key(ctx context.Context, id string) {
 		return
 	}
 	found, err := r.readKey(ctx, id)
-	switch {
-	case notFound(err):
-		found = nil
-	case err != nil:
+	if err != nil {
 		r.problem("key "+id, err)
 		return
 	}
 	r.put(func(a *inventory.Account) { a.Keys[id] = found })
 }
 
+// readKey returns nil for a key that does not exist.
 func (r *reader) readKey(ctx context.Context, id string) (*inventory.Key, error) {
 	parsed, err := arn.Parse(id)
 	if err != nil {
@@ -117,6 +116,9 @@ func (r *reader) readKey(ctx context.Context, id string) (*inventory.Key, error)
 	}
 	c := kms.NewFromConfig(cfg)
 	got, err := c.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &id})
+	if notFound(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/awserr"
 )
 
 // Mode is what stile wants in an account.
@@ -120,14 +121,14 @@ func (s *Source) open(ctx context.Context, a *access.Account) (aws.Config, error
 	}
 	cfg, err := s.load(ctx, with.Profile, region)
 	if err != nil {
-		return aws.Config{}, fmt.Errorf("opening account %s (%s): %w", a.Name, a.ID, err)
+		return aws.Config{}, fmt.Errorf("opening account %s (%s): %w", a.Name, a.ID, awserr.Plain(err))
 	}
 	for _, hop := range with.Chain {
 		cfg = assume(cfg, hop)
 	}
 	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return aws.Config{}, fmt.Errorf("opening account %s (%s) %s: %w", a.Name, a.ID, how(with), err)
+		return aws.Config{}, fmt.Errorf("opening account %s (%s) %s: %w", a.Name, a.ID, how(with), awserr.Plain(err))
 	}
 	if got := aws.ToString(who.Account); got != string(a.ID) {
 		return aws.Config{}, fmt.Errorf("opening account %s (%s) %s: these credentials are %s, in account %s; name the right profile or role under manageWith or readWith",
