@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
 
+	"github.com/stile-aws/stile/internal/localaws/gate"
 	"github.com/stile-aws/stile/internal/localaws/service"
 	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/internal/localaws/wire"
@@ -27,7 +28,12 @@ func registerClusters(s *service.Service) {
 	})
 	service.Register(s, "ListClusters", service.Op[eks.ListClustersInput, eks.ListClustersOutput]{
 		ReadOnly: true, Handle: listClusters,
-		Access: withoutResource[eks.ListClustersInput]("ListClusters"),
+		Access: func(c *service.Call, _ *eks.ListClustersInput) ([]gate.Access, *wire.Error) {
+			// The Service Authorization Reference names no resource, but EKS asks
+			// about all clusters: its denials read "eks:ListClusters on resource:
+			// arn:aws:eks:us-east-1:123456789012:cluster/*".
+			return []gate.Access{onCluster(c, "ListClusters", aws.String("*"))}, nil
+		},
 	})
 	service.Register(s, "DeleteCluster", service.Op[eks.DeleteClusterInput, eks.DeleteClusterOutput]{
 		Handle: deleteCluster,

@@ -279,8 +279,8 @@ func setOptions(c *service.Call, k *store.EKSCluster, in *eks.CreateClusterInput
 	k.ZonalShift = in.ZonalShiftConfig != nil && aws.ToBool(in.ZonalShiftConfig.Enabled)
 	k.Logging, _ = relog(nil, in.Logging)
 	for _, config := range in.EncryptionConfig {
-		if config.Provider == nil || !slices.Equal(config.Resources, []string{"secrets"}) {
-			return invalid(c, "The encryption config must have a provider and the resource secrets.")
+		if config.Provider == nil {
+			return invalid(c, "The encryption config must have a provider.")
 		}
 		k.KeyARN = aws.ToString(config.Provider.KeyArn)
 	}

@@ -356,6 +356,7 @@ func TestPermissions(t *testing.T) {
 		{"describe by tag", statement(`"eks:DescribeCluster"`, "*", `{"StringEquals":{"aws:ResourceTag/team":"payroll"}}`), describe(t, "tagged"), true},
 		{"describe without the tag", statement(`"eks:DescribeCluster"`, "*", `{"StringEquals":{"aws:ResourceTag/team":"payroll"}}`), describe(t, "ci"), false},
 		{"list on anything", statement(`"eks:ListClusters"`, "*", ""), list(t), true},
+		{"list on all clusters of the account", statement(`"eks:ListClusters"`, "arn:aws:eks:us-east-1:111111111111:cluster/*", ""), list(t), true},
 		{"list on a cluster", statement(`"eks:ListClusters"`, ci, ""), list(t), false},
 		{"create with the tag asked for", statement(`"eks:CreateCluster","eks:TagResource"`, "*", `{"StringEquals":{"aws:RequestTag/team":"payroll"}}`) + "," +
 			statement(`"iam:PassRole"`, "*", `{"StringEquals":{"iam:PassedToService":"eks.amazonaws.com"}}`), create(t, "one", "payroll"), true},
