@@ -43,17 +43,23 @@ const (
 // LoadDefault is the Loader of the command line: the SDK's own default chain,
 // shared files and environment, with a bound on every call.
 func LoadDefault(ctx context.Context, profile, region string) (aws.Config, error) {
-	opts := []func(*config.LoadOptions) error{
+	return config.LoadDefaultConfig(ctx, append(loadOptions(region), config.WithSharedConfigProfile(profile))...)
+}
+
+// LoadUnsigned is as LoadDefault, without any credentials: for calls that are
+// not signed, where those at hand may be missing or broken.
+func LoadUnsigned(ctx context.Context, region string) (aws.Config, error) {
+	return config.LoadDefaultConfig(ctx, append(loadOptions(region), config.WithCredentialsProvider(aws.AnonymousCredentials{}))...)
+}
+
+func loadOptions(region string) []func(*config.LoadOptions) error {
+	return append(atEndpoint(),
 		config.WithRegion(region),
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(timeout)),
 		config.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
 		}),
-	}
-	if profile != "" {
-		opts = append(opts, config.WithSharedConfigProfile(profile))
-	}
-	return config.LoadDefaultConfig(ctx, opts...)
+	)
 }
 
 // Source gives the configuration for a declared account, and for no other: the

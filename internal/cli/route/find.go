@@ -1,12 +1,12 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,16 +20,9 @@ import (
 	"github.com/stile-aws/stile/internal/scope"
 )
 
-// declarationsEnv names the declarations when no flag does.
-const declarationsEnv = "STILE_DECLARATIONS"
-
 // find lists the routes to an address.
 func (o *Options) find(ctx context.Context, s *term.Streams, to access.Address) ([]candidate, error) {
-	path := o.Declarations
-	if path == "" {
-		path = s.Getenv(declarationsEnv)
-	}
-	if path != "" {
+	if path := cmp.Or(o.Declarations, s.Getenv(state.DeclarationsEnv)); path != "" {
 		from, err := declared(ctx, path)
 		if err != nil {
 			return nil, err
@@ -45,7 +38,7 @@ func (o *Options) find(ctx context.Context, s *term.Streams, to access.Address) 
 // stand in the way of what was applied.
 func findAround(ctx context.Context, s *term.Streams, to access.Address) ([]candidate, error) {
 	var problem error
-	path := above()
+	path := state.Above()
 	if path != "" {
 		from, err := declared(ctx, path)
 		if err == nil {
@@ -74,24 +67,6 @@ func findAround(ctx context.Context, s *term.Streams, to access.Address) ([]cand
 		return nil, fmt.Errorf("going to %s: no declarations: give --declarations PATH, or apply some from this computer", text(to))
 	}
 	return nil, err
-}
-
-// above finds the directory of a stile.yaml in the working directory or above.
-func above() string {
-	dir, err := os.Getwd()
-	if err != nil {
-		return ""
-	}
-	for {
-		if info, err := os.Stat(filepath.Join(dir, "stile.yaml")); err == nil && info.Mode().IsRegular() {
-			return dir
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return ""
-		}
-		dir = up
-	}
 }
 
 // declared compiles the declarations at path. Warnings are for plan to show.

@@ -41,11 +41,16 @@ func (st *starter) begin(ctx context.Context, c *candidate) (*beginning, error) 
 	if c.region == "" {
 		c.region = cmp.Or(st.streams.Getenv("AWS_REGION"), st.streams.Getenv("AWS_DEFAULT_REGION"), "us-east-1")
 	}
-	cfg, err := scope.LoadDefault(ctx, "", c.region)
+	token := c.route.Caller.Subject != ""
+	load := func() (aws.Config, error) { return scope.LoadDefault(ctx, "", c.region) }
+	if token {
+		load = func() (aws.Config, error) { return scope.LoadUnsigned(ctx, c.region) }
+	}
+	cfg, err := load()
 	if err != nil {
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
-	if c.route.Caller.Subject != "" {
+	if token {
 		return st.byToken(ctx, cfg, c.route)
 	}
 	return st.byDefaultChain(ctx, cfg, c.route.Caller)
