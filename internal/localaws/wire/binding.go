@@ -124,6 +124,9 @@ func (m *Model) members(s *shape, v reflect.Value, visit func(mb *member, v refl
 		if err != nil {
 			return err
 		}
+		if value.CanAddr() {
+			value = value.Addr() // the member is set even where its value is empty
+		}
 		return visit(f.member, value)
 	}
 	b, err := m.bind(s, v.Type())
