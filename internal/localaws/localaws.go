@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/localaws/dynamodb"
 	"github.com/stile-aws/stile/internal/localaws/eks"
 	"github.com/stile-aws/stile/internal/localaws/gate"
 	"github.com/stile-aws/stile/internal/localaws/iam"
@@ -110,6 +111,7 @@ func services(verifier *oidc.Verifier) []*service.Service {
 		eks.New(),
 		organizations.New(),
 		kms.New(),
+		dynamodb.New(),
 		secretsmanager.New(),
 	}
 }

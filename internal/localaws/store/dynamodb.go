@@ -33,8 +33,6 @@ type Table struct {
 	// Policy is the resource policy with users and roles as unique ids; show it
 	// through [World.Present]. Nil: there never was one.
 	Policy *Versioned[TablePolicy] `json:"policy,omitempty"`
-	// TTL is the attribute that expires items, "" when that is off.
-	TTL string `json:"ttl,omitempty"`
 	// Partitions has the items by the canonical text of their partition key,
 	// then of their sort key ("" where the table has none).
 	Partitions map[string]map[string]Item `json:"partitions,omitempty"`
@@ -65,19 +63,17 @@ type TablePolicy struct {
 // replaced.
 type Item map[string]Value
 
-// Value is an attribute value in the form of its JSON on the wire: exactly one
-// field is set.
+// Value is an attribute value. Type says which of the other fields counts; see
+// package dynamodb/attribute for what can be done with values.
 type Value struct {
-	S    *string           `json:"S,omitempty"`
-	N    *string           `json:"N,omitempty"` // in canonical form
-	B    *[]byte           `json:"B,omitempty"`
-	BOOL *bool             `json:"BOOL,omitempty"`
-	NULL bool              `json:"NULL,omitempty"`
-	SS   []string          `json:"SS,omitempty"`
-	NS   []string          `json:"NS,omitempty"` // in canonical form
-	BS   [][]byte          `json:"BS,omitempty"`
-	L    *[]Value          `json:"L,omitempty"`
-	M    *map[string]Value `json:"M,omitempty"`
+	Type  string           `json:"t"`           // "S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L" or "M"
+	Text  string           `json:"s,omitempty"` // S; N in canonical form
+	Bytes []byte           `json:"b,omitempty"` // B
+	Bool  bool             `json:"o,omitempty"` // BOOL
+	Texts []string         `json:"x,omitempty"` // SS; NS in canonical form; both sorted
+	Blobs [][]byte         `json:"y,omitempty"` // BS, sorted
+	List  []Value          `json:"l,omitempty"` // L
+	Map   map[string]Value `json:"m,omitempty"` // M
 }
 
 // ARN is the table's ARN.
