@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/examples"
@@ -46,7 +47,9 @@ func Setup() localaws.Config {
 
 // Run plays the demo. An error means that something did not go as it must.
 func Run(ctx context.Context, cfg Config) error {
-	d := &demo{Config: cfg}
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	d := &demo{Config: cfg, http: &http.Client{Transport: transport}}
 	for _, act := range []func(context.Context) error{d.seed, d.declare, d.asPods, d.refusals} {
 		if err := act(ctx); err != nil {
 			return err
@@ -57,6 +60,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 type demo struct {
 	Config
+	http      *http.Client
 	secretARN string
 }
 

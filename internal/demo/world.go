@@ -16,13 +16,12 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/localaws/service"
 )
 
 // base is the configuration of a client of the local AWS without credentials.
 func (d *demo) base() aws.Config {
-	return aws.Config{Region: region, BaseEndpoint: &d.URL, Credentials: aws.AnonymousCredentials{}, APIOptions: []func(*middleware.Stack) error{witness}}
+	return aws.Config{Region: region, HTTPClient: d.http, BaseEndpoint: &d.URL, Credentials: aws.AnonymousCredentials{}, APIOptions: []func(*middleware.Stack) error{witness}}
 }
 
 // with is base with static credentials.
@@ -90,11 +89,7 @@ func (d *demo) seed(ctx context.Context) error {
 	if err := d.seedSecret(ctx, orders); err != nil {
 		return fmt.Errorf("making the secret: %w", err)
 	}
-	_, err := eks.NewFromConfig(orders).CreateCluster(ctx, &eks.CreateClusterInput{
-		Name: aws.String("target"), RoleArn: aws.String(arn.IAM("aws", "222222222222", "role", "/", "eks-cluster").String()),
-		ResourcesVpcConfig: &ekstypes.VpcConfigRequest{SubnetIds: []string{"subnet-0a1b2c3d", "subnet-4e5f6a7b"}},
-	})
-	if err != nil {
+	if err := seedCluster(ctx, orders); err != nil {
 		return fmt.Errorf("making the cluster: %w", err)
 	}
 	return d.seedCallers(ctx)
@@ -128,6 +123,19 @@ func (d *demo) seedSecret(ctx context.Context, cfg aws.Config) error {
 	}
 	d.secretARN = aws.ToString(secret.ARN)
 	return nil
+}
+
+func seedCluster(ctx context.Context, cfg aws.Config) error {
+	role, err := iam.NewFromConfig(cfg).CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("eks-cluster"), AssumeRolePolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"eks.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"]}}`)})
+	if err != nil {
+		return err
+	}
+	_, err = eks.NewFromConfig(cfg).CreateCluster(ctx, &eks.CreateClusterInput{
+		Name: aws.String("target"), RoleArn: role.Role.Arn,
+		ResourcesVpcConfig: &ekstypes.VpcConfigRequest{SubnetIds: []string{"subnet-0a1b2c3d", "subnet-4e5f6a7b"}},
+	})
+	return err
 }
 
 // seedCallers makes the role and the user of examples/assume-role, which exist

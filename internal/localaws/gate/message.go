@@ -6,6 +6,7 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/policy"
 )
 
 // message is AWS's text for a denial. The ARN of the policy that denied is told
@@ -62,6 +63,7 @@ func layerBy(l *authz.LayerResult) string {
 	}
 	if l.Outcome != authz.ExplicitDeny {
 		b.WriteString(": nothing allows it")
+		b.WriteString(nearest(l))
 		return b.String()
 	}
 	for i := range l.Statements {
@@ -75,6 +77,28 @@ func layerBy(l *authz.LayerResult) string {
 		}
 	}
 	return b.String()
+}
+
+// nearest tells of the Allow that came nearest and why it does not apply, ""
+// when none came near.
+func nearest(l *authz.LayerResult) string {
+	for i := range l.Statements {
+		s := &l.Statements[i]
+		if s.Effect != policy.Allow || s.Match != authz.No {
+			continue
+		}
+		out := fmt.Sprintf("; nearest is %s, statement %d", s.Source.Name, s.Index+1)
+		if s.Sid != "" {
+			out += " (" + s.Sid + ")"
+		}
+		for _, c := range s.Conditions {
+			if c.Match == authz.No {
+				return fmt.Sprintf("%s, whose %s %s wants %q and found %q", out, c.Operator, c.Key, c.Wanted, c.Found)
+			}
+		}
+		return out + ", whose " + s.Failed + " does not match"
+	}
+	return ""
 }
 
 // LayerName is what AWS's messages call a kind of policy.
