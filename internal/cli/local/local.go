@@ -106,7 +106,10 @@ func (r *Running) Exports(credentials string) string {
 	if r.CABundle != "" {
 		fmt.Fprintf(&b, "export HTTPS_PROXY=%s\nexport AWS_CA_BUNDLE=%s\n", r.URL, r.CABundle)
 	} else {
-		fmt.Fprintf(&b, "export AWS_ENDPOINT_URL=%s\n", r.URL)
+		// The Go and Rust SDKs find the STS of a profile's role by the second one
+		// only: https://github.com/aws/aws-sdk-go-v2/issues/2802,
+		// https://github.com/awslabs/aws-sdk-rust/issues/1193
+		fmt.Fprintf(&b, "export AWS_ENDPOINT_URL=%s AWS_ENDPOINT_URL_STS=%s\n", r.URL, r.URL)
 	}
 	if credentials != "" {
 		fmt.Fprintf(&b, "export AWS_SHARED_CREDENTIALS_FILE=%s\n", credentials)
