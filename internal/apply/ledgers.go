@@ -116,15 +116,20 @@ func (l *Ledgers) removable(p *plan.Plan) bool {
 	return p.Destroy && l.version != "" && len(p.Ledger.Entries) == 0
 }
 
-// begin writes what the plan intends, before anything is made.
+// begin writes what the plan intends, before anything is made. Where it
+// intends nothing new, as deletions, it takes the ledger all the same: a run
+// that read it earlier will find that it moved.
 func (l *Ledgers) begin(ctx context.Context, p *plan.Plan, r *run) error {
+	if len(p.Steps) == 0 {
+		return nil
+	}
 	next := l.ledger.Clone()
 	for _, s := range p.Steps {
 		for _, e := range s.Writes {
 			next.Intend(e)
 		}
 	}
-	return l.write(ctx, next, r)
+	return l.replace(ctx, next, r)
 }
 
 // end writes what came of it: what was made is no longer an intention, what
