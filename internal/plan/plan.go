@@ -24,6 +24,8 @@ type Plan struct {
 	Home         Home   `json:"home"`
 	Destroy      bool   `json:"destroy,omitempty"`
 	Declarations string `json:"declarations"` // access.Set.Digest
+	// From is where the declarations were read, "" when they were not files.
+	From string `json:"from,omitempty"`
 	// Documents has the digest of every record the plan was made from, by a
 	// name such as "222222222222/role/payroll-api".
 	Documents map[string]Document      `json:"documents"`

@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
@@ -117,18 +119,28 @@ func (t *text) steps() {
 	}
 	for i, s := range t.p.Steps {
 		t.printf("  %2d %s %s", i+1, t.account(s.Account), s.Summary)
-		var waits []string
-		for _, id := range s.After {
-			waits = append(waits, fmt.Sprint(number[id]))
-		}
-		if len(waits) > 0 {
-			t.printf("   (after %s)", list(waits, 8))
+		if len(s.After) > 0 {
+			t.printf("   (after %s)", list(numbers(s.After, number), 8))
 		}
 		t.printf("\n")
 	}
 	for _, k := range t.p.Kept {
 		t.printf("     kept: %s\n", k)
 	}
+}
+
+// numbers are the steps' places in the list, in order.
+func numbers(ids []string, number map[string]int) []string {
+	var places []int
+	for _, id := range ids {
+		places = append(places, number[id])
+	}
+	slices.Sort(places)
+	var out []string
+	for _, n := range places {
+		out = append(out, strconv.Itoa(n))
+	}
+	return out
 }
 
 func (t *text) budgets() {

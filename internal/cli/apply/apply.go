@@ -23,7 +23,7 @@ import (
 type options struct {
 	streams *term.Streams
 	path    string
-	// declarations is path, unless that is a saved plan.
+	// declarations is path, or where a saved plan came from.
 	declarations string
 	yes          bool
 	json         bool
@@ -106,6 +106,7 @@ func (o *options) plan(ctx context.Context) (*plan.Plan, *scope.Source, error) {
 			return nil, nil, err
 		}
 		if saved != nil {
+			o.declarations = saved.From
 			source := scope.NewSource(saved.Set(), scope.Manage, nil)
 			return saved, source, scope.Unmoved(ctx, saved, source)
 		}

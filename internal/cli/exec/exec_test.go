@@ -77,12 +77,10 @@ func TestExecGoesTheRoutesThatWereApplied(t *testing.T) {
 		{"to the hub itself", "tooling/ci-account-iam-role", "arn:aws:sts::111111111111:assumed-role/ci-account-iam-role/ci-ci-namespace-ci-serviceaccount"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, flags := range [][]string{nil, {"--env"}, {"--token-file-only"}} {
-				args := append(append([]string{"exec", c.address}, flags...), "--", "whoami")
-				w.Stile(t, nil, args...).Want(t, c.want+" us-east-1")
-			}
+			w.Stile(t, nil, "exec", c.address, "--", "whoami").Want(t, c.want+" us-east-1")
 		})
 	}
+	w.Stile(t, nil, "exec", "--token-file-only", "orders-prod/payroll-api", "--", "whoami").Want(t, payroll+" us-east-1")
 	if left, err := os.ReadDir(w.Runtime); err != nil || len(left) > 0 {
 		t.Errorf("left behind in XDG_RUNTIME_DIR: %v, %v", left, err)
 	}
@@ -115,33 +113,37 @@ func TestExecLeadsPastEveryOtherCredential(t *testing.T) {
 	}
 }
 
-// The scripts print the ARN of the identity that an unmodified client finds.
-// Debian's are from before AWS_ENDPOINT_URL, so they are told where to go.
+// The commands print the ARN of the identity that an unmodified client finds.
+// Through the proxy it needs nothing; through the port, Debian's are told where
+// to go, for they are from before AWS_ENDPOINT_URL.
 func TestRealClientsWorkBelowExec(t *testing.T) {
-	w := routetest.New(t)
-	w.Apply(t, routetest.Example(t, "payroll"))
-	boto3 := "import boto3, os; print(boto3.Session().client('sts', endpoint_url=os.environ['AWS_ENDPOINT_URL']).get_caller_identity()['Arn'])"
-	for _, c := range []struct {
-		name    string
-		command []string
-		have    []string // says whether it is there
-	}{
-		{"aws", []string{"aws", "--endpoint-url", w.URL, "sts", "get-caller-identity", "--query", "Arn", "--output", "text"}, []string{"aws", "--version"}},
-		{"Debian's boto3", []string{"/usr/bin/python3", "-c", boto3}, []string{"/usr/bin/python3", "-c", "import boto3"}},
-		{"boto3", []string{"python3", "-c", boto3}, []string{"python3", "-c", "import boto3"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if err := exec.CommandContext(t.Context(), c.have[0], c.have[1:]...).Run(); err != nil {
-				if c.name != "boto3" && os.Getenv("CI") != "" {
-					t.Fatalf("%s is not installed: %v", c.name, err)
+	const boto3 = "import boto3, os; print(boto3.Session().client('sts', endpoint_url=os.environ.get('AWS_ENDPOINT_URL')).get_caller_identity()['Arn'])"
+	const cli = `aws ${AWS_ENDPOINT_URL:+--endpoint-url $AWS_ENDPOINT_URL} sts get-caller-identity --query Arn --output text`
+	for door, w := range map[string]*routetest.World{"port": routetest.New(t), "proxy": routetest.NewProxy(t)} {
+		w.Apply(t, routetest.Example(t, "payroll"))
+		for _, c := range []struct {
+			name    string
+			command []string
+			have    []string // says whether it is there
+		}{
+			{"aws", []string{"sh", "-c", cli}, []string{"aws", "--version"}},
+			{"Debian's boto3", []string{"/usr/bin/python3", "-c", boto3}, []string{"/usr/bin/python3", "-c", "import boto3"}},
+			{"boto3", []string{"python3", "-c", boto3}, []string{"python3", "-c", "import boto3"}},
+			{"the Go SDK", []string{"sh", "-c", "whoami | cut -d' ' -f1"}, []string{"true"}},
+		} {
+			t.Run(door+" "+c.name, func(t *testing.T) {
+				if err := exec.CommandContext(t.Context(), c.have[0], c.have[1:]...).Run(); err != nil {
+					if c.name != "boto3" && os.Getenv("CI") != "" {
+						t.Fatalf("%s is not installed: %v", c.name, err)
+					}
+					t.Skipf("%s is not installed: %v", c.name, err)
 				}
-				t.Skipf("%s is not installed: %v", c.name, err)
-			}
-			for _, flags := range [][]string{nil, {"--env"}} {
-				args := append(append([]string{"exec", "orders-prod/payroll-api"}, flags...), "--")
-				w.Stile(t, nil, append(args, c.command...)...).Want(t, payroll)
-			}
-		})
+				w.Stile(t, nil, append([]string{"exec", "orders-prod/payroll-api", "--"}, c.command...)...).Want(t, payroll)
+				if door == "port" {
+					w.Stile(t, nil, append([]string{"exec", "--env", "orders-prod/payroll-api", "--"}, c.command...)...).Want(t, payroll)
+				}
+			})
+		}
 	}
 }
 
@@ -163,14 +165,14 @@ func TestExitStatusIsTheCommands(t *testing.T) {
 		{"not executable", []string{plain}, 126, "starting " + plain},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, flags := range [][]string{nil, {"--env"}} {
-				args := append(append([]string{"exec", "orders-prod/payroll-api"}, flags...), "--")
-				r := w.Stile(t, nil, append(args, c.command...)...)
-				if r.Code != c.want || !strings.Contains(r.Stderr, c.stderr) || c.stderr == "" && r.Stderr != "" {
-					t.Errorf("exit %d, stderr %q, want %d, %q", r.Code, r.Stderr, c.want, c.stderr)
-				}
+			r := w.Stile(t, nil, append([]string{"exec", "orders-prod/payroll-api", "--"}, c.command...)...)
+			if r.Code != c.want || !strings.Contains(r.Stderr, c.stderr) || c.stderr == "" && r.Stderr != "" {
+				t.Errorf("exit %d, stderr %q, want %d, %q", r.Code, r.Stderr, c.want, c.stderr)
 			}
 		})
+	}
+	if r := w.Stile(t, nil, "exec", "--env", "orders-prod/payroll-api", "--", "sh", "-c", "exit 7"); r.Code != 7 {
+		t.Errorf("with --env: exit %d, want 7", r.Code)
 	}
 }
 

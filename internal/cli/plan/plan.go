@@ -4,6 +4,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +48,7 @@ func New(s *term.Streams) *cobra.Command {
 }
 
 func (o *options) run(ctx context.Context) error {
-	p, diags, err := Make(ctx, o.path, scope.Read, scope.PlanOptions{Destroy: o.destroy, Adopt: o.adopt})
+	p, diags, err := o.make(ctx)
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,10 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	if o.out != "" {
-		if err := Save(o.out, p); err != nil {
+		if p.From, err = filepath.Abs(o.path); err != nil {
+			return err
+		}
+		if err := save(o.out, p); err != nil {
 			return err
 		}
 	}
@@ -73,25 +77,17 @@ func (o *options) run(ctx context.Context) error {
 	return nil
 }
 
-// Make loads the declarations at path and plans.
-func Make(ctx context.Context, path string, mode scope.Mode, opt scope.PlanOptions) (*plan.Plan, diag.List, error) {
-	s, diags := scope.Load(path, mode, nil)
+func (o *options) make(ctx context.Context) (*plan.Plan, diag.List, error) {
+	s, diags := scope.Load(o.path, scope.Read, nil)
 	if s == nil {
 		return nil, nil, diags
 	}
-	p, _, more, err := s.Plan(ctx, opt)
-	diags = append(diags, more...)
-	if err != nil {
-		return nil, nil, err
-	}
-	if p == nil {
-		return nil, nil, diags
-	}
-	return p, diags, nil
+	p, _, more, err := s.Plan(ctx, scope.PlanOptions{Destroy: o.destroy, Adopt: o.adopt})
+	return p, append(diags, more...), err
 }
 
-// Save writes a plan for later, readable by its owner only.
-func Save(file string, p *plan.Plan) error {
+// save writes a plan for later, readable by its owner only.
+func save(file string, p *plan.Plan) error {
 	text, err := p.Encode()
 	if err != nil {
 		return err

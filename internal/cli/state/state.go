@@ -84,7 +84,7 @@ func (j *Journal) Close() {
 }
 
 // Applied remembers a plan that was applied whole: its routes, and where its
-// declarations are ("" when it came from a saved plan). A scope that was
+// declarations are ("" when that is not known). A scope that was
 // destroyed is forgotten.
 func (j *Journal) Applied(p *plan.Plan, declarations string) error {
 	file := filepath.Join(j.dir, "routes.json")

@@ -40,8 +40,19 @@ type World struct {
 	Env     []string
 }
 
-// New starts a World that ends with the test.
+// New starts a World behind a single port, which ends with the test.
 func New(t testing.TB) *World {
+	t.Helper()
+	return start(t, false)
+}
+
+// NewProxy starts a World behind a proxy with real host names.
+func NewProxy(t testing.TB) *World {
+	t.Helper()
+	return start(t, true)
+}
+
+func start(t testing.TB, proxy bool) *World {
 	t.Helper()
 	dir := t.TempDir()
 	w := &World{Dir: dir, Runtime: filepath.Join(dir, "runtime")}
@@ -53,7 +64,7 @@ func New(t testing.TB) *World {
 	credentials := filepath.Join(dir, "credentials")
 	var err error
 	w.Running, err = local.Start(t.Context(), streams, local.Setup{
-		Listen: "127.0.0.1:0", Credentials: credentials,
+		Listen: "127.0.0.1:0", Credentials: credentials, Proxy: proxy,
 		AWS: localaws.Config{
 			Accounts:     []localaws.Account{{Name: "tooling", ID: Tooling}, {Name: "orders-prod", ID: Orders}, {Name: "network", ID: "333333333333"}},
 			Clusters:     []localaws.Cluster{{Account: Tooling, Name: "ci"}},
@@ -70,8 +81,13 @@ func New(t testing.TB) *World {
 	})
 	w.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_STATE_HOME=" + filepath.Join(dir, "state"), "XDG_RUNTIME_DIR=" + w.Runtime,
-		"AWS_ENDPOINT_URL=" + w.URL, "AWS_SHARED_CREDENTIALS_FILE=" + credentials, "AWS_CONFIG_FILE=" + filepath.Join(dir, "config"),
+		"AWS_SHARED_CREDENTIALS_FILE=" + credentials, "AWS_CONFIG_FILE=" + filepath.Join(dir, "config"),
 		"AWS_EC2_METADATA_DISABLED=true",
+	}
+	if proxy {
+		w.Env = append(w.Env, "HTTPS_PROXY="+w.URL, "AWS_CA_BUNDLE="+w.CABundle)
+	} else {
+		w.Env = append(w.Env, "AWS_ENDPOINT_URL="+w.URL)
 	}
 	return w
 }
@@ -172,7 +188,7 @@ func (w *World) Token(t testing.TB, name string) string {
 	return w.Write(t, strings.ReplaceAll(name, "/", "-")+".token", r.Stdout)
 }
 
-// IAM is a client of an account's administrator.
+// IAM is a client of an account's administrator, through a single port.
 func (w *World) IAM(account arn.AccountID) *iam.Client {
 	id, secret, _ := w.Server.Administrator(account)
 	return iam.NewFromConfig(aws.Config{
