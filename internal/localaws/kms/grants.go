@@ -3,7 +3,6 @@ package kms
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -239,7 +238,7 @@ func retireGrant(c *service.Call, in *kms.RetireGrantInput) (*kms.RetireGrantOut
 	}
 	if g := key.Grant(id); g.Retiring == "" || !isCaller(c, g.Retiring) {
 		t := target{key: key, arn: key.ARN()}
-		r := request{action: "kms:RetireGrant", keys: map[string][]string{"kms:GrantIsForAWSResource": {strconv.FormatBool(false)}}}
+		r := request{action: "kms:RetireGrant", keys: map[string][]string{"kms:GrantIsForAWSResource": {"false"}}}
 		if e := t.allow(c, r); e != nil {
 			return nil, e
 		}

@@ -93,6 +93,7 @@ func mayCreate(c *service.Call, key *store.KMSKey, in *kms.CreateKeyInput) *wire
 
 // supported refuses the kinds of keys that this package does not have.
 func supported(c *service.Call, in *kms.CreateKeyInput) *wire.Error {
+	//lint:ignore SA1019 clients send the older parameter still
 	spec := cmp.Or(in.KeySpec, types.KeySpec(in.CustomerMasterKeySpec), types.KeySpecSymmetricDefault)
 	usage := cmp.Or(in.KeyUsage, types.KeyUsageTypeEncryptDecrypt)
 	origin := cmp.Or(in.Origin, types.OriginTypeAwsKms)
@@ -110,10 +111,11 @@ func metadata(key *store.KMSKey) *types.KeyMetadata {
 		KeyId: &key.ID, AWSAccountId: aws.String(string(key.Account)), Arn: aws.String(key.ARN().String()),
 		CreationDate: &key.Created, Description: &key.Description, Enabled: key.Enabled && key.Deletes.IsZero(),
 		KeyManager: types.KeyManagerTypeCustomer, KeySpec: types.KeySpecSymmetricDefault,
-		CustomerMasterKeySpec: types.CustomerMasterKeySpecSymmetricDefault,
-		KeyState:              types.KeyStateEnabled, KeyUsage: types.KeyUsageTypeEncryptDecrypt, MultiRegion: aws.Bool(false),
+		KeyState: types.KeyStateEnabled, KeyUsage: types.KeyUsageTypeEncryptDecrypt, MultiRegion: aws.Bool(false),
 		Origin: types.OriginTypeAwsKms, EncryptionAlgorithms: []types.EncryptionAlgorithmSpec{types.EncryptionAlgorithmSpecSymmetricDefault},
 	}
+	//lint:ignore SA1019 clients read the older field still
+	m.CustomerMasterKeySpec = types.CustomerMasterKeySpecSymmetricDefault
 	if key.Service != "" {
 		m.KeyManager = types.KeyManagerTypeAws
 	}

@@ -101,7 +101,9 @@ func (c *Cloud) User(account arn.AccountID, name, policy string) aws.Config {
 }
 
 // Config is the configuration of a client with the given credentials. It retries
-// only to set its clock by the Cloud's.
+// only to set its clock by the Cloud's, and where the SDK tears its own
+// connection down: smithy-go closes a request's body as soon as the answer
+// begins, which net/http, still writing, takes for a failure.
 func (c *Cloud) Config(id, secret, token string) aws.Config {
 	return aws.Config{
 		Region: Region, BaseEndpoint: aws.String(c.URL),
@@ -112,8 +114,10 @@ func (c *Cloud) Config(id, secret, token string) aws.Config {
 
 func clockRetryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = 2
-		o.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: map[string]struct{}{"InvalidSignatureException": {}}}}
+		o.MaxAttempts = 3
+		o.Retryables = []retry.IsErrorRetryable{
+			retry.RetryableErrorCode{Codes: map[string]struct{}{"InvalidSignatureException": {}}}, retry.RetryableConnectionError{},
+		}
 		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
 	})
 }
