@@ -96,6 +96,22 @@ func (v *View) Trust(q Question) authz.Decision {
 	return authz.Evaluate(&req, pols, nil)
 }
 
+// Meets decides whether q's request to a secret or key meets conditions, as
+// far as those are about who calls: Allowed, ImplicitDeny or Unknown.
+func (v *View) Meets(q Question, conditions []policy.Condition) authz.Outcome {
+	st := policy.Statement{
+		Effect: policy.Allow, Principal: &policy.Principals{Everyone: true}, Actions: policy.Texts("*"), Resources: policy.Texts("*"), Conditions: conditions,
+	}
+	p, unread := v.compile(policy.NewDocument(st).String(), authz.Source{Layer: authz.LayerResource, Name: "conditions on the caller"})
+	if unread != nil {
+		return authz.Unknown
+	}
+	req := authz.Request{Principal: q.Principal, Action: q.Action, Resource: q.Resource, Context: q.Context.Clone()}
+	pols := &authz.Policies{Resource: p}
+	v.complete(&req, pols)
+	return authz.Evaluate(&req, pols, nil).Outcome
+}
+
 func (v *View) everything() *authz.Policy {
 	src := authz.Source{Layer: authz.LayerIdentity, Name: "an administrator's policy, assumed"}
 	p, _ := v.compile(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`, src)

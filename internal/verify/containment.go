@@ -69,14 +69,17 @@ func (c *checker) atoms(st *policy.Statement) []atom {
 	return out
 }
 
-// principals lists who a Principal element names, each in one spelling.
+// principals lists who a Principal element names, each in one spelling and
+// without those who were deleted: they are nobody.
 func (c *checker) principals(p *policy.Principals) []string {
 	if p.Everyone {
 		return []string{"*"}
 	}
-	out := make([]string, len(p.Entries))
-	for i, e := range p.Entries {
-		out[i] = c.canonical(e.Value.Value)
+	var out []string
+	for _, e := range p.Entries {
+		if !c.isGhost(e.Value.Value) {
+			out = append(out, c.canonical(e.Value.Value))
+		}
 	}
 	return out
 }

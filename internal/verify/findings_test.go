@@ -41,6 +41,12 @@ func addStatement(text, statement string) string {
 	return strings.Replace(text, `"Statement":[`, `"Statement":[`+statement+`,`, 1)
 }
 
+// everybodyIf is a policy of somebody else's that lets "*" write a secret under
+// a condition.
+func everybodyIf(condition string) string {
+	return addStatement("", `{"Effect":"Allow","Principal":"*","Action":"secretsmanager:PutSecretValue","Resource":"*","Condition":{`+condition+`}}`)
+}
+
 func TestFindings(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -76,7 +82,7 @@ func TestFindings(t *testing.T) {
 		{"the trusted role was deleted and made again", "chain", func(inv *inventory.Inventory) {
 			r := inv.Accounts[orders].Roles["target-account-iam-role"]
 			r.Trust = strings.Replace(r.Trust, "arn:aws:iam::111111111111:role/stile/ci-account-iam-role", "AROAGHOSTGHOSTGHOST00", 1)
-		}, verify.Drift, "trusts AROAGHOSTGHOSTGHOST00, a principal that was deleted"},
+		}, verify.Drift, "names AROAGHOSTGHOSTGHOST00, a principal that was deleted"},
 		{"the provider is gone", "webidentity", func(inv *inventory.Inventory) {
 			inv.Accounts[orders].Providers["oidc.eks.us-east-1.amazonaws.com/id/ABC"] = nil
 		}, verify.Denied, "there is no OIDC provider"},
@@ -116,6 +122,26 @@ func TestFindings(t *testing.T) {
 		{"a secret's own policy lets everybody write it", "keys", func(inv *inventory.Inventory) {
 			inv.Accounts[orders].Secrets[secretAny].Policy = addStatement("", `{"Effect":"Allow","Principal":"*","Action":"secretsmanager:PutSecretValue","Resource":"*"}`)
 		}, verify.Excess, "which is not ours, allows secretsmanager:PutSecretValue"},
+		{"a secret's own policy lets its whole account write it", "keys", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Secrets[secretAny].Policy = everybodyIf(`"StringEquals":{"aws:PrincipalAccount":"222222222222"}`)
+		}, verify.Excess, "which is not ours, allows secretsmanager:PutSecretValue"},
+		{"a secret's own policy lets its organization write it", "keys", func(inv *inventory.Inventory) {
+			inv.OrgState, inv.Organization = inventory.Exists, organization(full)
+			inv.Accounts[orders].Secrets[secretAny].Policy = everybodyIf(`"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}`)
+		}, verify.Excess, "which is not ours, allows secretsmanager:PutSecretValue"},
+		{"a secret's own policy lets an organization write it that may be ours", "keys", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Secrets[secretAny].Policy = everybodyIf(`"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}`)
+		}, verify.Unknown, "which is not ours, allows secretsmanager:PutSecretValue"},
+		{"a secret's own policy lets whoever is called like our role write it", "keys", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Secrets[secretAny].Policy = everybodyIf(`"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/stile/*"}`)
+		}, verify.Excess, "which is not ours, allows secretsmanager:PutSecretValue"},
+		{"a secret's own policy admits all but a few", "keys", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Secrets[secretAny].Policy = addStatement("", `{"Effect":"Allow","NotPrincipal":{"AWS":"arn:aws:iam::444444444444:root"},"Action":"secretsmanager:PutSecretValue","Resource":"*"}`)
+		}, verify.Excess, "NotPrincipal"},
+		{"the caller was deleted and made again", "resourcepolicy", func(inv *inventory.Inventory) {
+			s := inv.Accounts[orders].Secrets[secretAny]
+			s.Policy = strings.ReplaceAll(s.Policy, app, "AROAGHOSTGHOSTGHOST00")
+		}, verify.Drift, "names AROAGHOSTGHOSTGHOST00, a principal that was deleted"},
 		{"the boundary is missing", "boundary", func(inv *inventory.Inventory) { inv.Accounts[orders].Roles["payroll-api"].Boundary = "" }, verify.Excess, "it has no permissions boundary"},
 		{"the boundary is another", "boundary", func(inv *inventory.Inventory) {
 			inv.Accounts[orders].Roles["payroll-api"].Boundary = "arn:aws:iam::222222222222:policy/other"
@@ -188,6 +214,17 @@ func TestWhatIsNoFinding(t *testing.T) {
 		{"a secret's own policy gives our role what is declared", "keys", func(inv *inventory.Inventory) {
 			inv.Accounts[orders].Secrets[secretAny].Policy = addStatement("", `{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:role/stile/payroll-api"},"Action":"secretsmanager:GetSecretValue","Resource":"*"}`)
 		}},
+		{"a secret's own policy lets another role of the account write it", "keys", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Secrets[secretAny].Policy = everybodyIf(`"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::222222222222:role/theirs"}`)
+		}},
+		{"a secret's own policy lets another account write it", "keys", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Secrets[secretAny].Policy = everybodyIf(`"StringEquals":{"aws:PrincipalAccount":"333333333333"}`)
+		}},
+		{"the policy that AWS gives a key of its own", "keys", func(inv *inventory.Inventory) {
+			const managed = "arn:aws:kms:us-east-1:222222222222:key/99999999-2222-3333-4444-555555555555"
+			inv.Accounts[orders].Keys[managed] = &inventory.Key{ARN: managed, AWSManaged: true, Enabled: true, Policy: addStatement("",
+				`{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"kms:CallerAccount":"222222222222","kms:ViaService":"secretsmanager.us-east-1.amazonaws.com"}}}`)}
+		}},
 		{"the trusted role shown by its unique id", "chain", func(inv *inventory.Inventory) {
 			hub := inv.Accounts[tooling].Roles["ci-account-iam-role"]
 			r := inv.Accounts[orders].Roles["target-account-iam-role"]
@@ -217,6 +254,7 @@ func TestLeftoversOfTheLedger(t *testing.T) {
 		{Account: orders, Kind: ledger.Role, ID: "arn:aws:iam::222222222222:role/stile/deleted"},
 	}}
 	inv := clone(t, c.inv)
+	inv.Accounts[orders].Roles["deleted"] = nil
 	inv.Accounts[orders].Roles["old"] = &inventory.Role{Name: "old", ARN: "arn:aws:iam::222222222222:role/stile/old"}
 	r := verify.Check(c.w, inv, led)
 	var left []string
@@ -227,6 +265,48 @@ func TestLeftoversOfTheLedger(t *testing.T) {
 	}
 	if len(left) != 1 || !strings.Contains(left[0], "role/stile/old") || r.OK {
 		t.Errorf("findings about %q, want the one role that is left over", left)
+	}
+}
+
+// What could not be read may still be there.
+func TestLeftoversThatWereNotReadAreUnknown(t *testing.T) {
+	c := load(t, "resourcepolicy")
+	for _, e := range []ledger.Entry{
+		{Account: "333333333333", Kind: ledger.Role, ID: "arn:aws:iam::333333333333:role/stile/old"},
+		{Account: orders, Kind: ledger.Role, ID: "arn:aws:iam::222222222222:role/stile/old"},
+		{Account: orders, Kind: ledger.Provider, ID: "arn:aws:iam::222222222222:oidc-provider/oidc.example"},
+		{Account: orders, Kind: ledger.RolePolicy, ID: "old/stile-p"},
+		{Account: orders, Kind: ledger.UserPolicy, ID: "old/stile-p"},
+		{Account: orders, Kind: ledger.SecretSid, ID: "arn:aws:secretsmanager:us-east-1:222222222222:secret:Old-a1B2c3#StileX"},
+		{Account: orders, Kind: ledger.KeySid, ID: "arn:aws:kms:us-east-1:222222222222:key/old#StileX"},
+	} {
+		r := verify.Check(c.w, c.inv, &ledger.Ledger{Entries: []ledger.Entry{e}})
+		if f := r.Findings[0]; r.OK || f.Kind != verify.Unknown || !strings.Contains(f.What, e.ID) {
+			t.Errorf("Check with %s %s in the ledger = %s %q %q, want unknown", e.Kind, e.ID, f.Kind, f.What, f.Text)
+		}
+	}
+}
+
+// A unique id that stands for nobody lets nobody in.
+func TestGhostsAreNotTakenForSomebody(t *testing.T) {
+	for caseOf, change := range map[string]func(inv *inventory.Inventory){
+		"chain": func(inv *inventory.Inventory) {
+			r := inv.Accounts[orders].Roles["target-account-iam-role"]
+			r.Trust = strings.Replace(r.Trust, "arn:aws:iam::111111111111:role/stile/ci-account-iam-role", "AROAGHOSTGHOSTGHOST00", 1)
+		},
+		"resourcepolicy": func(inv *inventory.Inventory) {
+			s := inv.Accounts[orders].Secrets[secretAny]
+			s.Policy = strings.ReplaceAll(s.Policy, app, "AROAGHOSTGHOSTGHOST00")
+		},
+	} {
+		c := load(t, caseOf)
+		inv := clone(t, c.inv)
+		change(inv)
+		for _, f := range verify.Check(c.w, inv, nil).Findings {
+			if f.Kind == verify.Excess {
+				t.Errorf("%s: %s: %s: %s, want no excess", caseOf, f.Kind, f.What, f.Text)
+			}
+		}
 	}
 }
 

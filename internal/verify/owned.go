@@ -198,7 +198,11 @@ func difference(have, want *policy.Document) string {
 // trust verifies that a role's trust policy admits exactly who is declared.
 func (c *checker) trust(r *compile.Role, have *inventory.Role) {
 	on := c.about(r.Account, r.For, "role %s trust policy", r.Name)
-	c.ghosts(on, have.Trust)
+	if doc, err := policy.Parse([]byte(have.Trust)); err == nil { // document says so when it is not
+		for i := range doc.Statements {
+			on.ghosts(statementName(i, &doc.Statements[i]), &doc.Statements[i])
+		}
+	}
 	c.document(on, c.withoutIDs(have.Trust), r.Trust, r.Trust.Statements)
 	c.strangers(on, r)
 }
@@ -215,22 +219,22 @@ func (c *checker) withoutIDs(text string) string {
 	return text
 }
 
+// isGhost reports whether a principal is the unique id of a role or user that
+// was deleted: IAM shows a live one by its ARN.
+func (c *checker) isGhost(principal string) bool {
+	_, known := c.ids[principal]
+	return !known && (strings.HasPrefix(principal, "AROA") || strings.HasPrefix(principal, "AIDA"))
+}
+
 // ghosts reports unique ids of principals that are gone: a role that was
 // deleted and made again is another role to IAM.
-func (c *checker) ghosts(on about, text string) {
-	doc, err := policy.Parse([]byte(text))
-	if err != nil {
-		return // document says so
+func (a about) ghosts(statement string, st *policy.Statement) {
+	if st.Principal == nil {
+		return
 	}
-	for i := range doc.Statements {
-		if doc.Statements[i].Principal == nil {
-			continue
-		}
-		for _, e := range doc.Statements[i].Principal.Entries {
-			id := e.Value.Value
-			if _, known := c.ids[id]; !known && (strings.HasPrefix(id, "AROA") || strings.HasPrefix(id, "AIDA")) {
-				on.found(Drift, "%s trusts %s, a principal that was deleted; one made again under its name has another id", statementName(i, &doc.Statements[i]), id)
-			}
+	for _, e := range st.Principal.Entries {
+		if a.isGhost(e.Value.Value) {
+			a.found(Drift, "%s names %s, a principal that was deleted; one made again under its name has another id", statement, e.Value.Value)
 		}
 	}
 }
@@ -238,20 +242,7 @@ func (c *checker) ghosts(on about, text string) {
 // callerPolicy verifies the scope's own inline policy on somebody's role or user.
 func (c *checker) callerPolicy(p *compile.CallerPolicy) {
 	on := c.about(p.Account, p.For, "%s %s inline policy %s", p.Kind, p.Name, p.PolicyName)
-	account := c.inv.Accounts[p.Account]
-	var inline map[string]string
-	state := inventory.NotAsked
-	if p.Kind == "user" {
-		var u *inventory.User
-		if u, state = account.User(p.Name); u != nil {
-			inline = u.Inline
-		}
-	} else {
-		var r *inventory.Role
-		if r, state = account.Role(p.Name); r != nil {
-			inline = r.Inline
-		}
-	}
+	inline, state := c.inlineOf(p.Account, p.Kind, p.Name)
 	if state != inventory.Exists {
 		on.missing(state)
 		return
@@ -262,4 +253,21 @@ func (c *checker) callerPolicy(p *compile.CallerPolicy) {
 		return
 	}
 	c.document(on, text, p.Document, p.Document.Statements)
+}
+
+// inlineOf has the inline policies of a role or user.
+func (c *checker) inlineOf(id arn.AccountID, kind, name string) (map[string]string, inventory.Lookup) {
+	account := c.inv.Accounts[id]
+	if kind == "user" {
+		u, state := account.User(name)
+		if u == nil {
+			return nil, state
+		}
+		return u.Inline, state
+	}
+	r, state := account.Role(name)
+	if r == nil {
+		return nil, state
+	}
+	return r.Inline, state
 }

@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/compile"
+	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/ledger"
 	"github.com/stile-aws/stile/policy"
@@ -62,7 +64,7 @@ func (c *checker) othersDocuments(targets map[string]*shared) {
 			}
 		}
 		for _, k := range account.Keys {
-			if k != nil && k.Policy != "" {
+			if k != nil && k.Policy != "" && !k.AWSManaged { // AWS's own policy for its own key
 				add(id, compile.KeyPolicy, k.ARN)
 			}
 		}
@@ -125,6 +127,7 @@ func (c *checker) ourStatement(on about, doc *policy.Document, want *policy.Stat
 	if have.Canonical() == want.Canonical() {
 		return
 	}
+	on.ghosts("our statement "+want.Sid, have)
 	v, why := within, ""
 	if have.Effect == policy.Allow {
 		v, why = c.contained(have, []policy.Statement{*want})
@@ -153,7 +156,7 @@ func (f foreign) statement(i int, st *policy.Statement) {
 	if st.Effect != policy.Allow {
 		return
 	}
-	if st.NotPrincipal != nil && len(f.t.ours) > 0 {
+	if st.NotPrincipal != nil && (len(f.t.ours) > 0 || len(f.local()) > 0) {
 		f.found(Excess, "%s of somebody else's admits everybody it does not list (NotPrincipal)", statementName(i, st))
 	}
 	if st.Principal == nil {
@@ -165,17 +168,18 @@ func (f foreign) statement(i int, st *policy.Statement) {
 			continue
 		}
 		if p = behindSession(p, f.callers); slices.Contains(f.callers, p) {
-			f.gives(i, st, p)
+			f.gives(Excess, i, st, p)
 		}
 	}
 }
 
-// gives reports what st gives to one of our callers beyond what is declared.
-func (f foreign) gives(i int, st *policy.Statement, caller string) {
+// gives reports, as of kind, what st gives to one of our callers beyond what is
+// declared.
+func (f foreign) gives(kind Kind, i int, st *policy.Statement, caller string) {
 	one := *st
 	one.Principal = policy.AWS(caller)
 	if v, why := f.contained(&one, f.declared(caller)); v != within {
-		f.found(Excess, "%s, which is not ours, %s, beyond what is declared", statementName(i, st), why)
+		f.found(kind, "%s, which is not ours, %s, beyond what is declared", statementName(i, st), why)
 	}
 }
 
@@ -208,24 +212,53 @@ func endOf(r *compile.Route) string {
 }
 
 // everybody reports a statement for "*", unless conditions keep it to named
-// principals. In a policy that has nothing of ours it counts for our callers
-// of the same account, whom it needs no policy of their own to admit.
+// principals. Our callers of the same account it admits as well, where they
+// meet those conditions: they need no policy of their own for it.
 func (f foreign) everybody(i int, st *policy.Statement) {
+	var who []policy.Condition
+	narrow := false
 	for _, cond := range st.Conditions {
-		op := policy.SplitOperator(cond.Operator)
-		if narrows(cond.Key) && !op.Negated() && !op.IfExists && op.Base != "Null" && op.Set != "ForAllValues" && !slices.Contains(policy.Values(cond.Values), "*") {
-			return
+		if !narrows(cond.Key) {
+			continue
 		}
+		who = append(who, cond)
+		op := policy.SplitOperator(cond.Operator)
+		narrow = narrow || !op.Negated() && !op.IfExists && op.Base != "Null" && op.Set != "ForAllValues" && !slices.Contains(policy.Values(cond.Values), "*")
 	}
-	if len(f.t.ours) > 0 {
+	if !narrow && len(f.t.ours) > 0 {
 		f.found(Excess, "%s of somebody else's admits everybody: its principal is \"*\", and no condition on the caller narrows it", statementName(i, st))
 		return
 	}
-	for _, caller := range f.callers {
-		if a, err := arn.Parse(caller); err == nil && a.Account == f.t.account {
-			f.gives(i, st, caller)
+	for _, caller := range f.local() {
+		switch f.meets(caller, who) {
+		case authz.Allowed:
+			f.gives(Excess, i, st, caller)
+		case authz.Unknown:
+			f.gives(Unknown, i, st, caller)
+		case authz.ImplicitDeny, authz.ExplicitDeny, authz.NotApplicable:
 		}
 	}
+}
+
+// local lists our callers of the resource's own account.
+func (f foreign) local() []string {
+	return slices.DeleteFunc(slices.Clone(f.callers), func(caller string) bool {
+		a, err := arn.Parse(caller)
+		return err != nil || a.Account != f.t.account
+	})
+}
+
+// meets asks whether caller meets conditions on who calls.
+func (f foreign) meets(caller string, who []policy.Condition) authz.Outcome {
+	p, err := f.view.Principal(caller)
+	if err != nil {
+		return authz.Unknown
+	}
+	action := "secretsmanager:DescribeSecret"
+	if f.t.kind == compile.KeyPolicy {
+		action = "kms:DescribeKey" // what condition keys there are depends on the service
+	}
+	return f.view.Meets(effective.Question{Principal: p, Action: action, Resource: f.t.target}, who)
 }
 
 // behindSession gives the caller whose session a principal is, or the
@@ -275,12 +308,20 @@ func (c *checker) callers() []string {
 }
 
 // leftovers reports what the ledger says was made, is no longer wanted, and is
-// still there.
+// or may be still there.
 func (c *checker) leftovers(led *ledger.Ledger) {
 	wanted := c.wantedIDs()
 	for _, e := range led.Entries {
-		if !wanted[string(e.Account)+" "+e.ID] && c.exists(e) {
-			c.about(e.Account, nil, "%s %s", e.Kind, e.ID).found(Drift, "it is no longer declared and still there")
+		if wanted[string(e.Account)+" "+e.ID] {
+			continue
+		}
+		on := c.about(e.Account, nil, "%s %s", e.Kind, e.ID)
+		switch c.state(e) {
+		case inventory.Absent:
+		case inventory.Exists:
+			on.found(Drift, "it is no longer declared and still there")
+		case inventory.Unread, inventory.NotAsked:
+			on.found(Unknown, "it is no longer declared, and whether it is still there was not read")
 		}
 	}
 }
@@ -303,40 +344,58 @@ func (c *checker) wantedIDs() map[string]bool {
 	return out
 }
 
-func (c *checker) exists(e ledger.Entry) bool {
+// state looks for what a ledger entry names.
+func (c *checker) state(e ledger.Entry) inventory.Lookup {
 	account := c.inv.Accounts[e.Account]
 	if account == nil {
-		return false
+		return inventory.NotAsked
 	}
 	parsed, _ := arn.Parse(e.ID) // zero for entries that are no ARN
 	name, policyName, _ := strings.Cut(e.ID, "/")
 	target, sid, _ := strings.Cut(e.ID, "#")
 	switch e.Kind {
 	case ledger.Provider:
-		return account.Providers[parsed.Name()] != nil
+		_, state := inventory.Get(account.Providers, parsed.Name())
+		return state
 	case ledger.Role:
-		r, _ := account.Role(parsed.Name())
-		return r != nil
-	case ledger.RolePolicy:
-		r, _ := account.Role(name)
-		return r != nil && r.Inline[policyName] != ""
-	case ledger.UserPolicy:
-		u, _ := account.User(name)
-		return u != nil && u.Inline[policyName] != ""
+		_, state := account.Role(parsed.Name())
+		return state
+	case ledger.RolePolicy, ledger.UserPolicy:
+		inline, state := c.inlineOf(e.Account, callerKind(e.Kind), name)
+		return heldBy(state, inline[policyName] != "")
 	case ledger.SecretSid:
-		return c.hasSid(&shared{account: e.Account, kind: compile.SecretPolicy, target: target}, sid)
+		return c.sidState(&shared{account: e.Account, kind: compile.SecretPolicy, target: target}, sid)
 	case ledger.KeySid:
-		return c.hasSid(&shared{account: e.Account, kind: compile.KeyPolicy, target: target}, sid)
+		return c.sidState(&shared{account: e.Account, kind: compile.KeyPolicy, target: target}, sid)
 	}
-	return false
+	return inventory.NotAsked
 }
 
-func (c *checker) hasSid(t *shared, sid string) bool {
-	text, _ := c.policyOf(t)
+// callerKind is a CallerPolicy's kind for a ledger entry's.
+func callerKind(k ledger.Kind) string {
+	if k == ledger.UserPolicy {
+		return "user"
+	}
+	return "role"
+}
+
+// heldBy is the state of a part of something that is in state.
+func heldBy(state inventory.Lookup, there bool) inventory.Lookup {
+	if state == inventory.Exists && !there {
+		return inventory.Absent
+	}
+	return state
+}
+
+func (c *checker) sidState(t *shared, sid string) inventory.Lookup {
+	text, state := c.policyOf(t)
+	if text == "" {
+		return heldBy(state, false)
+	}
 	doc, err := policy.Parse([]byte(text))
 	if err != nil {
-		return false
+		return inventory.Unread
 	}
 	_, there := doc.FindSid(sid)
-	return there
+	return heldBy(state, there)
 }
