@@ -28,7 +28,7 @@ func attaching[I, O any](k kind, args func(*I) attachment, op service.Op[I, O]) 
 		}
 		return accesses, e
 	}
-	return tagsOf(k, func(in *I) *string { return args(in).owner }, op)
+	return bounded(k, func(in *I) *string { return args(in).owner }, op)
 }
 
 // attach is idempotent, as IAM's is.

@@ -25,6 +25,36 @@ func checkBoundary(c *service.Call, ref string) *wire.Error {
 	return nil
 }
 
+// bounded makes the boundary of the entity a condition key of an operation that
+// changes the entity's policies. Operations on its trust policy, its settings or
+// its life do not have the key (Service Authorization Reference, IAM).
+func bounded[I, O any](k kind, name func(*I) *string, op service.Op[I, O]) service.Op[I, O] {
+	plain := op.Access
+	op.Access = func(c *service.Call, in *I) ([]gate.Access, *wire.Error) {
+		accesses, e := plain(c, in)
+		if o, missing := k.find(c, aws.ToString(name(in))); missing == nil {
+			for i := range accesses {
+				accesses[i].Context = withBoundary(accesses[i].Context, o.Boundary)
+			}
+		}
+		return accesses, e
+	}
+	return op
+}
+
+func withBoundary(context map[string][]string, ref string) map[string][]string {
+	if ref == "" {
+		return context
+	}
+	if context == nil {
+		return boundaryContext(ref)
+	}
+	if context["iam:PermissionsBoundary"] == nil {
+		context["iam:PermissionsBoundary"] = []string{ref}
+	}
+	return context
+}
+
 func putBoundary[I, O any](k kind, args func(*I) attachment) service.Op[I, O] {
 	name := func(in *I) *string { return args(in).owner }
 	op := writer(on(k, name), "Put"+k.title+"PermissionsBoundary", func(c *service.Call, in *I) (*O, *wire.Error) {
@@ -47,11 +77,11 @@ func putBoundary[I, O any](k kind, args func(*I) attachment) service.Op[I, O] {
 		}
 		return accesses, e
 	}
-	return tagsOf(k, name, op)
+	return bounded(k, name, op)
 }
 
 func deleteBoundary[I, O any](k kind, name func(*I) *string) service.Op[I, O] {
-	return tagsOf(k, name, writer(on(k, name), "Delete"+k.title+"PermissionsBoundary", func(c *service.Call, in *I) (*O, *wire.Error) {
+	return bounded(k, name, writer(on(k, name), "Delete"+k.title+"PermissionsBoundary", func(c *service.Call, in *I) (*O, *wire.Error) {
 		o, e := k.modifiable(c, name(in))
 		if e != nil {
 			return nil, e

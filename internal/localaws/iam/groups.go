@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/localaws/gate"
 	"github.com/stile-aws/stile/internal/localaws/service"
 	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/internal/localaws/wire"
@@ -18,7 +19,7 @@ func registerGroups(s *service.Service) {
 	service.Register(s, "CreateGroup", writer(newGroupARN, "CreateGroup", createGroup))
 	service.Register(s, "GetGroup", reader(on(groups, func(in *iam.GetGroupInput) *string { return in.GroupName }), "GetGroup", getGroup))
 	service.Register(s, "ListGroups", reader(below("group", func(in *iam.ListGroupsInput) *string { return in.PathPrefix }), "ListGroups", listGroups))
-	service.Register(s, "UpdateGroup", writer(on(groups, func(in *iam.UpdateGroupInput) *string { return in.GroupName }), "UpdateGroup", updateGroup))
+	service.Register(s, "UpdateGroup", service.Op[iam.UpdateGroupInput, iam.UpdateGroupOutput]{Access: updateGroupAccess, Handle: updateGroup})
 	service.Register(s, "DeleteGroup", writer(on(groups, func(in *iam.DeleteGroupInput) *string { return in.GroupName }), "DeleteGroup", deleteGroup))
 	service.Register(s, "AddUserToGroup", writer(on(groups, func(in *iam.AddUserToGroupInput) *string { return in.GroupName }), "AddUserToGroup", addUserToGroup))
 	service.Register(s, "RemoveUserFromGroup", writer(on(groups, func(in *iam.RemoveUserFromGroupInput) *string { return in.GroupName }),
@@ -99,6 +100,10 @@ func listGroups(c *service.Call, in *iam.ListGroupsInput) (*iam.ListGroupsOutput
 		out.Groups = append(out.Groups, listedGroup(c, group))
 	}
 	return out, nil
+}
+
+func updateGroupAccess(c *service.Call, in *iam.UpdateGroupInput) ([]gate.Access, *wire.Error) {
+	return groups.renaming(c, "UpdateGroup", in.GroupName, in.NewGroupName, in.NewPath), nil
 }
 
 func updateGroup(c *service.Call, in *iam.UpdateGroupInput) (*iam.UpdateGroupOutput, *wire.Error) {

@@ -55,10 +55,15 @@ func reader[I, O any](resource func(*service.Call, *I) string, action string, ha
 func writer[I, O any](resource func(*service.Call, *I) string, action string, handle func(*service.Call, *I) (*O, *wire.Error)) service.Op[I, O] {
 	return service.Op[I, O]{
 		Access: func(c *service.Call, in *I) ([]gate.Access, *wire.Error) {
-			return []gate.Access{{Action: "iam:" + action, Resource: resource(c, in), Account: c.Account}}, nil
+			return []gate.Access{onRecord(c, action, resource(c, in))}, nil
 		},
 		Handle: handle,
 	}
+}
+
+// onRecord is the access to the record with an ARN, whether it exists or not.
+func onRecord(c *service.Call, action, ref string) gate.Access {
+	return gate.Access{Action: "iam:" + action, Resource: ref, Account: c.Account, ResourceTags: tagsAt(c, ref)}
 }
 
 // anywhere is the resource of operations without one.

@@ -536,6 +536,130 @@ func TestConditionKeysOfIAM(t *testing.T) {
 	worldtest.WantError(t, err, "AccessDenied", "iam:DeleteRole")
 }
 
+// A statement that spares tagged records has to hold for every operation on
+// them: "aws:ResourceTag/${TagKey}" is a key of the resource types, not of some actions.
+func TestTagsOfTheRecordAreConditionKeysOfEveryOperation(t *testing.T) {
+	c, admin := cloud(t)
+	ctx := t.Context()
+	tags := []types.Tag{{Key: aws.String("guard"), Value: aws.String("on")}}
+	name, ref := aws.String("guarded"), aws.String(makePolicy(t, admin, "guarded", emptyPolicy))
+	for _, prepare := range []func() error{
+		func() error {
+			_, err := admin.CreateRole(ctx, &iam.CreateRoleInput{RoleName: name, Tags: tags, AssumeRolePolicyDocument: trusting(string(worldtest.A))})
+			return err
+		},
+		func() error {
+			_, err := admin.CreateUser(ctx, &iam.CreateUserInput{UserName: name, Tags: tags})
+			return err
+		},
+		func() error {
+			_, err := admin.TagPolicy(ctx, &iam.TagPolicyInput{PolicyArn: ref, Tags: tags})
+			return err
+		},
+		func() error {
+			_, err := admin.CreateInstanceProfile(ctx, &iam.CreateInstanceProfileInput{InstanceProfileName: name, Tags: tags})
+			return err
+		},
+		func() error {
+			_, err := admin.CreateInstanceProfile(ctx, &iam.CreateInstanceProfileInput{InstanceProfileName: aws.String("free")})
+			return err
+		},
+		func() error {
+			_, err := admin.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{Url: aws.String("https://example.com/id"), Tags: tags})
+			return err
+		},
+	} {
+		if err := prepare(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	issuer := aws.String("arn:aws:iam::111111111111:oidc-provider/example.com/id")
+	client := iam.NewFromConfig(c.User(worldtest.A, "sparing", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},
+		{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/guard":"on"}}}]}`))
+	for action, call := range map[string]func() error{
+		"GetRole":    func() error { _, err := client.GetRole(ctx, &iam.GetRoleInput{RoleName: name}); return err },
+		"UpdateRole": func() error { _, err := client.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: name}); return err },
+		"UpdateAssumeRolePolicy": func() error {
+			_, err := client.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: name, PolicyDocument: trusting("*")})
+			return err
+		},
+		"PutRolePolicy": func() error {
+			_, err := client.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: name, PolicyName: name, PolicyDocument: aws.String(emptyPolicy)})
+			return err
+		},
+		"CreateAccessKey": func() error {
+			_, err := client.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: name})
+			return err
+		},
+		"UpdateUser": func() error {
+			_, err := client.UpdateUser(ctx, &iam.UpdateUserInput{UserName: name, NewPath: aws.String("/x/")})
+			return err
+		},
+		"CreatePolicyVersion": func() error {
+			_, err := client.CreatePolicyVersion(ctx, &iam.CreatePolicyVersionInput{PolicyArn: ref, PolicyDocument: aws.String(emptyPolicy)})
+			return err
+		},
+		"DeleteInstanceProfile": func() error {
+			_, err := client.DeleteInstanceProfile(ctx, &iam.DeleteInstanceProfileInput{InstanceProfileName: name})
+			return err
+		},
+		"PassRole": func() error {
+			_, err := client.AddRoleToInstanceProfile(ctx, &iam.AddRoleToInstanceProfileInput{InstanceProfileName: aws.String("free"), RoleName: name})
+			return err
+		},
+		"DeleteOpenIDConnectProvider": func() error {
+			_, err := client.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: issuer})
+			return err
+		},
+		"TagRole": func() error { _, err := client.TagRole(ctx, &iam.TagRoleInput{RoleName: name, Tags: tags}); return err },
+	} {
+		t.Run(action, func(t *testing.T) { worldtest.WantError(t, call(), "AccessDenied", "iam:"+action+" on resource") })
+	}
+}
+
+// "iam:PermissionsBoundary" belongs to operations on policies and boundaries
+// alone: a deployer that is confined by it may not change a trust policy.
+func TestTrustPoliciesDoNotHaveTheBoundaryAsAKey(t *testing.T) {
+	c, admin := cloud(t)
+	ctx := t.Context()
+	boundary := makePolicy(t, admin, "boundary", emptyPolicy)
+	if _, err := admin.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("r"), AssumeRolePolicyDocument: trusting(string(worldtest.A)), PermissionsBoundary: &boundary}); err != nil {
+		t.Fatal(err)
+	}
+	confined := iam.NewFromConfig(c.User(worldtest.A, "confined", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*","Resource":"*",
+		"Condition":{"StringEquals":{"iam:PermissionsBoundary":"`+boundary+`"}}}]}`))
+	_, err := confined.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("r"), PolicyDocument: trusting("*")})
+	worldtest.WantError(t, err, "AccessDenied", "iam:UpdateAssumeRolePolicy")
+	_, err = confined.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: aws.String("r")})
+	worldtest.WantError(t, err, "AccessDenied", "iam:DeleteRole")
+}
+
+// "The entity making the request must have permission on both the source object
+// and the target object" (API reference, UpdateUser and UpdateGroup).
+func TestRenamingAsksForTheOldAndTheNewName(t *testing.T) {
+	c, admin := cloud(t)
+	ctx := t.Context()
+	for _, name := range []string{"bob", "rob"} {
+		if _, err := admin.CreateUser(ctx, &iam.CreateUserInput{UserName: &name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := admin.CreateGroup(ctx, &iam.CreateGroupInput{GroupName: aws.String("devs")}); err != nil {
+		t.Fatal(err)
+	}
+	renamer := iam.NewFromConfig(c.User(worldtest.A, "renamer", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:Update*",
+		"Resource":["arn:aws:iam::111111111111:user/bob","arn:aws:iam::111111111111:user/rob","arn:aws:iam::111111111111:user/robert","arn:aws:iam::111111111111:group/devs"]}]}`))
+	_, err := renamer.UpdateUser(ctx, &iam.UpdateUserInput{UserName: aws.String("bob"), NewUserName: aws.String("admin2")})
+	worldtest.WantError(t, err, "AccessDenied", "iam:UpdateUser on resource: arn:aws:iam::111111111111:user/admin2")
+	_, err = renamer.UpdateUser(ctx, &iam.UpdateUserInput{UserName: aws.String("rob"), NewPath: aws.String("/ops/")})
+	worldtest.WantError(t, err, "AccessDenied", "user/ops/rob")
+	if _, err := renamer.UpdateUser(ctx, &iam.UpdateUserInput{UserName: aws.String("bob"), NewUserName: aws.String("robert")}); err != nil {
+		t.Error(err)
+	}
+	_, err = renamer.UpdateGroup(ctx, &iam.UpdateGroupInput{GroupName: aws.String("devs"), NewGroupName: aws.String("ops")})
+	worldtest.WantError(t, err, "AccessDenied", "group/ops")
+}
+
 func TestAuthorizationDetailsPageOverAllKinds(t *testing.T) {
 	_, client := cloud(t)
 	ctx := t.Context()

@@ -18,7 +18,7 @@ type inline struct{ owner, policy, document *string }
 
 func putInline[I, O any](k kind, args func(*I) inline) service.Op[I, O] {
 	name := func(in *I) *string { return args(in).owner }
-	return tagsOf(k, name, writer(on(k, name), "Put"+k.title+"Policy", func(c *service.Call, in *I) (*O, *wire.Error) {
+	return bounded(k, name, writer(on(k, name), "Put"+k.title+"Policy", func(c *service.Call, in *I) (*O, *wire.Error) {
 		a := args(in)
 		o, e := k.modifiable(c, a.owner)
 		if e != nil {
@@ -79,7 +79,7 @@ func getInline[I, O any](k kind, args func(*I) inline, answer func(owner, policy
 
 func deleteInline[I, O any](k kind, args func(*I) inline) service.Op[I, O] {
 	name := func(in *I) *string { return args(in).owner }
-	return tagsOf(k, name, writer(on(k, name), "Delete"+k.title+"Policy", func(c *service.Call, in *I) (*O, *wire.Error) {
+	return bounded(k, name, writer(on(k, name), "Delete"+k.title+"Policy", func(c *service.Call, in *I) (*O, *wire.Error) {
 		a := args(in)
 		o, e := k.modifiable(c, a.owner)
 		if e != nil {

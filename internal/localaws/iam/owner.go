@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/localaws/gate"
 	"github.com/stile-aws/stile/internal/localaws/service"
 	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/internal/localaws/wire"
@@ -72,6 +73,26 @@ func (k kind) arn(c *service.Call, name string) arn.ARN {
 		path, name = o.Path, o.Name
 	}
 	return arn.IAM(store.Partition, c.Account, k.name, path, name)
+}
+
+// renaming is what giving an entity another name or path asks for: "permission
+// on both the source object and the target object" (API reference, UpdateUser).
+func (k kind) renaming(c *service.Call, action string, name, newName, newPath *string) []gate.Access {
+	from := k.arn(c, aws.ToString(name))
+	to := arn.IAM(store.Partition, c.Account, k.name, from.Path(), from.Name())
+	if newName != nil {
+		to = arn.IAM(store.Partition, c.Account, k.name, to.Path(), *newName)
+	}
+	if newPath != nil {
+		to = arn.IAM(store.Partition, c.Account, k.name, pathOf(newPath), to.Name())
+	}
+	source := onRecord(c, action, from.String())
+	if to == from {
+		return []gate.Access{source}
+	}
+	target := source
+	target.Resource = to.String()
+	return []gate.Access{source, target}
 }
 
 func (o *owner) arn(c *service.Call) arn.ARN {

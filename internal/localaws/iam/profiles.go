@@ -147,13 +147,9 @@ func deleteProfile(c *service.Call, in *iam.DeleteInstanceProfileInput) (*iam.De
 
 // addRoleAccess asks for iam:PassRole besides: the role goes to EC2.
 func addRoleAccess(c *service.Call, in *iam.AddRoleToInstanceProfileInput) ([]gate.Access, *wire.Error) {
-	return []gate.Access{
-		{Action: "iam:AddRoleToInstanceProfile", Resource: profileResource(c, aws.ToString(in.InstanceProfileName)), Account: c.Account},
-		{
-			Action: "iam:PassRole", Resource: roles.arn(c, aws.ToString(in.RoleName)).String(), Account: c.Account,
-			Context: map[string][]string{"iam:PassedToService": {"ec2.amazonaws.com"}},
-		},
-	}, nil
+	pass := onRecord(c, "PassRole", roles.arn(c, aws.ToString(in.RoleName)).String())
+	pass.Context = map[string][]string{"iam:PassedToService": {"ec2.amazonaws.com"}}
+	return []gate.Access{onRecord(c, "AddRoleToInstanceProfile", profileResource(c, aws.ToString(in.InstanceProfileName))), pass}, nil
 }
 
 func addRole(c *service.Call, in *iam.AddRoleToInstanceProfileInput) (*iam.AddRoleToInstanceProfileOutput, *wire.Error) {

@@ -24,39 +24,9 @@ func registerRoles(s *service.Service) {
 	service.Register(s, "UpdateRole", writer(on(roles, func(in *iam.UpdateRoleInput) *string { return in.RoleName }), "UpdateRole", updateRole))
 	service.Register(s, "UpdateRoleDescription", writer(on(roles, func(in *iam.UpdateRoleDescriptionInput) *string { return in.RoleName }),
 		"UpdateRoleDescription", updateRoleDescription))
-	service.Register(s, "UpdateAssumeRolePolicy", tagsOf(roles, func(in *iam.UpdateAssumeRolePolicyInput) *string { return in.RoleName },
-		writer(on(roles, func(in *iam.UpdateAssumeRolePolicyInput) *string { return in.RoleName }), "UpdateAssumeRolePolicy", updateTrust)))
-	service.Register(s, "DeleteRole", tagsOf(roles, func(in *iam.DeleteRoleInput) *string { return in.RoleName },
-		writer(on(roles, func(in *iam.DeleteRoleInput) *string { return in.RoleName }), "DeleteRole", deleteRole)))
-}
-
-// tagsOf makes the tags and the boundary of the entity condition keys of an operation.
-func tagsOf[I, O any](k kind, name func(*I) *string, op service.Op[I, O]) service.Op[I, O] {
-	plain := op.Access
-	op.Access = func(c *service.Call, in *I) ([]gate.Access, *wire.Error) {
-		accesses, e := plain(c, in)
-		if o, missing := k.find(c, aws.ToString(name(in))); missing == nil {
-			for i := range accesses {
-				accesses[i].ResourceTags = o.Tags
-				accesses[i].Context = withBoundary(accesses[i].Context, o.Boundary)
-			}
-		}
-		return accesses, e
-	}
-	return op
-}
-
-func withBoundary(context map[string][]string, ref string) map[string][]string {
-	if ref == "" {
-		return context
-	}
-	if context == nil {
-		return boundaryContext(ref)
-	}
-	if context["iam:PermissionsBoundary"] == nil {
-		context["iam:PermissionsBoundary"] = []string{ref}
-	}
-	return context
+	service.Register(s, "UpdateAssumeRolePolicy", writer(on(roles, func(in *iam.UpdateAssumeRolePolicyInput) *string { return in.RoleName }),
+		"UpdateAssumeRolePolicy", updateTrust))
+	service.Register(s, "DeleteRole", writer(on(roles, func(in *iam.DeleteRoleInput) *string { return in.RoleName }), "DeleteRole", deleteRole))
 }
 
 // createRoleAccess asks for iam:TagRole as well when there are tags.

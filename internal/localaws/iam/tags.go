@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/localaws/gate"
 	"github.com/stile-aws/stile/internal/localaws/service"
 	"github.com/stile-aws/stile/internal/localaws/store"
@@ -51,6 +52,44 @@ func merged(c *service.Call, have store.Tags, tags []types.Tag) (store.Tags, *wi
 		return nil, c.Errorf("LimitExceededException", "The number of tags has reached the maximum limit.")
 	}
 	return out, nil
+}
+
+// tagsAt are the tags of the record with an ARN, nil when there is none. Every
+// operation on a tagged record has them as condition keys (Service
+// Authorization Reference, IAM: the resource types' keys).
+func tagsAt(c *service.Call, ref string) store.Tags {
+	a, err := arn.Parse(ref)
+	if err != nil || a.Account != c.Account {
+		return nil
+	}
+	own, name := &c.Own().IAM, a.Name()
+	switch a.Type() {
+	case "role":
+		if r := own.Role(name).Latest(); r != nil {
+			return r.Tags
+		}
+	case "user":
+		if u := own.User(name).Latest(); u != nil {
+			return u.Tags
+		}
+	case "policy":
+		if p := own.Policy(name).Latest(); p != nil {
+			return p.Tags
+		}
+	case "oidc-provider":
+		if p := own.OIDCProviders[name].Latest(); p != nil {
+			return p.Tags
+		}
+	case "saml-provider":
+		if p := own.SAMLProviders[strings.ToLower(name)].Latest(); p != nil {
+			return p.Tags
+		}
+	case "instance-profile":
+		if p := own.InstanceProfiles[strings.ToLower(name)].Latest(); p != nil {
+			return p.Tags
+		}
+	}
+	return nil
 }
 
 // drop removes a key without regard to case.
@@ -98,11 +137,7 @@ type tagOps[T, U, L any] struct {
 }
 
 func (o tagOps[T, U, L]) access(c *service.Call, action, name string) gate.Access {
-	a := gate.Access{Action: "iam:" + action, Resource: o.resource(c, name), Account: c.Account}
-	if r, e := o.record(c, name); e == nil {
-		a.Resource, a.ResourceTags = r.arn, r.tags
-	}
-	return a
+	return onRecord(c, action, o.resource(c, name))
 }
 
 func tagging[T, U, L, O any](o tagOps[T, U, L], action string) service.Op[T, O] {

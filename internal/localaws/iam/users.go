@@ -20,9 +20,8 @@ func registerUsers(s *service.Service) {
 	service.Register(s, "CreateUser", service.Op[iam.CreateUserInput, iam.CreateUserOutput]{Access: createUserAccess, Handle: createUser})
 	service.Register(s, "GetUser", reader(orCaller(func(in *iam.GetUserInput) *string { return in.UserName }), "GetUser", getUser))
 	service.Register(s, "ListUsers", reader(below("user", func(in *iam.ListUsersInput) *string { return in.PathPrefix }), "ListUsers", listUsers))
-	service.Register(s, "UpdateUser", writer(on(users, func(in *iam.UpdateUserInput) *string { return in.UserName }), "UpdateUser", updateUser))
-	service.Register(s, "DeleteUser", tagsOf(users, func(in *iam.DeleteUserInput) *string { return in.UserName },
-		writer(on(users, func(in *iam.DeleteUserInput) *string { return in.UserName }), "DeleteUser", deleteUser)))
+	service.Register(s, "UpdateUser", service.Op[iam.UpdateUserInput, iam.UpdateUserOutput]{Access: updateUserAccess, Handle: updateUser})
+	service.Register(s, "DeleteUser", writer(on(users, func(in *iam.DeleteUserInput) *string { return in.UserName }), "DeleteUser", deleteUser))
 	service.Register(s, "ListGroupsForUser", reader(on(users, func(in *iam.ListGroupsForUserInput) *string { return in.UserName }),
 		"ListGroupsForUser", listGroupsForUser))
 }
@@ -122,6 +121,10 @@ func listUsers(c *service.Call, in *iam.ListUsersInput) (*iam.ListUsersOutput, *
 		out.Users = append(out.Users, listedUser(c, user))
 	}
 	return out, nil
+}
+
+func updateUserAccess(c *service.Call, in *iam.UpdateUserInput) ([]gate.Access, *wire.Error) {
+	return users.renaming(c, "UpdateUser", in.UserName, in.NewUserName, in.NewPath), nil
 }
 
 // updateUser renames or moves a user; its unique id, keys and policies stay.
