@@ -28,9 +28,7 @@ func (k *Kernel) authenticate(r *http.Request, body []byte, route route, c *Call
 	if err != nil || caller == nil {
 		return unauthenticated(route.service.model, unknownKey())
 	}
-	if s := caller.Session; s != nil && s.Kind == store.UserSession && !s.MFA && route.service.name == "iam" {
-		// GetSessionToken: "You cannot call any IAM API operations unless MFA
-		// authentication information is included in the request."
+	if route.service.name == "iam" && barredFromIAM(caller.Session) {
 		return unauthenticated(route.service.model, unknownKey())
 	}
 	c.Caller, c.Account = *caller, caller.Account()
@@ -38,6 +36,20 @@ func (k *Kernel) authenticate(r *http.Request, body []byte, route route, c *Call
 		k.world.Use(caller.AccessKey, store.LastUse{At: c.Now, Region: c.Region, Service: route.service.name})
 	}
 	return nil
+}
+
+// barredFromIAM reports a session that no IAM operation takes. GetSessionToken:
+// "You cannot call any IAM API operations unless MFA authentication information
+// is included in the request"; GetFederationToken: "You cannot call any IAM
+// operations using the AWS CLI or the AWS API."
+func barredFromIAM(s *store.Session) bool {
+	switch {
+	case s == nil:
+		return false
+	case s.Kind == store.Federated:
+		return true
+	}
+	return s.Kind == store.UserSession && !s.MFA
 }
 
 func unknownKey() *sigv4.Failure {

@@ -457,6 +457,9 @@ func TestUserSessions(t *testing.T) {
 	_, err = client.GetSessionToken(t.Context(), &sts.GetSessionTokenInput{SerialNumber: aws.String("arn:aws:iam::111111111111:mfa/u"), TokenCode: aws.String("123456")})
 	worldtest.WantError(t, err, "AccessDenied", "MultiFactorAuthentication failed")
 
+	_, err = sts.NewFromConfig(session).GetAccessKeyInfo(t.Context(), &sts.GetAccessKeyInfoInput{AccessKeyId: token.Credentials.AccessKeyId})
+	worldtest.WantError(t, err, "AccessDenied", "Cannot call GetAccessKeyInfo with session credentials")
+
 	federated, err := client.GetFederationToken(t.Context(), &sts.GetFederationTokenInput{Name: aws.String("visitor"),
 		Policy: aws.String(document(`{"Effect":"Allow","Action":"iam:ListRoles","Resource":"*"}`))})
 	if err != nil {
@@ -468,6 +471,8 @@ func TestUserSessions(t *testing.T) {
 	}
 	_, err = assume(t, visitor, "arn:aws:iam::111111111111:role/hub", nil)
 	worldtest.WantError(t, err, "AccessDenied", "")
+	_, err = iam.NewFromConfig(visitor).ListRoles(t.Context(), &iam.ListRolesInput{}) // although its session policy allows it
+	worldtest.WantError(t, err, "InvalidClientTokenId", "")
 	if _, err := kms.NewFromConfig(visitor).ListKeys(t.Context(), &kms.ListKeysInput{}); err == nil {
 		t.Error("a federated user goes past its session policy")
 	}

@@ -18,7 +18,12 @@ import (
 // userDuration is the default of GetSessionToken and GetFederationToken.
 const userDuration = 12 * time.Hour
 
-func accessKeyInfoAccess(*service.Call, *sts.GetAccessKeyInfoInput) ([]gate.Access, *wire.Error) {
+// accessKeyInfoAccess refuses sessions of GetSessionToken: they "cannot call any
+// STS API except AssumeRole or GetCallerIdentity" (API reference, GetSessionToken).
+func accessKeyInfoAccess(c *service.Call, _ *sts.GetAccessKeyInfoInput) ([]gate.Access, *wire.Error) {
+	if s := c.Caller.Session; s != nil && s.Kind == store.UserSession {
+		return nil, c.Errorf("AccessDenied", "Cannot call GetAccessKeyInfo with session credentials")
+	}
 	return []gate.Access{{Action: "sts:GetAccessKeyInfo", Resource: "*"}}, nil
 }
 
