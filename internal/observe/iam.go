@@ -74,7 +74,7 @@ func (r *reader) readRole(ctx context.Context, c *iam.Client, name string) (*inv
 	}
 	out := &inventory.Role{
 		ARN: aws.ToString(got.Role.Arn), Name: aws.ToString(got.Role.RoleName), ID: aws.ToString(got.Role.RoleId),
-		Path: aws.ToString(got.Role.Path), Trust: document(got.Role.AssumeRolePolicyDocument), Inline: map[string]string{},
+		Path: aws.ToString(got.Role.Path), Trust: document(got.Role.AssumeRolePolicyDocument),
 		MaxSession: int(aws.ToInt32(got.Role.MaxSessionDuration)), Description: aws.ToString(got.Role.Description), Tags: tags(got.Role.Tags),
 	}
 	if b := got.Role.PermissionsBoundary; b != nil {
@@ -83,42 +83,8 @@ func (r *reader) readRole(ctx context.Context, c *iam.Client, name string) (*inv
 			return nil, err
 		}
 	}
-	inline := iam.NewListRolePoliciesPaginator(c, &iam.ListRolePoliciesInput{RoleName: &name})
-	for inline.HasMorePages() {
-		page, err := inline.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range page.PolicyNames {
-			doc, err := c.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &name, PolicyName: &p})
-			if err != nil {
-				return nil, err
-			}
-			out.Inline[p] = document(doc.PolicyDocument)
-		}
-	}
-	attached := iam.NewListAttachedRolePoliciesPaginator(c, &iam.ListAttachedRolePoliciesInput{RoleName: &name})
-	for attached.HasMorePages() {
-		page, err := attached.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if out.Attached, err = r.attach(ctx, c, out.Attached, page.AttachedPolicies); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// attach adds the ARNs of attached policies and reads their documents.
-func (r *reader) attach(ctx context.Context, c *iam.Client, to []string, more []types.AttachedPolicy) ([]string, error) {
-	for _, p := range more {
-		to = append(to, aws.ToString(p.PolicyArn))
-		if err := r.managed(ctx, c, aws.ToString(p.PolicyArn)); err != nil {
-			return nil, err
-		}
-	}
-	return to, nil
+	out.Inline, out.Attached, err = r.policies(ctx, c, roleHolder(c, name))
+	return out, err
 }
 
 // managed reads a managed policy's default version, once.
@@ -182,7 +148,7 @@ func (r *reader) readUser(ctx context.Context, c *iam.Client, name string) (*inv
 	}
 	out := &inventory.User{
 		ARN: aws.ToString(got.User.Arn), Name: aws.ToString(got.User.UserName), ID: aws.ToString(got.User.UserId),
-		Path: aws.ToString(got.User.Path), Inline: map[string]string{}, Tags: tags(got.User.Tags),
+		Path: aws.ToString(got.User.Path), Tags: tags(got.User.Tags),
 	}
 	if b := got.User.PermissionsBoundary; b != nil {
 		out.Boundary = aws.ToString(b.PermissionsBoundaryArn)
@@ -190,29 +156,8 @@ func (r *reader) readUser(ctx context.Context, c *iam.Client, name string) (*inv
 			return nil, err
 		}
 	}
-	inline := iam.NewListUserPoliciesPaginator(c, &iam.ListUserPoliciesInput{UserName: &name})
-	for inline.HasMorePages() {
-		page, err := inline.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range page.PolicyNames {
-			doc, err := c.GetUserPolicy(ctx, &iam.GetUserPolicyInput{UserName: &name, PolicyName: &p})
-			if err != nil {
-				return nil, err
-			}
-			out.Inline[p] = document(doc.PolicyDocument)
-		}
-	}
-	attached := iam.NewListAttachedUserPoliciesPaginator(c, &iam.ListAttachedUserPoliciesInput{UserName: &name})
-	for attached.HasMorePages() {
-		page, err := attached.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if out.Attached, err = r.attach(ctx, c, out.Attached, page.AttachedPolicies); err != nil {
-			return nil, err
-		}
+	if out.Inline, out.Attached, err = r.policies(ctx, c, userHolder(c, name)); err != nil {
+		return nil, err
 	}
 	out.Groups, err = r.groups(ctx, c, name)
 	return out, err
@@ -238,32 +183,8 @@ func (r *reader) groups(ctx context.Context, c *iam.Client, user string) ([]inve
 }
 
 func (r *reader) group(ctx context.Context, c *iam.Client, name string) (inventory.Group, error) {
-	out := inventory.Group{Name: name, Inline: map[string]string{}}
-	inline := iam.NewListGroupPoliciesPaginator(c, &iam.ListGroupPoliciesInput{GroupName: &name})
-	for inline.HasMorePages() {
-		page, err := inline.NextPage(ctx)
-		if err != nil {
-			return out, err
-		}
-		for _, p := range page.PolicyNames {
-			doc, err := c.GetGroupPolicy(ctx, &iam.GetGroupPolicyInput{GroupName: &name, PolicyName: &p})
-			if err != nil {
-				return out, err
-			}
-			out.Inline[p] = document(doc.PolicyDocument)
-		}
-	}
-	attached := iam.NewListAttachedGroupPoliciesPaginator(c, &iam.ListAttachedGroupPoliciesInput{GroupName: &name})
-	for attached.HasMorePages() {
-		page, err := attached.NextPage(ctx)
-		if err != nil {
-			return out, err
-		}
-		if out.Attached, err = r.attach(ctx, c, out.Attached, page.AttachedPolicies); err != nil {
-			return out, err
-		}
-	}
-	return out, nil
+	inline, attached, err := r.policies(ctx, c, groupHolder(c, name))
+	return inventory.Group{Name: name, Inline: inline, Attached: attached}, err
 }
 
 func (r *reader) provider(ctx context.Context, c *iam.Client, providerURL string) {
