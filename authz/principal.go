@@ -154,7 +154,7 @@ func (e *evaluation) namesSession(entry *principalEntry) (grantClass, Match) {
 // namesUniqueID compares what AWS stores in place of the ARN of a user or role.
 func (e *evaluation) namesUniqueID(entry *principalEntry) (grantClass, Match) {
 	p := &e.req.Principal
-	if p.ID == "" || e.off.has(ruleUniqueID) {
+	if entry.value == "" || e.off.has(ruleUniqueID) {
 		return toEntity, No
 	}
 	switch p.Kind {
@@ -163,7 +163,9 @@ func (e *evaluation) namesUniqueID(entry *principalEntry) (grantClass, Match) {
 	case RoleSession:
 		id, _, _ := strings.Cut(p.ID, ":")
 		return toEntity, truth(id == entry.value)
-	case Anonymous, Root, FederatedUser, WebIdentity, SAML, Service:
+	case FederatedUser:
+		return toEntity, truth(p.EntityID == entry.value && !e.off.has(ruleFederatedUserOfUser))
+	case Anonymous, Root, WebIdentity, SAML, Service:
 	}
 	return toEntity, No
 }

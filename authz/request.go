@@ -34,6 +34,10 @@ type Principal struct {
 	Entity arn.ARN
 	// ID is the unique id as aws:userid has it: "AIDA…", or "AROA…:session".
 	ID string
+	// EntityID is the unique id of the user behind a FederatedUser ("AIDA…"),
+	// which is how AWS stores the user in policies that name it. For others the
+	// ID has it.
+	EntityID string
 	// Provider is the ARN of the OIDC or SAML provider of a WebIdentity or SAML caller.
 	Provider arn.ARN
 	// ServiceName is the service principal of a Service caller

@@ -91,7 +91,7 @@ var builtinProviders = []string{"cognito-identity.amazonaws.com", "www.amazon.co
 
 func (b *builder) principal() authz.Principal {
 	f := &b.c.facts
-	p := authz.Principal{ID: f.PrincipalID, Management: f.Management, ServiceLinked: f.ServiceLinked}
+	p := authz.Principal{ID: f.PrincipalID, EntityID: f.EntityID, Management: f.Management, ServiceLinked: f.ServiceLinked}
 	switch {
 	case f.Principal == "anonymous":
 		return p

@@ -69,6 +69,7 @@ type facts struct {
 	Principal          string               `yaml:"principal"`
 	Entity             string               `yaml:"entity"`
 	PrincipalID        string               `yaml:"principalId"`
+	EntityID           string               `yaml:"entityId"`
 	Management         bool                 `yaml:"management"`
 	ServiceLinked      bool                 `yaml:"serviceLinked"`
 	Action             string               `yaml:"action"`
@@ -127,7 +128,7 @@ type about struct {
 var (
 	aboutKeys = []string{"id", "rule", "aws", "paraphrase", "page", "note", "like", "from", "expected", "decides"}
 	factKeys  = []string{
-		"principal", "entity", "principalId", "management", "serviceLinked", "action", "resource", "resourceAccount",
+		"principal", "entity", "entityId", "principalId", "management", "serviceLinked", "action", "resource", "resourceAccount",
 		"resourceManagement", "resourceAWSManaged", "context", "unknown", "identityPolicies", "boundary", "sessionPolicy",
 		"scps", "rcps", "resourcePolicy", "resourcePolicyType", "vpcEndpointPolicies", "grants", "unread",
 	}

@@ -127,7 +127,7 @@ func SessionCaller(w *store.World, s *store.Session) *gate.Caller {
 	c.Principal = authz.Principal{Kind: authz.User, ARN: user.UserARN(account), ID: user.ID}
 	if s.Kind == store.Federated {
 		c.Principal = authz.Principal{
-			Kind: authz.FederatedUser, Entity: user.UserARN(account), ID: string(account) + ":" + s.Name,
+			Kind: authz.FederatedUser, Entity: user.UserARN(account), EntityID: user.ID, ID: string(account) + ":" + s.Name,
 			ARN: arn.ARN{Partition: store.Partition, Service: "sts", Account: account, Owner: string(account), Resource: "federated-user/" + s.Name},
 		}
 	}

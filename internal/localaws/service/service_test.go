@@ -196,6 +196,20 @@ func TestViaIsToldToPolicies(t *testing.T) {
 		"AccessDeniedException", "kms:Decrypt")
 }
 
+// A policy that names the user is stored with the user's unique id, and binds
+// the user's federated sessions too.
+func TestFederatedUsersHaveTheirUsersUniqueID(t *testing.T) {
+	c := worldtest.New(t)
+	c.User(worldtest.A, "ann", "")
+	c.World.RLock()
+	defer c.World.RUnlock()
+	id := c.World.Accounts[worldtest.A].IAM.User("ann").Latest().ID
+	caller := service.SessionCaller(c.World, &store.Session{Kind: store.Federated, Account: worldtest.A, Entity: id, Name: "visitor"})
+	if p := caller.Principal; p.EntityID != id || p.Kind != authz.FederatedUser {
+		t.Errorf("caller %+v, want a federated user of %s", p, id)
+	}
+}
+
 func TestFaultsEndByCountAndTime(t *testing.T) {
 	var f service.Faults
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
