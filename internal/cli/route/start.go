@@ -119,13 +119,24 @@ func (st *starter) token(ctx context.Context, caller compile.Caller) (creds.Toke
 // localToken has tokens made by the local AWS that the environment points AWS
 // clients at, if the caller's cluster is there.
 func (st *starter) localToken(ctx context.Context, caller compile.Caller) (creds.Token, bool, error) {
-	client, ok := local.Targeted(st.streams)
+	get, ok, err := LocalToken(ctx, st.streams, caller)
+	if err != nil || !ok {
+		return creds.Token{}, false, err
+	}
+	return creds.TokenFunc("the local AWS for "+caller.Name, get), true, nil
+}
+
+// LocalToken finds the local AWS that the environment points AWS clients at,
+// and in it the cluster of a caller; get has it make tokens of the caller. ok is
+// false when there is no such local AWS, or it does not have the cluster.
+func LocalToken(ctx context.Context, s *term.Streams, caller compile.Caller) (get func(context.Context) (string, error), ok bool, err error) {
+	client, ok := local.Targeted(s)
 	if !ok {
-		return creds.Token{}, false, nil
+		return nil, false, nil
 	}
 	accounts, err := client.Accounts(ctx)
 	if err != nil {
-		return creds.Token{}, false, err
+		return nil, false, err
 	}
 	namespace, name := serviceAccount(caller)
 	for _, a := range accounts {
@@ -134,11 +145,10 @@ func (st *starter) localToken(ctx context.Context, caller compile.Caller) (creds
 				continue
 			}
 			req := local.TokenRequest{Account: a.ID, Cluster: k.Name, Namespace: namespace, ServiceAccount: name, Audience: caller.Audience}
-			get := func(ctx context.Context) (string, error) { return client.Token(ctx, req) }
-			return creds.TokenFunc("the local AWS for "+caller.Name, get), true, nil
+			return func(ctx context.Context) (string, error) { return client.Token(ctx, req) }, true, nil
 		}
 	}
-	return creds.Token{}, false, nil
+	return nil, false, nil
 }
 
 func serviceAccount(caller compile.Caller) (namespace, name string) {

@@ -4,19 +4,30 @@ package verify
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/probe"
 	"github.com/stile-aws/stile/internal/scope"
 	"github.com/stile-aws/stile/internal/verify"
 )
 
 type options struct {
-	streams *term.Streams
-	path    string
-	json    bool
+	streams   *term.Streams
+	path      string
+	probe     string
+	tokenFile string
+	json      bool
 }
+
+// What --probe takes.
+const (
+	probeNone   = "none"
+	probeAssume = "assume"
+	probeRead   = "read"
+)
 
 // New returns the command.
 func New(s *term.Streams) *cobra.Command {
@@ -25,18 +36,33 @@ func New(s *term.Streams) *cobra.Command {
 		Use:   "verify PATH",
 		Short: "Prove that what is declared is allowed on both sides, and nothing more",
 		Long: "Prove, on what is in the accounts now, that the declarations at PATH are allowed on both sides and that\n" +
-			"nothing more is. Exit status: 0 proven, 1 anything else, with the reasons.",
+			"nothing more is; then try it live with the identities at hand, by calls that change nothing: what must be\n" +
+			"allowed, and beside it what must be refused. A service account's token comes from --token-file or from the\n" +
+			"local AWS; without one its probes are listed as not made.\n" +
+			"Exit status: 0 proven, 1 anything else, with the reasons.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.path = args[0]
 			return o.run(cmd.Context())
 		},
 	}
-	cmd.Flags().BoolVar(&o.json, "json", false, "print the report as JSON")
+	f := cmd.Flags()
+	f.StringVar(&o.probe, "probe", probeRead, "live attempts: `none`, assume (take the roles only) or read (also make read-only calls)")
+	f.StringVar(&o.tokenFile, "token-file", "", "probe with the service account token in `FILE`")
+	f.BoolVar(&o.json, "json", false, "print the report as JSON")
 	return cmd
 }
 
+// result is what --json prints.
+type result struct {
+	verify.Report
+	Probes []probe.Result `json:"probes"`
+}
+
 func (o *options) run(ctx context.Context) error {
+	if o.probe != probeNone && o.probe != probeAssume && o.probe != probeRead {
+		return fmt.Errorf("reading --probe %q: want none, assume or read", o.probe)
+	}
 	s, diags := scope.Load(o.path, scope.Read, nil)
 	if s == nil {
 		return diags
@@ -48,14 +74,35 @@ func (o *options) run(ctx context.Context) error {
 	if err := term.Report(o.streams, append(diags, more...)); err != nil {
 		return err
 	}
-	report := verify.Check(view.Wanted, view.Inventory, view.Ledger())
+	out := result{Report: verify.Check(view.Wanted, view.Inventory, view.Ledger())}
+	if o.probe != probeNone {
+		cfg, err := o.probeConfig(ctx, s, view)
+		if err != nil {
+			return err
+		}
+		if out.Probes, err = probe.Run(ctx, view.Wanted, cfg); err != nil {
+			return err
+		}
+	}
+	if err := o.print(s, &out); err != nil {
+		return err
+	}
+	if !out.OK || !probe.OK(out.Probes) {
+		return term.ErrSaid
+	}
+	return nil
+}
+
+func (o *options) print(s *scope.Scope, r *result) error {
 	if o.json {
-		err = o.streams.JSON(report)
-	} else {
-		err = report.Text(o.streams.Out, s.Name)
+		return o.streams.JSON(r)
 	}
-	if err == nil && !report.OK {
-		err = term.ErrSaid
+	if err := r.Text(o.streams.Out, s.Name); err != nil {
+		return err
 	}
-	return err
+	if o.probe == probeNone {
+		return nil
+	}
+	o.streams.Printf("\n")
+	return probe.Text(o.streams.Out, r.Probes)
 }
