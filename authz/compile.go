@@ -49,6 +49,9 @@ type resourcePattern struct {
 	incomplete bool // fewer than six segments, where AWS does not say what that means
 	head       [5]pattern
 	rest       pattern
+	// beyond is the whole ARN with wildcards that run past colons; nil unless
+	// one of the segments before the last ends in one.
+	beyond *pattern
 }
 
 // condition is one key under one operator. Of the slices of values the one
@@ -233,14 +236,26 @@ func (c *compiler) resource(s string) resourcePattern {
 			return resourcePattern{everything: true}
 		}
 		if !more {
+			p.beyond = c.beyond(s, s, syn)
 			return c.incomplete(p, i)
 		}
 		rest = after
 	}
+	head := s[:len(s)-len(rest)]
 	syn.variables, syn.escapes = c.variables(), c.escapes()
-	p.rest = compilePattern(rest, syn)
+	p.rest, p.beyond = compilePattern(rest, syn), c.beyond(head, s, syn)
 	p.malformed = !p.head[0].matches("arn")
 	return p
+}
+
+// beyond compiles all of s so that wildcards run past colons, if head, its
+// segments before the last, has one at the end of a segment.
+func (c *compiler) beyond(head, s string, syn syntax) *pattern {
+	if !strings.Contains(head, "*:") || c.off.has(ruleResourceRunsOn) {
+		return nil
+	}
+	p := compilePattern(s, syn)
+	return &p
 }
 
 // incomplete fills the segments after the last one written. "When you specify

@@ -269,7 +269,7 @@ func (e *evaluation) pattern(p *pattern, s string) Match {
 // the ARN is checked separately".
 func (e *evaluation) arnPattern(p *pattern, s string) Match {
 	if p.parts == nil {
-		return truth(globARN(p.encoded(), s))
+		return e.globARN(p.encoded(), s)
 	}
 	return e.expanded(p, s, true)
 }
@@ -295,38 +295,41 @@ func (e *evaluation) expanded(p *pattern, s string, isARN bool) Match {
 		}
 		return No
 	}
-	m := globAs(isARN, view(x.text), s)
+	m := e.globAs(isARN, view(x.text), s)
 	if x.wild && !e.off.has(ruleVariableWildcard) {
 		// AWS does not say whether a wildcard in a variable's value is one.
 		x = e.expandWith(p, true)
-		if globAs(isARN, view(x.text), s) != m {
+		if e.globAs(isARN, view(x.text), s) != m {
 			return Maybe
 		}
 	}
-	return truth(m)
+	return m
 }
 
 // globAs is globARN or glob. (A function value here would make the buffers of
 // every evaluation escape to the heap.)
-func globAs(isARN bool, text, s string) bool {
+func (e *evaluation) globAs(isARN bool, text, s string) Match {
 	if isARN {
-		return globARN(text, s)
+		return e.globARN(text, s)
 	}
-	return glob(text, s)
+	return truth(glob(text, s))
 }
 
 // globARN compares component by component; only the last may contain colons.
-// What has fewer than six components is no ARN.
-func globARN(text, s string) bool {
+// Whether a pattern of fewer components ("*") can match an ARN AWS does not say.
+func (e *evaluation) globARN(text, s string) Match {
 	for range 5 {
 		t, textRest, ok1 := strings.Cut(text, ":")
 		v, sRest, ok2 := strings.Cut(s, ":")
-		if !ok1 || !ok2 || !glob(t, v) {
-			return false
+		switch {
+		case !ok1 && ok2 && !e.off.has(ruleARNIncomplete):
+			return truthOr(glob(text, s))
+		case !ok1 || !ok2 || !glob(t, v):
+			return No
 		}
 		text, s = textRest, sRest
 	}
-	return glob(text, s)
+	return truth(glob(text, s))
 }
 
 // expansion is a pattern with its variables replaced.

@@ -223,6 +223,18 @@ func (e *evaluation) resource(p *resourcePattern) Match {
 	case !e.isARN:
 		return No // actions without resource-level permissions need "*"
 	}
+	m := e.segmentsMatch(p)
+	if m == No && p.beyond != nil {
+		// "If the * wildcard is the last character of a resource ARN segment, it
+		// can expand to match beyond the colon boundaries", says the IAM User
+		// Guide; that it cannot, say the guides of services. So it is open.
+		return and(e.pattern(p.beyond, e.req.Resource), Maybe)
+	}
+	return m
+}
+
+// segmentsMatch compares an ARN of a statement with the request's segment by segment.
+func (e *evaluation) segmentsMatch(p *resourcePattern) Match {
 	for i := range p.head {
 		if !p.head[i].matches(e.segments[i]) && !e.off.has(ruleResourceSegments) {
 			return No

@@ -96,6 +96,9 @@ func (r *recorder) open(e *evaluation, s *statement, result *StatementResult, na
 			list = append(list, fmt.Sprintf("what AWS makes of the incomplete ARN in statement %d of %s", s.index+1, result.Source))
 		}
 		list = append(list, e.openVariables(&s.resources[i].rest)...)
+		if e.runsOn(&s.resources[i]) {
+			list = append(list, fmt.Sprintf("whether the wildcard at the end of an ARN segment runs past the colon in statement %d of %s", s.index+1, result.Source))
+		}
 	}
 	for i := range s.conditions {
 		c, found := &s.conditions[i], &result.Conditions[i]
@@ -116,6 +119,11 @@ func (r *recorder) open(e *evaluation, s *statement, result *StatementResult, na
 		list = append(list, variables...)
 	}
 	return list
+}
+
+// runsOn reports whether p fits only if a wildcard runs past a colon.
+func (e *evaluation) runsOn(p *resourcePattern) bool {
+	return p.beyond != nil && e.segmentsMatch(p) == No && e.resource(p) == Maybe
 }
 
 // openVariables lists the variables of p whose value is not known.

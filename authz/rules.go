@@ -78,6 +78,7 @@ const (
 	ruleActionWildcard
 	ruleNotAction
 	ruleResourceSegments
+	ruleResourceRunsOn
 	ruleResourceIncomplete
 	ruleResourceCase
 	ruleResourceStar
@@ -111,6 +112,7 @@ const (
 	ruleIPNoPrefix
 	ruleIPv6
 	ruleARNSegments
+	ruleARNIncomplete
 	ruleOperatorCase
 
 	// Policy variables.
