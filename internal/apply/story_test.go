@@ -1,9 +1,12 @@
 package apply_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/google/go-cmp/cmp"
 
@@ -616,6 +620,100 @@ func TestACancelledRunStopsAndKeepsItsBooks(t *testing.T) {
 		}
 		s.watch.on(nil)
 		mustBeKnown(s.T, s.world, "payroll")
+		r.must(s.T)
+		r.mustBeDone(s.T)
+	})
+}
+
+func TestARoleThatIsNoLongerOursIsKept(t *testing.T) {
+	tell(t, func(s *story) {
+		r := run{world: s.world, set: scopetest.Examples(t, "payroll")}
+		r.must(s.T)
+		s.watch.first("UpdateSecretVersionStage", service.After, func() { // destroy has planned and begins
+			_, err := s.iam(scopetest.Orders).TagRole(s.Context(), &iam.TagRoleInput{RoleName: aws.String("payroll-api"), Tags: []types.Tag{{Key: aws.String("stile:scope"), Value: aws.String("another")}}})
+			s.do(err)
+		})
+		r.destroy = true
+		_, err := r.apply(s.Context())
+		if err == nil || !strings.Contains(err.Error(), "role payroll-api is not scope payroll's any more") {
+			s.Errorf("destroy: %v, want which role is kept", err)
+		}
+		if s.world.Snapshot()["222222222222 role payroll-api"] == "" {
+			s.Error("the role is gone")
+		}
+	})
+}
+
+func TestALedgerThatMovedSinceASavedPlanStopsIt(t *testing.T) {
+	tell(t, func(s *story) {
+		r := run{world: s.world, set: scopetest.Examples(t, "payroll")}
+		p, _, saved, err := r.plan(s.Context())
+		s.do(err)
+		r.must(s.T)
+		s.watch.on(nil)
+		ledgers, err := apply.OpenLedgers(s.Context(), saved.Source, p.Home, p.Scope)
+		s.do(err)
+		if _, err := apply.Run(s.Context(), p, apply.Config{Source: saved.Source, Ledgers: ledgers}); !errors.Is(err, apply.ErrLedgerMoved) {
+			s.Errorf("applying a plan from before another run: %v, want %v", err, apply.ErrLedgerMoved)
+		}
+		if writes := s.watch.written(); len(writes) > 0 {
+			s.Errorf("it writes: %q", writes)
+		}
+	})
+}
+
+// late is a door that once does not see a role that was just made, as IAM's own
+// control plane may; the local AWS's always does.
+type late struct {
+	door http.RoundTripper
+	done atomic.Bool
+}
+
+func (l *late) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		return l.door.RoundTrip(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if bytes.HasPrefix(body, []byte("Action=PutRolePolicy&")) && l.done.CompareAndSwap(false, true) {
+		text := `<ErrorResponse><Error><Code>NoSuchEntity</Code><Message>The role with name payroll-api cannot be found.</Message></Error></ErrorResponse>`
+		return &http.Response{StatusCode: http.StatusNotFound, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
+	}
+	return l.door.RoundTrip(r)
+}
+
+func TestARoleThatIAMDoesNotSeeYetIsWaitedFor(t *testing.T) {
+	tell(t, func(s *story) {
+		door := &late{door: s.world.Door}
+		r := run{world: s.world, set: scopetest.Examples(t, "payroll"), door: door}
+		r.must(s.T)
+		if !door.done.Load() {
+			s.Fatal("no policy was put: this tests nothing")
+		}
+		r.mustBeDone(s.T)
+	})
+}
+
+// TestPatienceEnds keeps a principal invisible for longer than a run waits.
+func TestPatienceEnds(t *testing.T) {
+	tell(t, func(s *story) {
+		s.world.Server.World().SetDelay("", time.Hour)
+		start := time.Now()
+		result, err := run{world: s.world, set: scopetest.Examples(t, "payroll")}.apply(s.Context())
+		if err == nil || !strings.Contains(err.Error(), "giving up after") || !strings.Contains(err.Error(), "Invalid principal in policy") {
+			s.Errorf("apply: %v, want that it gave up, and on what", err)
+		}
+		if waited := time.Since(start); waited < 4*time.Minute || waited > 7*time.Minute {
+			s.Errorf("it gave up after %s, its patience is 5 minutes", waited)
+		}
+		if result.Failed == 0 || result.Done == 0 {
+			s.Errorf("result = %+v, want what could be done done", result)
+		}
+		s.world.Server.World().SetDelay("", 0)
+		r := run{world: s.world, set: scopetest.Examples(t, "payroll")}
 		r.must(s.T)
 		r.mustBeDone(s.T)
 	})

@@ -53,8 +53,19 @@ func (r *reader) quotas(ctx context.Context, c *iam.Client) {
 	})
 }
 
+// steady repeats read while something of what it reads goes under its hands.
+func steady[T any](read func() (*T, error)) (*T, error) {
+	const attempts = 3
+	for i := 1; ; i++ {
+		v, err := read()
+		if !notFound(err) || i == attempts {
+			return v, err
+		}
+	}
+}
+
 func (r *reader) role(ctx context.Context, c *iam.Client, name string) {
-	role, err := r.readRole(ctx, c, name)
+	role, err := steady(func() (*inventory.Role, error) { return r.readRole(ctx, c, name) })
 	if err != nil {
 		r.problem("role "+name, err)
 		return
@@ -129,7 +140,7 @@ func (r *reader) boundary(ctx context.Context, c *iam.Client, policyARN string) 
 }
 
 func (r *reader) user(ctx context.Context, c *iam.Client, name string) {
-	user, err := r.readUser(ctx, c, name)
+	user, err := steady(func() (*inventory.User, error) { return r.readUser(ctx, c, name) })
 	if err != nil {
 		r.problem("user "+name, err)
 		return

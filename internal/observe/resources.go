@@ -21,7 +21,7 @@ const defaultSecretKey = "alias/aws/secretsmanager"
 // secret reads a secret by its ARN. An ARN that ends in "-*" or "-??????", as
 // policies have it, is looked up by the name in it.
 func (r *reader) secret(ctx context.Context, id string) {
-	found, err := r.readSecret(ctx, id)
+	found, err := steady(func() (*inventory.Secret, error) { return r.readSecret(ctx, id) })
 	if err != nil {
 		r.problem("secret "+id, err)
 		return
@@ -93,7 +93,7 @@ func (r *reader) key(ctx context.Context, id string) {
 	if known {
 		return
 	}
-	found, err := r.readKey(ctx, id)
+	found, err := steady(func() (*inventory.Key, error) { return r.readKey(ctx, id) })
 	if err != nil {
 		r.problem("key "+id, err)
 		return
