@@ -48,10 +48,10 @@ func (w *Walk) Allowed() bool {
 }
 
 // Walk decides every hop of r and every action it ends in, as AWS would decide
-// them just before r expires. now stands for the time of requests of routes
-// that do not expire; the zero time leaves it unknown.
+// them just before r expires, or now when that is past. now stands for the time
+// of requests of routes that do not expire, too; the zero time leaves it unknown.
 func (v *View) Walk(r *compile.Route, now time.Time) Walk {
-	if !r.Expires.IsZero() {
+	if !r.Expires.IsZero() && now.Before(r.Expires) {
 		now = r.Expires.Add(-time.Second)
 	}
 	t := v.start(r, now)

@@ -3,7 +3,6 @@ package plan
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
@@ -28,14 +27,14 @@ func accessChanges(p *Plan, in Input, gone []ledger.Entry) []AccessChange {
 			c.Actions = union(c.Actions, perm.Actions)
 			c.On = union(c.On, perm.Resources)
 		}
-		walk := after.Walk(r, time.Time{})
+		walk := after.Walk(r, in.Now)
 		c.Proof = proof(&walk)
-		if stepsFor(p, r) {
+		if slices.ContainsFunc(p.Steps, func(s Step) bool { return touches(&s, r) }) {
 			c.Sign = "+"
-			if then := before.Walk(r, time.Time{}); then.Allowed() {
+			if then := before.Walk(r, in.Now); then.Allowed() {
 				c.Sign = "~"
 			}
-			c.Effect = effect(in, r, afterwards)
+			c.Effect = effect(in.Inventory, afterwards, r)
 		}
 		out = append(out, c)
 	}
@@ -119,27 +118,41 @@ func union(have, more []string) []string {
 	return have
 }
 
-// stepsFor reports whether a step of the plan serves the route.
-func stepsFor(p *Plan, r *compile.Route) bool {
-	for _, s := range p.Steps {
-		if slices.Contains(s.Why, r.Access) && servesRoute(s, r) {
-			return true
-		}
+// touches reports whether a step changes what a route rests on. Tags are not
+// part of that.
+func touches(s *Step, r *compile.Route) bool {
+	onWay := func(role string) bool {
+		return slices.ContainsFunc(entities(r), func(a arn.ARN) bool { return a.Account == s.Account && a.Type() == "role" && a.Name() == role })
+	}
+	switch op := &s.Op; {
+	case op.Provider != nil:
+		return len(op.Provider.ClientIDs) > 0 && slices.ContainsFunc(r.Hops, func(h compile.Hop) bool { return h.Provider == op.Provider.ARN })
+	case op.Role != nil:
+		return (op.Role.Trust != nil || op.Role.Boundary != "" || op.Role.MaxSession != 0) && onWay(op.Role.Name)
+	case op.Inline != nil:
+		return slices.ContainsFunc(entities(r), func(a arn.ARN) bool {
+			return a.Account == s.Account && a.Type() == op.Inline.Kind && a.Name() == op.Inline.Name
+		})
+	case op.Detach != nil:
+		return onWay(op.Detach.Role)
+	case op.Merge != nil:
+		return slices.Contains(s.Why, r.Access)
 	}
 	return false
 }
 
-func servesRoute(s Step, r *compile.Route) bool {
-	if s.Account == r.Account {
-		return true
+// entities are the roles and users of a route: its caller and its hops.
+func entities(r *compile.Route) []arn.ARN {
+	var out []arn.ARN
+	if a, err := arn.Parse(r.Caller.ARN); err == nil {
+		out = append(out, a)
 	}
 	for _, h := range r.Hops {
-		if a, err := arn.Parse(h.Role); err == nil && a.Account == s.Account {
-			return true
+		if a, err := arn.Parse(h.Role); err == nil {
+			out = append(out, a)
 		}
 	}
-	a, err := arn.Parse(r.Caller.ARN)
-	return err == nil && a.Account == s.Account
+	return out
 }
 
 func viaLine(p *Plan, r *compile.Route) string {
@@ -164,17 +177,12 @@ func viaLine(p *Plan, r *compile.Route) string {
 	return word + ": " + strings.Join(hops, " -> ") + ", sessions of at most " + r.Hops[len(r.Hops)-1].Duration.String()
 }
 
-// effect compares what the role at the route's end may do before and after.
-func effect(in Input, r *compile.Route, after *inventory.Inventory) string {
-	if len(r.Hops) == 0 {
-		return "BROADENS"
+// effect compares what the roles and users of a route may do before and after.
+func effect(before, after *inventory.Inventory, r *compile.Route) string {
+	var old, now []string
+	for _, e := range entities(r) {
+		old, now = append(old, allowedBy(before, e)...), append(now, allowedBy(after, e)...)
 	}
-	end, err := arn.Parse(r.Hops[len(r.Hops)-1].Role)
-	if err != nil {
-		return ""
-	}
-	old := allowedBy(in.Inventory.Accounts[end.Account], end.Name())
-	now := allowedBy(after.Accounts[end.Account], end.Name())
 	broader, narrower := missing(old, now), missing(now, old)
 	switch {
 	case broader && narrower:
@@ -187,24 +195,38 @@ func effect(in Input, r *compile.Route, after *inventory.Inventory) string {
 	return ""
 }
 
-// allowedBy lists the statements a role's inline policies allow by, each as its canonical text.
-func allowedBy(a *inventory.Account, role string) []string {
-	r, state := a.Role(role)
-	if state != inventory.Exists {
-		return nil
-	}
+// allowedBy lists what gives a role or user permissions: the statements of its
+// inline policies, each as its canonical text, and the managed policies.
+func allowedBy(inv *inventory.Inventory, entity arn.ARN) []string {
+	inline, attached := identityOf(inv.Accounts[entity.Account], entity)
 	var out []string
-	for _, name := range sortedKeys(r.Inline) {
-		doc, err := policy.Parse([]byte(r.Inline[name]))
+	for _, name := range sortedKeys(inline) {
+		doc, err := policy.Parse([]byte(inline[name]))
 		if err != nil {
 			continue
 		}
 		for i := range doc.Statements {
 			doc.Statements[i].Sid = ""
-			out = append(out, doc.Statements[i].Canonical())
+			out = append(out, entity.String()+" "+doc.Statements[i].Canonical())
 		}
 	}
+	for _, ref := range attached {
+		out = append(out, entity.String()+" "+ref)
+	}
 	return out
+}
+
+func identityOf(a *inventory.Account, entity arn.ARN) (inline map[string]string, attached []string) {
+	if entity.Type() == "user" {
+		if u, _ := a.User(entity.Name()); u != nil {
+			return u.Inline, u.Attached
+		}
+		return nil, nil
+	}
+	if r, _ := a.Role(entity.Name()); r != nil {
+		return r.Inline, r.Attached
+	}
+	return nil, nil
 }
 
 // missing reports whether now has something that old lacks.
@@ -212,32 +234,73 @@ func missing(old, now []string) bool {
 	return slices.ContainsFunc(now, func(s string) bool { return !slices.Contains(old, s) })
 }
 
-// lostAccess tells what goes with the roles, policies and statements the plan removes.
+// lostAccess tells who loses what by the steps: with roles that go, with trust
+// that is taken back, and with statements that are removed.
 func lostAccess(p *Plan, in Input) []AccessChange {
 	var out []AccessChange
-	for _, s := range p.Steps {
-		if s.Verb != Delete || s.Op.Role == nil {
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		switch {
+		case s.Op.Role != nil:
+			out = append(out, lostRole(p, in, s)...)
+		case s.Op.Merge != nil:
+			out = append(out, lostStatements(p, s)...)
+		}
+	}
+	return out
+}
+
+// lostRole tells who can no longer assume a role.
+func lostRole(p *Plan, in Input, s *Step) []AccessChange {
+	r, state := in.Inventory.Accounts[s.Account].Role(s.Op.Role.Name)
+	if state != inventory.Exists || s.Verb != Delete && s.Op.Role.Trust == nil {
+		return nil
+	}
+	doc, err := policy.Parse([]byte(r.Trust))
+	if err != nil {
+		return nil
+	}
+	var still, lost []string
+	if s.Op.Role.Trust != nil {
+		for i := range s.Op.Role.Trust.Statements {
+			still = union(still, trusted(&s.Op.Role.Trust.Statements[i]))
+		}
+	}
+	for i := range doc.Statements {
+		if doc.Statements[i].Effect == policy.Allow {
+			lost = union(lost, trusted(&doc.Statements[i]))
+		}
+	}
+	lost = slices.DeleteFunc(lost, func(who string) bool { return slices.Contains(still, who) || isGhost(who) })
+	if len(lost) == 0 {
+		return nil
+	}
+	c := AccessChange{Sign: "-", Caller: strings.Join(lost, ", "), Account: nameIn(p, s.Account), Via: "role " + r.Name, Effect: "NARROWS"}
+	for _, name := range sortedKeys(r.Inline) {
+		doc, err := policy.Parse([]byte(r.Inline[name]))
+		if err != nil {
 			continue
 		}
-		r, state := in.Inventory.Accounts[s.Account].Role(s.Op.Role.Name)
-		if state != inventory.Exists {
+		for _, st := range doc.Statements {
+			c.Actions = union(c.Actions, policy.Values(st.Actions))
+			c.On = union(c.On, policy.Values(st.Resources))
+		}
+	}
+	return []AccessChange{c}
+}
+
+// lostStatements tells whom the statements removed from a resource's policy named.
+func lostStatements(p *Plan, s *Step) []AccessChange {
+	var out []AccessChange
+	for _, sid := range s.Op.Merge.Remove {
+		st, ok := s.before.FindSid(sid)
+		if !ok || nobodys(st) {
 			continue
 		}
-		c := AccessChange{Sign: "-", Caller: "somebody", Account: nameIn(p, s.Account), Via: "role " + r.Name, Effect: "NARROWS"}
-		if doc, err := policy.Parse([]byte(r.Trust)); err == nil {
-			c.Caller = strings.TrimPrefix(trustLine(doc), "trusts ")
-		}
-		for _, name := range sortedKeys(r.Inline) {
-			doc, err := policy.Parse([]byte(r.Inline[name]))
-			if err != nil {
-				continue
-			}
-			for _, st := range doc.Statements {
-				c.Actions = union(c.Actions, policy.Values(st.Actions))
-				c.On = union(c.On, policy.Values(st.Resources))
-			}
-		}
-		out = append(out, c)
+		out = append(out, AccessChange{
+			Sign: "-", Caller: strings.Join(trusted(st), ", "), Account: nameIn(p, s.Account), Via: "the policy of " + string(s.Op.Merge.Kind) + " " + shortARN(s.Op.Merge.Target),
+			Actions: policy.Values(st.Actions), On: []string{s.Op.Merge.Target}, Effect: "NARROWS",
+		})
 	}
 	return out
 }

@@ -235,7 +235,7 @@ func (m *maker) deleteStatement(e ledger.Entry) {
 		m.forget(e, "")
 		return
 	}
-	if !e.Wrote(ledger.HashStatement(*there)) {
+	if !e.Wrote(ledger.HashStatement(*there)) && !nobodys(there) {
 		m.forget(e, "statement %s in the policy of %s was changed by somebody; kept", sid, target)
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
@@ -37,6 +38,8 @@ type Input struct {
 	Destroy   bool
 	// Adopt takes over roles and providers of the wanted names that carry no scope's tag.
 	Adopt bool
+	// Now tells which access has ended; zero: none has.
+	Now time.Time
 }
 
 // Make plans the way from what exists to what is wanted. With errors in the
@@ -61,6 +64,7 @@ func Make(in Input) (*Plan, diag.List) {
 	}
 	m.deletions()
 	m.mergeStatements()
+	m.expired()
 	if m.diags.HasErrors() {
 		return nil, m.diags
 	}
@@ -83,6 +87,18 @@ func Make(in Input) (*Plan, diag.List) {
 	}
 	p.Access = accessChanges(p, in, m.gone)
 	return p, m.diags
+}
+
+// expired warns of declarations whose end is past.
+func (m *maker) expired() {
+	told := map[string]bool{}
+	for i := range m.in.Wanted.Routes {
+		r := &m.in.Wanted.Routes[i]
+		if !told[r.Access] && !r.Expires.IsZero() && !m.in.Now.Before(r.Expires) {
+			told[r.Access] = true
+			m.risk("warning", "plan/expired", "%s ended on %s: nobody can use what it makes; take it out of the declarations to have that removed", r.Access, r.Expires.UTC().Format(time.RFC3339))
+		}
+	}
 }
 
 // Changes reports whether there is anything to do.

@@ -91,7 +91,7 @@ func (m *maker) statement(w compile.Statement) {
 			m.own(entry)
 			return
 		}
-		if !m.before.Find(w.Account, entry.Kind, entry.ID).Wrote(hash) {
+		if !m.before.Find(w.Account, entry.Kind, entry.ID).Wrote(hash) && !nobodys(there) {
 			m.fail(CodeNotOurs, "somebody changed it: remove that statement, or restore it, and run again",
 				"%s: statement %s in the policy of %s is not as this scope wrote it", m.name(w.Account), sid, w.Target)
 			return
@@ -101,6 +101,21 @@ func (m *maker) statement(w compile.Statement) {
 	step.Op.Merge.Put = append(step.Op.Merge.Put, w.Statement)
 	step.Writes = append(step.Writes, entry)
 	m.own(entry)
+}
+
+// nobodys reports whether a statement names deleted principals alone. AWS puts
+// the unique id in the place of the ARN when a role or user is deleted, and one
+// made again under the name has another id (IAM guide
+// reference_policies_elements_principal), so such a statement gives nobody
+// anything; under our Sid it is what is left of ours.
+func nobodys(s *policy.Statement) bool {
+	return s.Principal != nil && len(s.Principal.Entries) > 0 && !slices.ContainsFunc(s.Principal.Entries, func(e policy.PrincipalEntry) bool {
+		return !isGhost(e.Value.Value)
+	})
+}
+
+func isGhost(principal string) bool {
+	return strings.HasPrefix(principal, "AROA") || strings.HasPrefix(principal, "AIDA")
 }
 
 // merge is the one step that changes a resource's policy.

@@ -109,7 +109,7 @@ func (t *text) choices() {
 }
 
 func (t *text) steps() {
-	if len(t.p.Steps) == 0 {
+	if len(t.p.Steps)+len(t.p.Kept) == 0 {
 		return
 	}
 	t.printf("\nSTEPS\n")

@@ -238,20 +238,29 @@ func (m *maker) wrote(e *ledger.Entry, text string) bool {
 // trustLine says in a few words whom a trust policy lets in.
 func trustLine(d *policy.Document) string {
 	var who []string
-	for _, s := range d.Statements {
-		who = append(who, trusted(s))
+	for i := range d.Statements {
+		who = union(who, trusted(&d.Statements[i]))
 	}
-	return "trusts " + strings.Join(slices.Compact(who), ", ")
+	return "trusts " + strings.Join(who, ", ")
 }
 
-func trusted(s policy.Statement) string {
+// trusted lists whom a statement is for: the service accounts of its condition
+// on a token's sub, else its principals.
+func trusted(s *policy.Statement) []string {
 	for _, c := range s.Conditions {
 		if strings.HasSuffix(c.Key, ":sub") && len(c.Values) > 0 {
-			return c.Values[0].Value
+			return policy.Values(c.Values)
 		}
 	}
-	if s.Principal == nil || len(s.Principal.Entries) == 0 {
-		return "nobody"
+	switch {
+	case s.Principal == nil:
+		return []string{"nobody"}
+	case s.Principal.Everyone:
+		return []string{"everybody"}
 	}
-	return s.Principal.Entries[0].Value.Value
+	var out []string
+	for _, e := range s.Principal.Entries {
+		out = append(out, e.Value.Value)
+	}
+	return out
 }

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
@@ -115,8 +116,9 @@ func (s *Scope) fill(ctx context.Context, v *View, needs func() inventory.Reques
 
 // PlanOptions are what Plan may be asked for beside the plain plan.
 type PlanOptions struct {
-	Destroy bool // everything the scope owns goes
-	Adopt   bool // see plan.Input
+	Destroy bool      // everything the scope owns goes
+	Adopt   bool      // see plan.Input
+	Now     time.Time // see plan.Input
 }
 
 // Plan looks at the world and plans the way to what is wanted.
@@ -129,7 +131,7 @@ func (s *Scope) Plan(ctx context.Context, opt PlanOptions) (*plan.Plan, *View, d
 	if err != nil || v == nil {
 		return nil, nil, diags, err
 	}
-	in := plan.Input{Set: s.Set, Wanted: v.Wanted, Inventory: v.Inventory, Ledger: v.Ledgers.Ledger(), Destroy: opt.Destroy, Adopt: opt.Adopt}
+	in := plan.Input{Set: s.Set, Wanted: v.Wanted, Inventory: v.Inventory, Ledger: v.Ledgers.Ledger(), Destroy: opt.Destroy, Adopt: opt.Adopt, Now: opt.Now}
 	if err := s.fill(ctx, v, func() inventory.Request { return plan.Needs(in) }); err != nil {
 		return nil, nil, diags, err
 	}
@@ -153,7 +155,7 @@ func (s *Scope) lookAtLedger(ctx context.Context) (*View, diag.List, error) {
 // Ledger is the scope's memory as it was read.
 func (v *View) Ledger() *ledger.Ledger { return v.Ledgers.Ledger() }
 
-// Unmoved makes sure that everything a saved plan was made from is still so.
+// Unmoved makes sure that everything a plan was made from is still so.
 func Unmoved(ctx context.Context, p *plan.Plan, source *Source) error {
 	now := &inventory.Inventory{}
 	if err := observe.Fill(ctx, source, p.Reread(), now, observe.Options{}); err != nil {
@@ -161,11 +163,11 @@ func Unmoved(ctx context.Context, p *plan.Plan, source *Source) error {
 	}
 	for _, id := range slices.Sorted(maps.Keys(now.Accounts)) {
 		for _, problem := range now.Accounts[id].Problems {
-			return fmt.Errorf("checking the saved plan: %s of %s could not be read: %s", problem.What, p.Accounts[id], problem.Why)
+			return fmt.Errorf("checking the plan: %s of %s could not be read: %s", problem.What, p.Accounts[id], problem.Why)
 		}
 	}
 	if moved := p.Moved(now); len(moved) > 0 {
-		return fmt.Errorf("the saved plan is out of date, nothing was changed: since it was made, these changed: %s; run stile plan again", strings.Join(moved, ", "))
+		return fmt.Errorf("the plan is out of date, nothing was changed: since it was made, these changed: %s; run stile plan again", strings.Join(moved, ", "))
 	}
 	return nil
 }

@@ -176,9 +176,7 @@ func (c *checker) leg(r *compile.Route, l *effective.Leg) {
 
 // expired verifies that a route whose end is past leads nowhere.
 func (c *checker) expired(r *compile.Route, now time.Time) {
-	past := *r
-	past.Expires = time.Time{} // Walk would go back before it
-	walk := c.view.Walk(&past, now)
+	walk := c.view.Walk(r, now)
 	end := r.Expires.UTC().Format(time.DateOnly)
 	for _, l := range slices.Concat(walk.Hops, walk.Uses) {
 		if !l.Allowed() {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -78,13 +79,16 @@ func (o *options) run(ctx context.Context) error {
 	}
 	if !p.Changes() {
 		o.say("scope %s: nothing to change", p.Scope)
+		for _, k := range p.Kept {
+			o.streams.Note("stile: kept: %s", k)
+		}
 	} else {
 		if !o.json {
 			if err := p.Text(o.streams.Err, false); err != nil {
 				return err
 			}
 		}
-		if err := o.confirm(p); err != nil {
+		if err := o.confirm(ctx, p, source); err != nil {
 			return err
 		}
 	}
@@ -116,7 +120,7 @@ func (o *options) plan(ctx context.Context) (*plan.Plan, *scope.Source, error) {
 	if s == nil {
 		return nil, nil, diags
 	}
-	p, _, more, err := s.Plan(ctx, scope.PlanOptions{Destroy: o.destroy, Adopt: o.adopt})
+	p, _, more, err := s.Plan(ctx, scope.PlanOptions{Destroy: o.destroy, Adopt: o.adopt, Now: time.Now()})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -144,7 +148,9 @@ func readPlan(file string) (*plan.Plan, error) {
 	return plan.Decode(text)
 }
 
-func (o *options) confirm(p *plan.Plan) error {
+// confirm asks whether p is to be carried out. People take their time, so
+// whether anything moved meanwhile is looked at again.
+func (o *options) confirm(ctx context.Context, p *plan.Plan, source *scope.Source) error {
 	if o.yes {
 		return nil
 	}
@@ -156,7 +162,7 @@ func (o *options) confirm(p *plan.Plan) error {
 	if err != nil || strings.TrimSpace(line) != "yes" {
 		return errors.New("not applied: nothing was changed")
 	}
-	return nil
+	return scope.Unmoved(ctx, p, source)
 }
 
 func (o *options) carryOut(ctx context.Context, p *plan.Plan, source *scope.Source) error {

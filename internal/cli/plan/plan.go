@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -82,7 +83,7 @@ func (o *options) make(ctx context.Context) (*plan.Plan, diag.List, error) {
 	if s == nil {
 		return nil, nil, diags
 	}
-	p, _, more, err := s.Plan(ctx, scope.PlanOptions{Destroy: o.destroy, Adopt: o.adopt})
+	p, _, more, err := s.Plan(ctx, scope.PlanOptions{Destroy: o.destroy, Adopt: o.adopt, Now: time.Now()})
 	return p, append(diags, more...), err
 }
 

@@ -5,6 +5,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -74,7 +75,7 @@ func (o *options) run(ctx context.Context) error {
 	if err := term.Report(o.streams, append(diags, more...)); err != nil {
 		return err
 	}
-	out := result{Report: verify.Check(view.Wanted, view.Inventory, view.Ledger())}
+	out := result{Report: verify.Options{Now: time.Now()}.Check(view.Wanted, view.Inventory, view.Ledger())}
 	if o.probe != probeNone {
 		cfg, err := o.probeConfig(ctx, s, view)
 		if err != nil {
