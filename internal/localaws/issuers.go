@@ -1,9 +1,13 @@
 package localaws
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,4 +87,23 @@ func (s *Server) ServiceAccountToken(account arn.AccountID, cluster string, req 
 	}
 	token, err = issuer.Issuer.Token(req)
 	return token, true, err
+}
+
+// fetchFunc gets a document by its URL.
+type fetchFunc = func(ctx context.Context, address string) ([]byte, error)
+
+// configuredOnly refuses hosts that are neither loopback nor among hosts: a
+// registered provider and a token must not make the local AWS reach anywhere.
+func configuredOnly(hosts []string, fetch fetchFunc) fetchFunc {
+	return func(ctx context.Context, address string) ([]byte, error) {
+		u, err := url.Parse(address)
+		if err != nil {
+			return nil, fmt.Errorf("fetching from issuer: %w", err)
+		}
+		allowed := slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, u.Host) || strings.EqualFold(h, u.Hostname()) })
+		if ip, err := netip.ParseAddr(u.Hostname()); !allowed && u.Hostname() != "localhost" && (err != nil || !ip.Unmap().IsLoopback()) {
+			return nil, fmt.Errorf("fetching from issuer: host %q is neither loopback nor configured", u.Host)
+		}
+		return fetch(ctx, address)
+	}
 }

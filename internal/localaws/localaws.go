@@ -62,8 +62,8 @@ type Config struct {
 	Faults *service.Faults
 	// Intercept may abort any call before or after it took effect; for tests.
 	Intercept service.Intercept
-	// IssuerHosts are hosts beside loopback whose OIDC issuers may be fetched
-	// from local addresses.
+	// IssuerHosts are the hosts, with port if one is in the URL, that OIDC
+	// issuers' keys may be fetched from beside loopback. Default: none.
 	IssuerHosts []string
 	// FetchIssuer gets discovery documents and keys of issuers other than the
 	// Clusters'. Default: by HTTP, from loopback and IssuerHosts only.
@@ -221,7 +221,7 @@ func (s *Server) newClusters(clusters []Cluster) ([]newCluster, error) {
 func (s *Server) verifier(cfg Config) *oidc.Verifier {
 	fetch := cfg.FetchIssuer
 	if fetch == nil {
-		fetch = oidc.NewFetcher(oidc.FetcherConfig{AllowHosts: cfg.IssuerHosts}).Get
+		fetch = configuredOnly(cfg.IssuerHosts, oidc.NewFetcher(oidc.FetcherConfig{AllowHosts: cfg.IssuerHosts}).Get)
 	}
 	return oidc.NewVerifier(oidc.VerifierConfig{
 		AllowHosts: cfg.IssuerHosts,

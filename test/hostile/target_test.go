@@ -177,8 +177,16 @@ func (t *target) unchanged(tb testing.TB, do func()) {
 }
 
 // raw sends bytes as they are and returns what comes back until the server
-// closes the connection. It fails when that takes longer than patience.
+// closes the connection, as it does when a client has no more to say. It fails
+// when that takes longer than patience.
 func (t *target) raw(tb testing.TB, data []byte) string {
+	tb.Helper()
+	return t.send(tb, data, true)
+}
+
+// send is raw, with the end of what is said told or not: a client that waits for
+// its answer without telling sends "Connection: close".
+func (t *target) send(tb testing.TB, data []byte, tellEnd bool) string {
 	tb.Helper()
 	conn, err := (&net.Dialer{}).DialContext(tb.Context(), "tcp", t.addr)
 	if err != nil {
@@ -189,7 +197,9 @@ func (t *target) raw(tb testing.TB, data []byte) string {
 		tb.Fatal(err)
 	}
 	_, _ = conn.Write(data) // the server may hang up before it has read it all
-	_ = conn.(*net.TCPConn).CloseWrite()
+	if tellEnd {
+		_ = conn.(*net.TCPConn).CloseWrite()
+	}
 	answer, err := io.ReadAll(conn)
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		tb.Errorf("no end of the answer after %v to %.200q", patience, data)

@@ -63,7 +63,7 @@ func (rt *router) route(r *http.Request, body []byte) (route, *wire.Error) {
 	}
 	out.service = rt.find(r, body, scope, byHost)
 	if out.service == nil {
-		out.service = rt.services[0]
+		out.service = rt.alike(r)
 		return out, out.service.model.NewError("UnknownService", "the local AWS does not serve what this request asks for (signed for service %q, host %q, path %q)",
 			scope.Service, r.Host, r.URL.Path)
 	}
@@ -73,6 +73,24 @@ func (rt *router) route(r *http.Request, body []byte) (route, *wire.Error) {
 	op, e := out.service.model.Match(r, body)
 	out.op = op
 	return out, e
+}
+
+// alike is a service whose errors a client can read that asks for one we do not
+// have.
+func (rt *router) alike(r *http.Request) *Service {
+	protocol := wire.Query
+	switch kind := r.Header.Get("Content-Type"); {
+	case r.Header.Get("X-Amz-Target") != "" || strings.HasPrefix(kind, "application/x-amz-json"):
+		protocol = wire.JSON
+	case strings.HasPrefix(kind, "application/json"):
+		protocol = wire.RestJSON
+	}
+	for _, s := range rt.services {
+		if s.model.Protocol == protocol {
+			return s
+		}
+	}
+	return rt.services[0]
 }
 
 // find picks the service: the signature's, checked against the host where
