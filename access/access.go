@@ -191,7 +191,8 @@ type Allow struct {
 	Pos        Pos
 }
 
-// Condition is one IAM condition of an Allow item.
+// Condition is one IAM condition of an Allow item. In its values ${account} and
+// ${region} stand for the target's, too; other ${…} are IAM's own variables.
 type Condition struct {
 	Operator, Key string
 	Values        []string

@@ -100,26 +100,30 @@ func badResource(a arn.ARN) (why, hint string) {
 	return "", ""
 }
 
+// placeholderNames are what may stand in ${…} of a resource.
+var placeholderNames = [...]string{"account", "region"}
+
 // placeholders checks every ${…} of s.
 func (l *loader) placeholders(s string, pos Pos) bool {
-	known := []string{"account", "region"}
 	for rest := s; ; {
 		_, after, ok := strings.Cut(rest, "${")
 		if !ok {
 			return true
 		}
 		name, tail, closed := strings.Cut(after, "}")
-		if closed && slices.Contains(known, name) {
-			rest = tail
-			continue
+		if !closed || !slices.Contains(placeholderNames[:], name) {
+			l.unknownPlaceholder(s, name, pos, "only ${account} and ${region} are replaced, by the target's")
+			return false
 		}
-		hint := "only ${account} and ${region} are replaced, by the target's"
-		if near := diag.DidYouMean(name, known); near != "" {
-			hint = near
-		}
-		l.fail(pos, CodePlaceholder, says{what: fmt.Sprintf("unknown placeholder in %q", s), hint: hint})
-		return false
+		rest = tail
 	}
+}
+
+func (l *loader) unknownPlaceholder(in, name string, pos Pos, hint string) {
+	if near := diag.DidYouMean(name, placeholderNames[:]); near != "" {
+		hint = near
+	}
+	l.fail(pos, CodePlaceholder, says{what: fmt.Sprintf("unknown placeholder in %q", in), hint: hint})
 }
 
 // inTargets checks that a resource belongs to every target account.

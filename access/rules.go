@@ -266,6 +266,27 @@ func (l *loader) condition(c Condition, operatorPos, keyPos Pos) {
 	if !ok || prefix == "" || name == "" || strings.ContainsAny(c.Key, " \t\n") {
 		l.fail(keyPos, CodeBadConditionKey, says{what: fmt.Sprintf("%q is not a condition key", c.Key), hint: "write prefix:name, as in \"aws:SourceVpc\""})
 	}
+	l.conditionPlaceholders(c, keyPos)
+}
+
+// conditionPlaceholders checks every ${…} of a condition's values: beside the
+// placeholders that resources know, IAM's own policy variables, whose names hold
+// a colon, and the escapes ${*}, ${?} and ${$}.
+func (l *loader) conditionPlaceholders(c Condition, pos Pos) {
+	for _, value := range c.Values {
+		for rest := value; ; {
+			_, after, ok := strings.Cut(rest, "${")
+			if !ok {
+				break
+			}
+			name, tail, closed := strings.Cut(after, "}")
+			if variable := strings.Contains(name, ":") || slices.Contains([]string{"*", "?", "$"}, name); !closed || !variable && !slices.Contains(placeholderNames[:], name) {
+				l.unknownPlaceholder(value, name, pos, "only ${account} and ${region} are replaced, by the target's; IAM's own variables are named as in ${aws:username}")
+				break
+			}
+			rest = tail
+		}
+	}
 }
 
 func suggestOperator(op string) string {

@@ -1,15 +1,18 @@
 package compile_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/ledger"
+	"github.com/stile-aws/stile/policy"
 )
 
 func TestNeedsAsksForWhatTheLedgerHas(t *testing.T) {
@@ -95,6 +98,24 @@ func TestSecretsUnderOneKeyShareAStatement(t *testing.T) {
 	}
 	if keys != 1 || secrets != 2 {
 		t.Errorf("%d statements on keys and %d on secrets, want 1 and 2", keys, secrets)
+	}
+}
+
+// TestPlaceholdersOfConditionsAreTheTargets: an unreplaced ${account} would be a
+// policy variable that IAM does not know, and the condition never met.
+func TestPlaceholdersOfConditionsAreTheTargets(t *testing.T) {
+	s := base()
+	read := access.Allow{Actions: []string{"eks:ListClusters"}, Resources: []string{"*"}, Conditions: []access.Condition{{
+		Operator: "StringEquals", Key: "aws:ResourceAccount", Values: []string{"${account}", "${aws:PrincipalAccount}"},
+	}}}
+	s.add(one(pod, read))
+	w, _, diags := s.compile(t)
+	if w == nil {
+		t.Fatal(diags)
+	}
+	c := w.Routes[0].Allow[0].Conditions[0]
+	if got, want := policy.Values(c.Values), []string{"222222222222", "${aws:PrincipalAccount}"}; !slices.Equal(got, want) {
+		t.Errorf("condition values %q, want %q", got, want)
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 // defaultRegion is the Region of an account that declares none.
 const defaultRegion = "us-east-1"
 
-// placeholders replaces ${account} and ${region} in a resource by the target's.
+// placeholders replaces ${account} and ${region} in a resource or the value of a
+// condition by the target's.
 // Everything else in ${} is IAM's own policy variable and stays.
 func placeholders(s string, target *access.Account) string {
 	return strings.NewReplacer("${account}", string(target.ID), "${region}", regionOf(target)).Replace(s)
@@ -44,7 +45,7 @@ func writeOut(allow *access.Allow, target *access.Account) ([]Permission, []faul
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	conditions := conditionsOf(allow)
+	conditions := conditionsOf(allow, target)
 	out := make([]Permission, 0, len(statements))
 	for _, s := range statements {
 		out = append(out, Permission{Actions: s.Actions, Resources: s.Resources, Conditions: conditions})
@@ -143,10 +144,14 @@ func ofActions(allow *access.Allow, resources []arn.ARN) ([]catalog.Statement, [
 	return []catalog.Statement{{Actions: slices.Clone(allow.Actions), Resources: texts}}, nil
 }
 
-func conditionsOf(allow *access.Allow) []policy.Condition {
+func conditionsOf(allow *access.Allow, target *access.Account) []policy.Condition {
 	var out []policy.Condition
 	for _, c := range allow.Conditions {
-		out = append(out, policy.Cond(c.Operator, c.Key, c.Values...))
+		values := slices.Clone(c.Values)
+		for i := range values {
+			values[i] = placeholders(values[i], target)
+		}
+		out = append(out, policy.Cond(c.Operator, c.Key, values...))
 	}
 	return out
 }
