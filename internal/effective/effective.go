@@ -395,10 +395,13 @@ func (v *View) Principal(text string) (authz.Principal, error) {
 	case a.Service == "iam" && a.Resource == "root":
 		return authz.Principal{Kind: authz.Root, ARN: a}, nil
 	}
-	if role, _, ok := a.RoleSession(); ok {
+	if role, session, ok := a.RoleSession(); ok {
 		p := authz.Principal{Kind: authz.RoleSession, ARN: a}
 		if r, _ := account.Role(role); r != nil {
 			p.Entity, _ = arn.Parse(r.ARN)
+			if r.ID != "" {
+				p.ID = r.ID + ":" + session
+			}
 		}
 		return p, nil
 	}

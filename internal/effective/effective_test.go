@@ -131,6 +131,15 @@ func TestAskUsesEveryLayer(t *testing.T) {
 	}
 }
 
+func TestASessionHasTheIDOfItsRole(t *testing.T) {
+	inv := world()
+	inv.Accounts[away].Roles["reader"].ID = "AROAREADER"
+	p, err := effective.New(inv).Principal("arn:aws:sts::222222222222:assumed-role/reader/alice")
+	if err != nil || p.ID != "AROAREADER:alice" {
+		t.Errorf("Principal of a session = %+v, %v; want the id AROAREADER:alice", p, err)
+	}
+}
+
 func TestPrincipalRefusesWhatIsNone(t *testing.T) {
 	for _, who := range []string{"", "nobody", "arn:aws:s3:::bucket", "arn:aws:iam::111111111111:policy/x"} {
 		if p, err := effective.New(nil).Principal(who); err == nil {
