@@ -20,6 +20,9 @@ func (r *Report) Text(w io.Writer, name func(arn.AccountID) string) error {
 	t := &text{report: r, name: name}
 	bad := t.wrong()
 	allowed, refused := t.allowed(), t.refused()
+	for _, a := range r.Assumed {
+		fmt.Fprintf(t, "assumed  %s\n", a)
+	}
 	verdict := "verified"
 	if !r.OK {
 		verdict = "NOT verified"

@@ -69,4 +69,7 @@ aws sts assume-role-with-web-identity --role-arn arn:aws:iam::222222222222:role/
     --role-session-name me --web-identity-token "$(cat token)"
 stile can serviceaccount:ci/payroll/api dynamodb:GetItem arn:aws:dynamodb:us-east-1:222222222222:table/Orders -f examples/payroll
 stile exec -f examples/payroll orders-prod/payroll-api -- aws dynamodb scan --table-name Orders
+
+terraform's AWS provider and boto3 read the same variables. For kubectl, aws eks update-kubeconfig --name target
+--profile orders-prod writes a kubeconfig whose tokens are real; there is no Kubernetes API server behind it yet.
 `
