@@ -113,7 +113,7 @@ func (k *Kernel) newCall(r *http.Request, route route, requestID string) *Call {
 
 // run takes a call up to its answer. A drop or an outage ends in the panic that
 // makes net/http close the connection.
-func (k *Kernel) run(r *http.Request, body []byte, route route, c *Call) (out any, e *wire.Error) {
+func (k *Kernel) run(r *http.Request, body []byte, route route, c *Call) (*reply, *wire.Error) {
 	op := route.service.ops[route.op.Name]
 	if op == nil || !op.unsigned {
 		if e := k.authenticate(r, body, route, c); e != nil {
@@ -140,15 +140,16 @@ func (k *Kernel) run(r *http.Request, body []byte, route route, c *Call) (out an
 	if e := op.prepare(r.Context(), c, in); e != nil {
 		return nil, e
 	}
-	out, e = k.invoke(op, c, in)
+	out, e := k.invoke(op, c, in)
 	if after := k.after(route, c, hit); after != nil {
 		return nil, after
 	}
 	return out, e
 }
 
-// invoke runs access check and handler under the World's lock.
-func (k *Kernel) invoke(op *operation, c *Call, in any) (out any, e *wire.Error) {
+// invoke runs access check and handler under the World's lock, and encodes the
+// answer there.
+func (k *Kernel) invoke(op *operation, c *Call, in any) (out *reply, e *wire.Error) {
 	if op.readOnly {
 		k.world.RLock()
 		defer k.world.RUnlock()
@@ -171,7 +172,16 @@ func (k *Kernel) invoke(op *operation, c *Call, in any) (out any, e *wire.Error)
 			return nil, e
 		}
 	}
-	return op.handle(c, in)
+	answer, e := op.handle(c, in)
+	if e != nil {
+		return nil, e
+	}
+	out = &reply{header: http.Header{}}
+	if err := op.wire.Encode(out, c.RequestID, answer); err != nil {
+		k.logger.Error("encoding answer", "service", c.service.name, "operation", op.wire.Name, "err", err)
+		return nil, ServerError.answer(c.service.model)
+	}
+	return out, nil
 }
 
 // before applies interception and faults to a call that has not taken effect.
@@ -235,7 +245,7 @@ func applyFault(ctx context.Context, fault Fault, c *Call) *wire.Error {
 	return fault.Kind.answer(c.service.model)
 }
 
-func (k *Kernel) answer(w http.ResponseWriter, route route, c *Call, out any, e *wire.Error) {
+func (k *Kernel) answer(w http.ResponseWriter, route route, c *Call, out *reply, e *wire.Error) {
 	if e != nil {
 		if c.denied != "" {
 			w.Header().Set(DeniedBy, headerText(c.denied))
@@ -245,9 +255,7 @@ func (k *Kernel) answer(w http.ResponseWriter, route route, c *Call, out any, e 
 		return
 	}
 	k.logger.Debug("call", "service", route.service.name, "operation", route.op.Name, "account", c.Account)
-	if err := route.op.Encode(w, c.RequestID, out); err != nil {
-		k.logger.Error("encoding answer", "service", route.service.name, "operation", route.op.Name, "err", err)
-	}
+	out.send(w)
 }
 
 // unimplemented says that AWS has the operation and we do not. 501 is not

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/localaws/gate"
@@ -207,6 +208,40 @@ func TestFederatedUsersHaveTheirUsersUniqueID(t *testing.T) {
 	caller := service.SessionCaller(c.World, &store.Session{Kind: store.Federated, Account: worldtest.A, Entity: id, Name: "visitor"})
 	if p := caller.Principal; p.EntityID != id || p.Kind != authz.FederatedUser {
 		t.Errorf("caller %+v, want a federated user of %s", p, id)
+	}
+}
+
+// Handlers answer with pointers into the World's records; it is the race
+// detector that judges.
+func TestAnswersAreEncodedBeforeTheNextCallChangesThem(t *testing.T) {
+	shared := kms.ListKeysOutput{Truncated: true, NextMarker: aws.String("0")}
+	s := service.New("kms")
+	service.Register(s, "ListKeys", free(func(*service.Call, *in) (*out, *wire.Error) { return &shared, nil }))
+	service.Register(s, "EnableKey", service.Op[kms.EnableKeyInput, kms.EnableKeyOutput]{
+		Free: true,
+		Handle: func(*service.Call, *kms.EnableKeyInput) (*kms.EnableKeyOutput, *wire.Error) {
+			*shared.NextMarker += "1"
+			return nil, nil
+		},
+	})
+	c := worldtest.New(t, s)
+	client := kms.NewFromConfig(c.User(worldtest.A, "u", ""))
+	var group errgroup.Group
+	for range 4 {
+		group.Go(func() error {
+			for range 25 {
+				if _, err := client.ListKeys(t.Context(), &kms.ListKeysInput{}); err != nil {
+					return err
+				}
+				if _, err := client.EnableKey(t.Context(), &kms.EnableKeyInput{KeyId: aws.String("k")}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 
