@@ -53,6 +53,7 @@ var epoch = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 // target is a local AWS on a port, with a seeded world.
 type target struct {
 	*localaws.Server
+	port *frontdoor.Server
 	addr string
 
 	mu       sync.Mutex // guards findings
@@ -61,6 +62,14 @@ type target struct {
 
 // newTarget starts a local AWS. change may change its configuration.
 func newTarget(tb testing.TB, change func(*localaws.Config)) *target {
+	tb.Helper()
+	t := startTarget(tb, change)
+	tb.Cleanup(func() { t.stop(tb) })
+	return t
+}
+
+// startTarget is newTarget for those who stop it themselves.
+func startTarget(tb testing.TB, change func(*localaws.Config)) *target {
 	tb.Helper()
 	cfg := localaws.Config{
 		Accounts: []localaws.Account{{Name: "tooling", ID: tooling}, {Name: "orders-prod", ID: orders}}, Organization: true,
@@ -79,17 +88,19 @@ func newTarget(tb testing.TB, change func(*localaws.Config)) *target {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	t.addr = port.Addr().String()
-	tb.Cleanup(func() {
-		if err := errors.Join(port.Close(), server.Close()); err != nil {
-			tb.Error(err)
-		}
-		t.report(tb)
-	})
+	t.port, t.addr = port, port.Addr().String()
 	if err := t.seed(tb.Context()); err != nil {
 		tb.Fatalf("seeding: %v", err)
 	}
 	return t
+}
+
+func (t *target) stop(tb testing.TB) {
+	tb.Helper()
+	if err := errors.Join(t.port.Close(), t.Close()); err != nil {
+		tb.Error(err)
+	}
+	t.report(tb)
 }
 
 // watch is the server with an eye on panics and internal errors.
@@ -181,12 +192,12 @@ func (t *target) unchanged(tb testing.TB, do func()) {
 // when that takes longer than patience.
 func (t *target) raw(tb testing.TB, data []byte) string {
 	tb.Helper()
-	return t.send(tb, data, true)
+	return t.send(tb, true, data)
 }
 
 // send is raw, with the end of what is said told or not: a client that waits for
 // its answer without telling sends "Connection: close".
-func (t *target) send(tb testing.TB, data []byte, tellEnd bool) string {
+func (t *target) send(tb testing.TB, tellEnd bool, parts ...[]byte) string {
 	tb.Helper()
 	conn, err := (&net.Dialer{}).DialContext(tb.Context(), "tcp", t.addr)
 	if err != nil {
@@ -196,13 +207,15 @@ func (t *target) send(tb testing.TB, data []byte, tellEnd bool) string {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		tb.Fatal(err)
 	}
-	_, _ = conn.Write(data) // the server may hang up before it has read it all
+	for _, part := range parts {
+		_, _ = conn.Write(part) // the server may hang up before it has read it all
+	}
 	if tellEnd {
 		_ = conn.(*net.TCPConn).CloseWrite()
 	}
 	answer, err := io.ReadAll(conn)
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		tb.Errorf("no end of the answer after %v to %.200q", patience, data)
+		tb.Errorf("no end of the answer after %v to %.200q", patience, parts)
 	}
 	return string(answer)
 }

@@ -155,8 +155,8 @@ func (p *idp) claims(changes object) object {
 func (t *target) enter(tb testing.TB, role, token string) (int, string) {
 	tb.Helper()
 	form := url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {role}, "RoleSessionName": {"session"}, "WebIdentityToken": {token}}.Encode()
-	answer := t.send(tb, fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: sts.us-east-1.amazonaws.com\r\nConnection: close\r\n"+
-		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(form), form), false)
+	answer := t.send(tb, false, fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: sts.us-east-1.amazonaws.com\r\nConnection: close\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(form), form))
 	return status(answer), answer
 }
 

@@ -62,7 +62,7 @@ func (c *claim) checkBody(p payload, body, key []byte) *Failure {
 	if p.chunks {
 		return c.checkChunks(body, key, p.trailer)
 	}
-	if p.actual != "" && c.hasSHA && isHash(c.shaHeader) && c.shaHeader != p.actual {
+	if p.actual != "" && c.hasSHA && c.shaHeader != p.actual {
 		return fail(BodyMismatch, "The provided 'x-amz-content-sha256' header does not match what was computed.")
 	}
 	return nil
