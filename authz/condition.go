@@ -34,6 +34,9 @@ func (e *evaluation) condition(c *condition, got *found) Match {
 	if c.misspelt && !e.off.has(ruleOperatorCase) {
 		return Maybe
 	}
+	if c.count() == 0 && !e.off.has(ruleValuesEmpty) {
+		return Maybe // IAM accepts an empty list of values, and does not say what it means
+	}
 	if c.kind == opNull {
 		return e.isNull(c, got)
 	}

@@ -74,6 +74,7 @@ var ruleNames = [ruleCount]string{
 	ruleResourceAbsent:        "resource-absent",
 	ruleConditionsAnd:         "conditions-and",
 	ruleValuesOr:              "values-or",
+	ruleValuesEmpty:           "values-empty",
 	ruleNegatedNor:            "negated-nor",
 	ruleMissingKey:            "missing-key",
 	ruleMissingKeyNegated:     "missing-key-negated",

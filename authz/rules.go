@@ -88,6 +88,7 @@ const (
 	// Conditions.
 	ruleConditionsAnd
 	ruleValuesOr
+	ruleValuesEmpty
 	ruleNegatedNor
 	ruleMissingKey
 	ruleMissingKeyNegated

@@ -58,6 +58,10 @@ func assumeRoleAccess(c *service.Call, in *sts.AssumeRoleInput) ([]gate.Access, 
 	if s := c.Caller.Session; s != nil && s.Kind == store.Federated {
 		return nil, c.Errorf("AccessDenied", "Cannot call AssumeRole with federated user credentials")
 	}
+	if len(in.ProvidedContexts) > 0 {
+		// They would take sts:SetContext in the trust policy, and mean something.
+		return nil, c.Errorf("ValidationError", "stile's local AWS has no context providers: ProvidedContexts must be empty")
+	}
 	role, a, e := findRole(c, aws.ToString(in.RoleArn))
 	if e != nil {
 		return nil, e

@@ -177,6 +177,16 @@ func TestCrossAccountTrustMatrix(t *testing.T) {
 	})
 }
 
+// What is not here is refused, not passed over.
+func TestProvidedContextsAreRefused(t *testing.T) {
+	c := cloud(t)
+	makeRole(t, admin(c, worldtest.A), "target", trust("111111111111"), "")
+	_, err := assume(t, c.User(worldtest.A, "u", worldtest.AllowAll), "arn:aws:iam::111111111111:role/target", func(in *sts.AssumeRoleInput) {
+		in.ProvidedContexts = []types.ProvidedContext{{ProviderArn: aws.String("arn:aws:iam::aws:contextProvider/IdentityCenter"), ContextAssertion: aws.String("a.b.c.d")}}
+	})
+	worldtest.WantError(t, err, "ValidationError", "ProvidedContexts")
+}
+
 func TestExternalID(t *testing.T) {
 	c := cloud(t)
 	makeRole(t, admin(c, worldtest.B), "target", document(statement("Allow", `{"AWS":"111111111111"}`, `"sts:AssumeRole"`, `{"StringEquals":{"sts:ExternalId":"right"}}`)), "")
