@@ -38,7 +38,6 @@ func organization(ctx context.Context, src Source, inv *inventory.Inventory) {
 		}
 		if code(err) == "AWSOrganizationsNotInUseException" {
 			inv.OrgState = inventory.Absent
-			last = nil
 			continue
 		}
 		last = err
