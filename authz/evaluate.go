@@ -44,6 +44,7 @@ type evaluation struct {
 	cross    bool          // caller and owner are different accounts
 	role     arn.ARN       // behind a role session
 	limiting bool          // the layer at hand only limits
+	doubtful bool          // whether the denies of the layer at hand count is not known
 
 	isARN    bool // the resource has six components
 	segments [5]string
@@ -122,6 +123,12 @@ func (e *evaluation) action() string {
 	return view(e.actionBuf[:e.actionLen])
 }
 
+// service is the prefix of the request's action.
+func (e *evaluation) service() string {
+	prefix, _, _ := strings.Cut(e.action(), ":")
+	return prefix
+}
+
 // verdict is what the policies of one layer say together.
 type verdict struct {
 	deny  Match
@@ -172,6 +179,9 @@ func (e *evaluation) statement(p *Policy, s *statement) grants {
 		return who
 	}
 	conditions := e.conditionsMatch(s)
+	if s.deny && e.doubtful {
+		conditions = and(conditions, Maybe)
+	}
 	fits := and(resource, conditions)
 	for class := range who {
 		who[class] = and(who[class], fits)

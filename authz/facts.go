@@ -9,7 +9,9 @@ import (
 // from policies. Action and key names are in lower case. A Facts must not be
 // changed once it is in use.
 type Facts struct {
-	// RCPServices has the service prefixes whose resources RCPs affect.
+	// RCPServices says of service prefixes whether RCPs affect their resources.
+	// Where it has none AWS may have added the service: an RCP that would deny
+	// leaves the answer open.
 	RCPServices map[string]bool
 	// CrossAccount has, for each service prefix where only some operations
 	// work on resources of other accounts, those operations. A service that is
@@ -40,11 +42,12 @@ func DefaultFacts() *Facts {
 var defaultFacts = sync.OnceValue(func() *Facts {
 	return &Facts{
 		// AWS Organizations User Guide, "Resource control policies (RCPs)",
-		// list of services that support RCPs.
-		RCPServices: set(
-			"s3", "sts", "kms", "sqs", "secretsmanager", "dynamodb", "ecr", "logs", "events",
-			"cognito-identity", "cognito-idp", "codebuild", "aoss",
-		),
+		// list of services that support RCPs, which grows.
+		RCPServices: map[string]bool{
+			"s3": true, "sts": true, "kms": true, "sqs": true, "secretsmanager": true, "dynamodb": true, "ecr": true,
+			"logs": true, "events": true, "cognito-identity": true, "cognito-idp": true, "codebuild": true, "aoss": true,
+			"lambda": false, "sns": false, "iam": false, "ec2": false,
+		},
 		// AWS KMS Developer Guide, "Allowing users in other accounts to use a
 		// KMS key": the operations listed there; "Cross-account operation" in
 		// the table "KMS permissions".

@@ -288,16 +288,17 @@ func (e *evaluation) askRCPs() verdict {
 		e.note(LayerRCP, e.resourceSide(), NotApplicable, why)
 		return open()
 	}
-	e.limiting = true
+	_, known := e.facts.RCPServices[e.service()]
+	e.limiting, e.doubtful = true, !known && !e.off.has(ruleRCPServices)
 	v := e.levels(LayerRCP, e.resourceSide(), e.pols.RCPs)
-	e.limiting = false
+	e.limiting, e.doubtful = false, false
 	return v
 }
 
 // rcpException says why RCPs do not affect the request ("Resources and
 // entities not restricted by RCPs"), or nothing.
 func (e *evaluation) rcpException() string {
-	service, _, _ := strings.Cut(e.action(), ":")
+	affected, known := e.facts.RCPServices[e.service()]
 	switch {
 	case e.req.ResourceManagement && !e.off.has(ruleRCPManagement):
 		return "RCPs do not affect resources of the management account"
@@ -309,7 +310,7 @@ func (e *evaluation) rcpException() string {
 		return "RCPs do not affect AWS managed KMS keys"
 	case e.action() == "kms:retiregrant" && !e.off.has(ruleRCPRetireGrant):
 		return "RCPs do not affect kms:RetireGrant"
-	case !e.facts.RCPServices[service] && !e.off.has(ruleRCPServices):
+	case known && !affected && !e.off.has(ruleRCPServices):
 		return "the service does not support RCPs"
 	case e.req.Resource == "*":
 		return "RCPs affect actions on resources only"
@@ -386,8 +387,7 @@ func (e *evaluation) cannotCross() string {
 	if !e.cross {
 		return ""
 	}
-	service, _, _ := strings.Cut(e.action(), ":")
-	operations, limited := e.facts.CrossAccount[service]
+	operations, limited := e.facts.CrossAccount[e.service()]
 	switch {
 	case limited && !operations[e.action()] && !e.off.has(ruleKeyCrossAccount):
 		return "the operation does not work on resources of other accounts"

@@ -91,6 +91,9 @@ func (r *recorder) open(e *evaluation, s *statement, result *StatementResult, na
 	if named == Maybe {
 		list = append(list, fmt.Sprintf("whether statement %d of %s covers the principal", s.index+1, result.Source))
 	}
+	if s.deny && e.doubtful {
+		list = append(list, "whether resource control policies affect the resources of "+e.service())
+	}
 	for i := range s.resources {
 		if s.resources[i].incomplete {
 			list = append(list, fmt.Sprintf("what AWS makes of the incomplete ARN in statement %d of %s", s.index+1, result.Source))
