@@ -173,3 +173,19 @@ func TestARoleStepNamesEverybodyItTrusts(t *testing.T) {
 		t.Errorf("steps do not name user/second, whom role %s trusts:\n%s", role.Name, all)
 	}
 }
+
+func TestTagsFitWhateverTheNames(t *testing.T) {
+	in := world(t, archives(t)["webidentity.txtar"])
+	long := strings.Repeat("a", 253)
+	for i := range in.Wanted.Roles {
+		in.Wanted.Roles[i].For = []string{long, long + "b", "c"}
+	}
+	for _, s := range mustMake(t, in).Steps {
+		if s.Op.Role == nil {
+			continue
+		}
+		if value := s.Op.Role.Tags[compile.TagAccess]; len(value) > 256 || !strings.HasSuffix(value, " and 2 more") {
+			t.Errorf("the tag of %s has %d characters: %q", s.Op.Role.Name, len(value), value)
+		}
+	}
+}

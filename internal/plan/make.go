@@ -195,12 +195,16 @@ func Digest(record any, state inventory.Lookup) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// tagValueSize is how long a tag's value may be. Source: IAM API Tag, Value.
+const tagValueSize = 256
+
 // tags are the ownership tags of what the scope makes. IAM's tag values know no
-// comma, so the names are separated by spaces; past 256 characters they are counted.
+// comma, so the names are separated by spaces; past what fits they are counted.
 func (m *maker) tags(names []string) map[string]string {
 	value := strings.Join(names, " ")
-	if len(value) > 256 {
-		value = fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+	if len(value) > tagValueSize {
+		more := fmt.Sprintf(" and %d more", len(names)-1)
+		value = names[0][:min(len(names[0]), tagValueSize-len(more))] + more
 	}
 	return map[string]string{compile.TagScope: m.in.Set.Scope.Name, compile.TagAccess: value}
 }
