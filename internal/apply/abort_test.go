@@ -140,24 +140,31 @@ func (tr trouble) torture(t *testing.T, shard int) {
 	if tr.fault.Kind != "" {
 		w.Server.Faults().Add(w.Server.World().Now(), tr.fault)
 	}
-	for _, destroy := range []bool{false, true} {
-		calls := made
-		if destroy {
-			calls = gone
-			c.run(false).must(t)
-		}
-		for i, n := 0, 1; n <= calls; i, n = i+1, n+tr.every {
-			for j, p := range []phase{before, after} {
-				if (2*i+j)%tr.shards != shard {
-					continue
-				}
-				c.kill(t, destroy, n, p)
-				if t.Failed() {
-					t.Fatalf("%s: destroy %v killed at call %d (%s it took effect)", tr.name, destroy, n, p)
-				}
-			}
+	kills := map[bool][]kill{false: tr.kills(shard, made), true: tr.kills(shard, gone)}
+	for destroy := false; len(kills[false])+len(kills[true]) > 0; destroy = !destroy {
+		kills[destroy] = c.there(t, destroy, kills[destroy])
+		if t.Failed() {
+			t.FailNow()
 		}
 	}
+}
+
+// kill is a call at which a run dies.
+type kill struct {
+	n     int
+	phase phase
+}
+
+// kills is a world's share of the kills of a run that makes so many calls.
+func (tr trouble) kills(shard, calls int) []kill {
+	var all, mine []kill
+	for n := 1; n <= calls; n += tr.every {
+		all = append(all, kill{n, before}, kill{n, after})
+	}
+	for i := shard; i < len(all); i += tr.shards {
+		mine = append(mine, all[i])
+	}
+	return mine
 }
 
 // cycle applies and destroys over and over, killed on the way.
@@ -185,26 +192,33 @@ func (c *cycle) state(t *testing.T) map[string]string {
 	return out
 }
 
-// kill applies (or destroys what is applied), killed at one call, then makes
-// good and goes back to where it started.
-func (c *cycle) kill(t *testing.T, destroy bool, n int, p phase) {
+// there applies (or destroys what is applied), killed on the way, then makes
+// good. It returns the kills that are left: those that came before anything was
+// written changed nothing, and the next is tried at once.
+func (c *cycle) there(t *testing.T, destroy bool, kills []kill) []kill {
 	t.Helper()
 	from, to := c.seeded, c.wanted
 	if destroy {
 		from, to = to, from
 	}
-	c.run(destroy).abort(t.Context(), n, p)
-	mustBeKnown(t, c.world, c.set.Scope.Name)
-	if cmp.Equal(from, c.state(t)) {
-		return // it only read: the next run cannot tell that there was one
+	at := "no kill"
+	for len(kills) > 0 {
+		k := kills[0]
+		kills = kills[1:]
+		at = fmt.Sprintf("destroy %v killed at call %d, %s it took effect", destroy, k.n, k.phase)
+		c.run(destroy).abort(t.Context(), k.n, k.phase)
+		if !cmp.Equal(from, c.state(t)) {
+			break
+		}
 	}
+	mustBeKnown(t, c.world, c.set.Scope.Name)
 	c.run(destroy).must(t)
 	c.run(destroy).mustBeDone(t)
 	if diff := cmp.Diff(to, c.state(t)); diff != "" {
 		t.Errorf("not as after an undisturbed run (-want +got):\n%s", diff)
 	}
-	c.run(!destroy).must(t)
-	if diff := cmp.Diff(from, c.state(t)); diff != "" {
-		t.Errorf("not as it was before (-want +got):\n%s", diff)
+	if t.Failed() {
+		t.Logf("%s: %s", c.name, at)
 	}
+	return kills
 }
