@@ -342,10 +342,10 @@ func TestTextSaysWhatIsWrongFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
-	if !strings.HasPrefix(lines[0], "drift") || !strings.HasPrefix(lines[len(lines)-1], "NOT verified: ") || len(lines) != 5 {
-		t.Errorf("Text =\n%s\nwant the drift in two lines, one line of what is allowed, one of strangers, and the verdict", b.String())
+	if !strings.HasPrefix(lines[0], "drift") || !strings.HasPrefix(lines[len(lines)-1], "NOT verified: ") || len(lines) != 5+len(r.Assumed) {
+		t.Errorf("Text =\n%s\nwant the drift in two lines, one line of what is allowed, one of strangers, what was assumed, and the verdict", b.String())
 	}
-	if len(r.Assumed) == 0 {
-		t.Error("Assumed is empty; want what was not looked at")
+	if len(r.Assumed) == 0 || !strings.Contains(b.String(), "\nassumed  "+r.Assumed[0]+"\n") {
+		t.Errorf("Text =\n%s\nwant what was not looked at, %q", b.String(), r.Assumed)
 	}
 }
