@@ -132,8 +132,6 @@ func (s *Source) open(ctx context.Context, a *access.Account) (aws.Config, error
 	for _, hop := range with.Chain {
 		cfg = assume(cfg, hop)
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout) // all attempts together
-	defer cancel()
 	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("opening account %s (%s) %s: %w", a.Name, a.ID, how(with), awserr.Plain(err))
