@@ -49,6 +49,9 @@ func Open(s *term.Streams, scope string) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
+	if scope != filepath.Base(scope) || !filepath.IsLocal(scope) {
+		return nil, fmt.Errorf("opening the state of scope %q: that is no scope's name", scope) // a saved plan may say anything
+	}
 	dir := filepath.Join(base, "scopes", scope)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -61,12 +64,29 @@ func Open(s *term.Streams, scope string) (*Journal, error) {
 		_ = lock.Close()
 		return nil, fmt.Errorf("locking scope %q: another stile works on it on this computer (%s)", scope, lock.Name())
 	}
-	file, err := os.OpenFile(filepath.Join(dir, "journal.jsonl"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := openJournal(filepath.Join(dir, "journal.jsonl"))
 	if err != nil {
 		_ = lock.Close()
 		return nil, err
 	}
 	return &Journal{dir: dir, file: file, lock: lock}, nil
+}
+
+// openJournal opens a journal for appending, on a line of its own: a run that
+// was killed may have left half a line.
+func openJournal(name string) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	last := []byte{'\n'}
+	if info, err := file.Stat(); err == nil && info.Size() > 0 {
+		_, _ = file.ReadAt(last, info.Size()-1) // unread, it counts as a whole line
+	}
+	if last[0] != '\n' {
+		_, _ = file.Write([]byte{'\n'}) // the journal is no more than a help, see Record
+	}
+	return file, nil
 }
 
 // Record appends an event. The journal is for people who look back: what apply
