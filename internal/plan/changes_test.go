@@ -189,3 +189,19 @@ func TestTagsFitWhateverTheNames(t *testing.T) {
 		}
 	}
 }
+
+// Another declaration set of the same name, with another home, has another ledger.
+func TestTheTagAloneDoesNotMakeARoleOurs(t *testing.T) {
+	in := world(t, archives(t)["webidentity.txtar"])
+	after := applied(in, mustMake(t, in))
+	made := after.Ledger
+	after.Ledger = nil
+	if p, diags := plan.Make(after); p != nil || diags[0].Code != plan.CodeNotOurs || !strings.Contains(diags[0].Summary, "another declaration set") {
+		t.Errorf("Make without a ledger over roles that carry the scope's tag = %v, %v; want a refusal", p, diags)
+	}
+	after.Adopt = true
+	p := mustMake(t, after)
+	if p.Changes() || p.Ledger.Digest() != made.Digest() {
+		t.Errorf("adopting plans %q and the ledger %v, want no step and the ledger that was lost", summaries(p), p.Ledger)
+	}
+}

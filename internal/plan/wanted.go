@@ -37,7 +37,9 @@ func (m *maker) provider(p compile.Provider) {
 	}
 	step.Verb = Update
 	op.ClientIDs = slices.DeleteFunc(slices.Clone(p.ClientIDs), func(c string) bool { return slices.Contains(have.ClientIDs, c) })
-	if !m.ours(have.Tags) && !(m.in.Adopt && have.Tags[compile.TagScope] == "") {
+	known := m.ours(have.Tags) && m.before.Find(p.Account, ledger.Provider, id) != nil
+	adopted := m.in.Adopt && (have.Tags[compile.TagScope] == "" || m.ours(have.Tags))
+	if !known && !adopted {
 		m.kept = append(m.kept, fmt.Sprintf("%s: OIDC provider %s is not this scope's; used as it is", m.name(p.Account), p.URL))
 		if len(op.ClientIDs) > 0 {
 			step.Summary = "OIDC provider " + p.URL + ": add audience " + strings.Join(op.ClientIDs, ", ") + " (the provider is not this scope's)"
@@ -88,8 +90,17 @@ func (m *maker) role(w *compile.Role) {
 			"%s: role %s exists as %s, but %s is wanted", m.name(w.Account), w.Name, have.ARN, w.ARN())
 		return
 	case !m.ours(have.Tags) && !(m.in.Adopt && have.Tags[compile.TagScope] == ""):
-		m.fail(CodeNotOurs, "choose another `as`, or hand the role over by --adopt",
-			"%s: role %s exists and %s", m.name(w.Account), w.Name, ownerLine(have.Tags))
+		hint := "choose another `as`"
+		if have.Tags[compile.TagScope] == "" {
+			hint += ", or hand the role over by --adopt"
+		}
+		m.fail(CodeNotOurs, hint, "%s: role %s exists and %s", m.name(w.Account), w.Name, ownerLine(have.Tags))
+		return
+	case m.before.Find(w.Account, ledger.Role, entry.ID) == nil && !m.in.Adopt:
+		// A run writes to the ledger before it makes anything.
+		m.fail(CodeNotOurs, "give one of the two scopes another name; if the ledger was lost, hand the role over by --adopt",
+			"%s: role %s carries the tag of scope %q, whose ledger in %s does not know it: another declaration set of that name made it",
+			m.name(w.Account), w.Name, m.in.Set.Scope.Name, m.in.Set.Scope.Home.Account)
 		return
 	}
 	op, what := m.roleChange(w, have)
