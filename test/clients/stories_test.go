@@ -213,3 +213,26 @@ func TestAsPod(t *testing.T) {
 		})
 	}
 }
+
+// A service that is not served is refused in words its clients can read,
+// whatever protocol they speak.
+func TestServicesThatAreNotServed(t *testing.T) {
+	t.Parallel()
+	everyKind(t, nil, func(t *testing.T, _ *world, c client) {
+		if talk, ok := c.(*conversation); ok && talk.name == "go" {
+			return // it has the services that are served
+		}
+		for _, q := range []call{
+			{Service: "cloudformation", Operation: "ListStacks"},                          // query; not sqs, for which AWS CLI 1 asks the real AWS whatever the environment says
+			{Service: "ssm", Operation: "GetParameter", Input: in{"Name": "a"}},           // JSON
+			{Service: "lambda", Operation: "GetFunction", Input: in{"FunctionName": "a"}}, // REST-JSON
+			{Service: "route53", Operation: "ListHostedZones"},                            // REST-XML
+		} {
+			q.Profile = "orders-prod"
+			if q.Input == nil {
+				q.Input = in{}
+			}
+			want(t, c, step{call: q, code: "UnknownService", status: 400, message: "the local AWS does not serve what this request asks for"})
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/stile-aws/stile/internal/localaws/sigv4"
@@ -63,7 +64,7 @@ func (rt *router) route(r *http.Request, body []byte) (route, *wire.Error) {
 	}
 	out.service = rt.find(r, body, scope, byHost)
 	if out.service == nil {
-		out.service = rt.alike(r)
+		out.service = rt.alike(r, scope)
 		return out, out.service.model.NewError("UnknownService", "the local AWS does not serve what this request asks for (signed for service %q, host %q, path %q)",
 			scope.Service, r.Host, r.URL.Path)
 	}
@@ -76,14 +77,16 @@ func (rt *router) route(r *http.Request, body []byte) (route, *wire.Error) {
 }
 
 // alike is a service whose errors a client can read that asks for one we do not
-// have.
-func (rt *router) alike(r *http.Request) *Service {
-	protocol := wire.Query
-	switch kind := r.Header.Get("Content-Type"); {
-	case r.Header.Get("X-Amz-Target") != "" || strings.HasPrefix(kind, "application/x-amz-json"):
+// have. Requests of JSON services have a target, those of query services the
+// path /; of the rest, XML is what a few old ones speak, and they read query
+// errors.
+func (rt *router) alike(r *http.Request, scope sigv4.Scope) *Service {
+	protocol := wire.RestJSON
+	switch {
+	case r.Header.Get("X-Amz-Target") != "":
 		protocol = wire.JSON
-	case strings.HasPrefix(kind, "application/json"):
-		protocol = wire.RestJSON
+	case r.URL.Path == "/", slices.Contains([]string{"s3", "s3express", "s3-outposts", "route53", "cloudfront"}, scope.Service):
+		protocol = wire.Query
 	}
 	for _, s := range rt.services {
 		if s.model.Protocol == protocol {
