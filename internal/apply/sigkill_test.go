@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stile-aws/stile/arn"
@@ -96,7 +98,7 @@ func newProgram(t *testing.T, binary string) *program {
 func (p *program) run(t *testing.T, n int, args ...string) (code int, output string) {
 	t.Helper()
 	var out strings.Builder
-	cmd := exec.CommandContext(t.Context(), p.binary, append(args, p.dir)...)
+	cmd := exec.CommandContext(t.Context(), p.binary, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -133,25 +135,66 @@ func TestSIGKILL(t *testing.T) {
 			// A run makes some 60 calls, the last 25 of which change something;
 			// one that destroys 85, the last 45.
 			n := 36 + random.IntN(22)
-			code, out := p.run(t, n, "apply", "--yes")
+			code, out := p.run(t, n, "apply", "--yes", p.dir)
 			if code != -1 {
 				t.Fatalf("killed at call %d: exit %d\n%s", n, code, out)
 			}
 			mustBeKnown(t, p.world, "payroll")
-			p.must(t, "apply", "--yes")
-			p.must(t, "plan") // exit 2 would mean changes
+			p.must(t, "apply", "--yes", p.dir)
+			p.must(t, "plan", p.dir) // exit 2 would mean changes
 			mustBeKnown(t, p.world, "payroll")
 			if i%2 == 0 {
 				n := 45 + random.IntN(40)
-				if code, out := p.run(t, n, "destroy", "--yes"); code != -1 {
+				if code, out := p.run(t, n, "destroy", "--yes", p.dir); code != -1 {
 					t.Fatalf("destroy killed at call %d: exit %d\n%s", n, code, out)
 				}
 				mustBeKnown(t, p.world, "payroll")
 			}
-			p.must(t, "destroy", "--yes")
+			p.must(t, "destroy", "--yes", p.dir)
 			if diff := cmp.Diff(seeded, p.world.Snapshot()); diff != "" {
 				t.Errorf("destroy left traces, or took too much (-before +after):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestProgramExecutesASavedPlan saves a plan, lets something move, and applies it.
+func TestProgramExecutesASavedPlan(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs the program")
+	}
+	p := newProgram(t, build(t))
+	seeded := p.world.Snapshot()
+	file := filepath.Join(t.TempDir(), "plan.json")
+	save := func() {
+		t.Helper()
+		if code, out := p.run(t, 0, "plan", "--out", file, p.dir); code != 2 {
+			t.Fatalf("plan --out: exit %d, want 2 for changes\n%s", code, out)
+		}
+	}
+	save()
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the saved plan: %v, %v, want mode 0600", info.Mode(), err)
+	}
+	c := iam.NewFromConfig(p.world.Admin(scopetest.Orders, nil))
+	if _, err := c.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String("payroll-api"), Path: aws.String("/stile/"),
+		AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"222222222222"},"Action":"sts:AssumeRole"}]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	moved := p.world.Snapshot()
+	if code, out := p.run(t, 0, "apply", "--yes", file); code != 1 || !strings.Contains(out, "222222222222/role/payroll-api") || !strings.Contains(out, "nothing was changed") {
+		t.Errorf("apply of a plan that is out of date: exit %d\n%s", code, out)
+	}
+	if diff := cmp.Diff(moved, p.world.Snapshot()); diff != "" {
+		t.Errorf("it changed something:\n%s", diff)
+	}
+	if _, err := c.DeleteRole(t.Context(), &iam.DeleteRoleInput{RoleName: aws.String("payroll-api")}); err != nil {
+		t.Fatal(err)
+	}
+	p.must(t, "apply", "--yes", file)
+	p.must(t, "plan", p.dir)
+	p.must(t, "destroy", "--yes", p.dir)
+	if diff := cmp.Diff(seeded, p.world.Snapshot()); diff != "" {
+		t.Errorf("destroy left traces (-before +after):\n%s", diff)
 	}
 }

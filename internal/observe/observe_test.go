@@ -5,12 +5,15 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stile-aws/stile/arn"
@@ -220,6 +223,61 @@ func TestABoundaryThatIsGoneDoesNotHideItsRole(t *testing.T) {
 		}
 		if _, state := inventory.Get(a.Managed, gone); state != inventory.Absent {
 			t.Errorf("the boundary is %v, want %v", state, inventory.Absent)
+		}
+	})
+}
+
+func TestFillReadsTheOrganization(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := scopetest.New(t, localaws.Config{Organization: true})
+		c := organizations.NewFromConfig(w.Admin(scopetest.Tooling, nil)) // the first account is the management account
+		roots, err := c.ListRoots(t.Context(), &organizations.ListRootsInput{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := roots.Roots[0].Id
+		unit, err := c.CreateOrganizationalUnit(t.Context(), &organizations.CreateOrganizationalUnitInput{Name: aws.String("prod"), ParentId: root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.MoveAccount(t.Context(), &organizations.MoveAccountInput{AccountId: aws.String(string(scopetest.Orders)), SourceParentId: root, DestinationParentId: unit.OrganizationalUnit.Id}); err != nil {
+			t.Fatal(err)
+		}
+		policy, err := c.CreatePolicy(t.Context(), &organizations.CreatePolicyInput{
+			Name: aws.String("no-leaving"), Description: aws.String("nobody leaves"), Type: types.PolicyTypeServiceControlPolicy,
+			Content: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"organizations:LeaveOrganization","Resource":"*"}]}`),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.AttachPolicy(t.Context(), &organizations.AttachPolicyInput{PolicyId: policy.Policy.PolicySummary.Id, TargetId: unit.OrganizationalUnit.Id}); err != nil {
+			t.Fatal(err)
+		}
+		req := asking(scopetest.Tooling, inventory.AccountRequest{Roles: []string{"AppRole"}})
+		req.Organization = true
+		inv := fill(t, w, nil, req)
+		if inv.OrgState != inventory.Exists {
+			t.Fatalf("the organization is %v: %v", inv.OrgState, inv.Accounts[scopetest.Tooling].Problems)
+		}
+		path := func(id arn.AccountID) string {
+			var out []string
+			for _, n := range inv.Organization.Path(id) {
+				out = append(out, n.Name+" "+strings.Join(slices.Sorted(slices.Values(n.SCPs)), ","))
+			}
+			return strings.Join(out, " > ")
+		}
+		no := aws.ToString(policy.Policy.PolicySummary.Id)
+		if got, want := path(scopetest.Orders), "Root p-FullAWSAccess > prod "+no+",p-FullAWSAccess > orders-prod p-FullAWSAccess"; got != want {
+			t.Errorf("path of orders-prod = %q, want %q", got, want)
+		}
+		if got, want := path(scopetest.Network), "Root p-FullAWSAccess > network p-FullAWSAccess"; got != want {
+			t.Errorf("path of network = %q, want %q", got, want)
+		}
+		if p := inv.Organization.Policies[no]; p == nil || p.Name != "no-leaving" || !strings.Contains(p.Document, "LeaveOrganization") {
+			t.Errorf("policy %s = %+v", no, p)
+		}
+		if len(inv.Organization.Policies) != 2 || inv.Organization.ManagementAccount != scopetest.Tooling {
+			t.Errorf("organization = %+v", inv.Organization)
 		}
 	})
 }

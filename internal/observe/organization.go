@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/awserr"
@@ -69,7 +71,7 @@ func readOrganization(ctx context.Context, c *organizations.Client) (*inventory.
 	if len(roots.Roots) == 0 {
 		return nil, errors.New("reading the organization: it has no root")
 	}
-	o := &orgReader{client: c, org: &inventory.Organization{
+	o := &orgReader{client: c, slots: make(chan struct{}, orgCalls), org: &inventory.Organization{
 		ID:                aws.ToString(got.Organization.Id),
 		ManagementAccount: arn.AccountID(aws.ToString(got.Organization.MasterAccountId)),
 		Policies:          map[string]*inventory.SCP{},
@@ -78,76 +80,122 @@ func readOrganization(ctx context.Context, c *organizations.Client) (*inventory.
 	return o.org, err
 }
 
+// orgCalls bounds the calls in flight to Organizations, which has one quota for
+// the whole organization.
+const orgCalls = 8
+
 type orgReader struct {
 	client *organizations.Client
-	org    *inventory.Organization
+	slots  chan struct{}
+
+	mu  sync.Mutex // guards org.Policies
+	org *inventory.Organization
 }
 
-// node reads the root or an OU with everything below it.
+// call makes one call when there is a place for it.
+func (o *orgReader) call(ctx context.Context, f func() error) error {
+	select {
+	case o.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-o.slots }()
+	return f()
+}
+
+// node reads the root or an OU with everything below it, side by side.
 func (o *orgReader) node(ctx context.Context, id, name string) (*inventory.Node, error) {
 	n, err := o.leaf(ctx, id, name)
 	if err != nil {
 		return nil, err
 	}
-	accounts := organizations.NewListAccountsForParentPaginator(o.client, &organizations.ListAccountsForParentInput{ParentId: &id})
-	for accounts.HasMorePages() {
-		page, err := accounts.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range page.Accounts {
-			child, err := o.leaf(ctx, aws.ToString(a.Id), aws.ToString(a.Name))
-			if err != nil {
-				return nil, err
-			}
-			n.Children = append(n.Children, child)
-		}
+	accounts, units, err := o.below(ctx, id)
+	if err != nil {
+		return nil, err
 	}
-	units := organizations.NewListOrganizationalUnitsForParentPaginator(o.client, &organizations.ListOrganizationalUnitsForParentInput{ParentId: &id})
-	for units.HasMorePages() {
-		page, err := units.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, u := range page.OrganizationalUnits {
-			child, err := o.node(ctx, aws.ToString(u.Id), aws.ToString(u.Name))
-			if err != nil {
-				return nil, err
-			}
-			n.Children = append(n.Children, child)
-		}
+	n.Children = make([]*inventory.Node, len(accounts)+len(units))
+	var g errgroup.Group
+	for i, a := range accounts {
+		g.Go(func() (err error) {
+			n.Children[i], err = o.leaf(ctx, aws.ToString(a.Id), aws.ToString(a.Name))
+			return err
+		})
 	}
-	return n, nil
+	for i, u := range units {
+		g.Go(func() (err error) {
+			n.Children[len(accounts)+i], err = o.node(ctx, aws.ToString(u.Id), aws.ToString(u.Name))
+			return err
+		})
+	}
+	return n, g.Wait()
+}
+
+// below lists the accounts and OUs right below a node.
+func (o *orgReader) below(ctx context.Context, id string) (accounts []types.Account, units []types.OrganizationalUnit, err error) {
+	err = o.call(ctx, func() error {
+		pages := organizations.NewListAccountsForParentPaginator(o.client, &organizations.ListAccountsForParentInput{ParentId: &id})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return err
+			}
+			accounts = append(accounts, page.Accounts...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	err = o.call(ctx, func() error {
+		pages := organizations.NewListOrganizationalUnitsForParentPaginator(o.client, &organizations.ListOrganizationalUnitsForParentInput{ParentId: &id})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return err
+			}
+			units = append(units, page.OrganizationalUnits...)
+		}
+		return nil
+	})
+	return accounts, units, err
 }
 
 // leaf reads one node with the SCPs attached to it.
 func (o *orgReader) leaf(ctx context.Context, id, name string) (*inventory.Node, error) {
 	n := &inventory.Node{ID: id, Name: name}
-	pages := organizations.NewListPoliciesForTargetPaginator(o.client, &organizations.ListPoliciesForTargetInput{TargetId: &id, Filter: types.PolicyTypeServiceControlPolicy})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range page.Policies {
-			if err := o.scp(ctx, p); err != nil {
-				return nil, err
+	return n, o.call(ctx, func() error {
+		pages := organizations.NewListPoliciesForTargetPaginator(o.client, &organizations.ListPoliciesForTargetInput{TargetId: &id, Filter: types.PolicyTypeServiceControlPolicy})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return err
 			}
-			n.SCPs = append(n.SCPs, aws.ToString(p.Id))
+			for _, p := range page.Policies {
+				if err := o.scp(ctx, p); err != nil {
+					return err
+				}
+				n.SCPs = append(n.SCPs, aws.ToString(p.Id))
+			}
 		}
-	}
-	return n, nil
+		return nil
+	})
 }
 
+// scp reads a policy's document, once, or twice when two nodes ask at the same time.
 func (o *orgReader) scp(ctx context.Context, p types.PolicySummary) error {
 	id := aws.ToString(p.Id)
-	if o.org.Policies[id] != nil {
+	o.mu.Lock()
+	known := o.org.Policies[id] != nil
+	o.mu.Unlock()
+	if known {
 		return nil
 	}
 	got, err := o.client.DescribePolicy(ctx, &organizations.DescribePolicyInput{PolicyId: &id})
 	if err != nil {
 		return err
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.org.Policies[id] = &inventory.SCP{ID: id, ARN: aws.ToString(p.Arn), Name: aws.ToString(p.Name), Document: aws.ToString(got.Policy.Content)}
 	return nil
 }
