@@ -23,6 +23,8 @@ type request struct {
 	context map[string]string
 	// keys are further condition keys.
 	keys map[string][]string
+	// grants says which of the key's grants can allow it; nil: all.
+	grants func(*store.KMSGrant) bool
 	// tags and tagKeys are the tags that the request sets and removes.
 	tags    map[string]string
 	tagKeys []string
@@ -162,16 +164,17 @@ func (t *target) access(c *service.Call, r request) (gate.Access, *wire.Error) {
 	if t.key == nil {
 		return access, nil
 	}
+	access.Grants = r.grantsOf(t.key)
 	return access, keyAccess(c, t.key, &access)
 }
 
-// keyAccess adds what the key brings: its policy, grants, tags and properties.
+// keyAccess adds what the key brings: its policy, tags and properties.
 func keyAccess(c *service.Call, key *store.KMSKey, access *gate.Access) *wire.Error {
 	var e *wire.Error
 	if text := key.Policy.At(c.World.Horizon(key.Account)); text != nil {
 		access.Policy, e = compiled(c, key, *text)
 	}
-	access.Grants, access.AWSManaged = grantsOf(key), key.Service != ""
+	access.AWSManaged = key.Service != ""
 	access.ResourceTags = key.Tags
 	access.Context["kms:KeyOrigin"] = []string{"AWS_KMS"}
 	access.Context["kms:KeySpec"] = []string{"SYMMETRIC_DEFAULT"}
@@ -187,15 +190,32 @@ func compiled(c *service.Call, key *store.KMSKey, text string) (*authz.Policy, *
 	return c.Policy(text, authz.Source{Layer: authz.LayerKey, Account: key.Account, Name: "policy of key " + key.ID})
 }
 
-func grantsOf(key *store.KMSKey) []authz.Grant {
-	if len(key.Grants) == 0 {
-		return nil
-	}
-	grants := make([]authz.Grant, len(key.Grants))
-	for i, g := range key.Grants {
-		grants[i] = authz.Grant{Grantee: g.Grantee, Operations: g.Operations, EncryptionContext: g.Context, Equals: g.Equals, ID: g.ID}
+// grantsOf are the grants of key that can allow the request.
+func (r *request) grantsOf(key *store.KMSKey) []authz.Grant {
+	var grants []authz.Grant
+	for i := range key.Grants {
+		g := &key.Grants[i]
+		if r.grants != nil && !r.grants(g) {
+			continue
+		}
+		grant := authz.Grant{Grantee: g.Grantee, Operations: g.Operations, EncryptionContext: g.Context, Equals: g.Equals, ID: g.ID}
+		if !r.constrained() {
+			grant.EncryptionContext, grant.Equals = nil, false
+		}
+		grants = append(grants, grant)
 	}
 	return grants
+}
+
+// constrained reports whether the constraints of grants apply to the action: not
+// to those that have no encryption context (KMS API reference, GrantConstraints).
+// What a constraint means for CreateGrant is up to request.grants.
+func (r *request) constrained() bool {
+	switch r.action {
+	case "kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant":
+		return false
+	}
+	return true
 }
 
 // account asks for an operation that is on no key.

@@ -18,7 +18,10 @@ import (
 const maxGrants = 50_000
 
 func createGrant(c *service.Call, in *kms.CreateGrantInput) (*kms.CreateGrantOutput, *wire.Error) {
-	key, e := usable(c, request{action: "kms:CreateGrant", ref: aws.ToString(in.KeyId), keys: grantKeys(in)})
+	key, e := usable(c, request{
+		action: "kms:CreateGrant", ref: aws.ToString(in.KeyId), keys: grantKeys(in),
+		grants: func(parent *store.KMSGrant) bool { return allowsChild(parent, in) },
+	})
 	if e != nil {
 		return nil, e
 	}
@@ -94,12 +97,47 @@ func newGrant(c *service.Call, in *kms.CreateGrantInput) (*store.KMSGrant, *wire
 		if k.EncryptionContextEquals != nil && k.EncryptionContextSubset != nil || k.SourceArn != nil {
 			return nil, c.Errorf("ValidationException", "Constraints must have either EncryptionContextEquals or EncryptionContextSubset")
 		}
-		g.Context, g.Equals = k.EncryptionContextSubset, k.EncryptionContextEquals != nil
-		if g.Equals {
-			g.Context = k.EncryptionContextEquals
-		}
+		g.Context, g.Equals = constraint(in)
 	}
 	return g, nil
+}
+
+// constraint is the encryption context that a new grant asks for, nil for none.
+func constraint(in *kms.CreateGrantInput) (context map[string]string, equals bool) {
+	switch k := in.Constraints; {
+	case k == nil:
+		return nil, false
+	case k.EncryptionContextEquals != nil:
+		return k.EncryptionContextEquals, true
+	default:
+		return k.EncryptionContextSubset, false
+	}
+}
+
+// allowsChild reports whether who has CreateGrant from parent may make the
+// grant that in asks for: one with some or all of parent's operations and with
+// a constraint at least as strict (KMS developer guide, "Granting CreateGrant
+// permission"). Policies that allow kms:CreateGrant are not bound by it. A grant
+// that does not allow the child allows nothing, so that KMS denies access.
+func allowsChild(parent *store.KMSGrant, in *kms.CreateGrantInput) bool {
+	for _, name := range in.Operations {
+		if !slices.Contains(parent.Operations, string(name)) {
+			return false
+		}
+	}
+	context, equals := constraint(in)
+	switch {
+	case parent.Context == nil:
+		return true
+	case context == nil || parent.Equals && (!equals || len(context) != len(parent.Context)):
+		return false
+	}
+	for name, value := range parent.Context {
+		if got, ok := context[name]; !ok || got != value {
+			return false
+		}
+	}
+	return true
 }
 
 // grantable has the operations that a grant on a symmetric key can allow.
@@ -238,7 +276,10 @@ func retireGrant(c *service.Call, in *kms.RetireGrantInput) (*kms.RetireGrantOut
 	}
 	if g := key.Grant(id); g.Retiring == "" || !isCaller(c, g.Retiring) {
 		t := target{key: key, arn: key.ARN()}
-		r := request{action: "kms:RetireGrant", keys: map[string][]string{"kms:GrantIsForAWSResource": {"false"}}}
+		r := request{
+			action: "kms:RetireGrant", keys: map[string][]string{"kms:GrantIsForAWSResource": {"false"}},
+			grants: func(own *store.KMSGrant) bool { return own.ID == id },
+		}
 		if e := t.allow(c, r); e != nil {
 			return nil, e
 		}

@@ -54,8 +54,8 @@ type KMSGrant struct {
 	Retiring   string            `json:"retiring,omitempty"`
 	Issuer     arn.AccountID     `json:"issuer"`
 	Operations []string          `json:"operations"`
-	Context    map[string]string `json:"context,omitempty"` // constraint; nil: none
-	Equals     bool              `json:"equals,omitempty"`  // Context has to be equal, not a subset
+	Context    map[string]string `json:"context,omitzero"` // constraint; nil: none
+	Equals     bool              `json:"equals,omitempty"` // Context has to be equal, not a subset
 	Created    time.Time         `json:"created"`
 }
 
