@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -64,9 +65,13 @@ func TestAccountsThatCannotBeEntered(t *testing.T) {
 				if c.fault.Kind != "" {
 					w.Server.Faults().Add(w.Server.World().Now(), c.fault)
 				}
+				start := time.Now()
 				p, _, diags, err := w.Scope(scopetest.Load(t, files), nil).Plan(t.Context(), scope.PlanOptions{})
 				if p != nil {
 					t.Fatal("there is a plan")
+				}
+				if waited := time.Since(start); waited > 30*time.Second {
+					t.Errorf("the diagnosis took %s", waited)
 				}
 				said := errorsOf(diags)
 				if err != nil {

@@ -113,6 +113,10 @@ func (s *Source) Config(ctx context.Context, account arn.AccountID, region strin
 	return cfg, nil
 }
 
+// openAttempts bounds the first call in an account, so that one which does not
+// answer is told in seconds and not after a minute.
+const openAttempts = 5
+
 func (s *Source) open(ctx context.Context, a *access.Account) (aws.Config, error) {
 	with := a.ManageWith
 	if s.mode == Read && a.ReadWith != nil {
@@ -132,7 +136,7 @@ func (s *Source) open(ctx context.Context, a *access.Account) (aws.Config, error
 	for _, hop := range with.Chain {
 		cfg = assume(cfg, hop)
 	}
-	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.Options) { o.RetryMaxAttempts = openAttempts })
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("opening account %s (%s) %s: %w", a.Name, a.ID, how(with), awserr.Plain(err))
 	}
