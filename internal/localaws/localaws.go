@@ -53,7 +53,8 @@ type Config struct {
 	Clock store.Clock
 	// Seed makes ids, keys and secrets repeatable. Default 0: random.
 	Seed uint64
-	// StateFile keeps the state between runs, mode 0600. Default: none.
+	// StateFile keeps the state between runs, mode 0600; one Server uses it at a
+	// time, which StateFile.lock sees to. Default: none.
 	StateFile string
 	// PropagationDelay is how long IAM's and the organization's changes stay
 	// invisible outside their own control planes. Default: none.

@@ -259,7 +259,7 @@ func TestStateSurvivesARestart(t *testing.T) {
 		t.Errorf("state file: %v %v, want mode 0600", info, err)
 	}
 	left, err := os.ReadDir(filepath.Dir(file))
-	if err != nil || len(left) != 1 {
+	if err != nil || len(left) != 2 || left[1].Name() != "state.json.lock" {
 		t.Errorf("beside the state file there is %v %v", left, err)
 	}
 	second := start(t, keep)

@@ -31,16 +31,27 @@ func (w *World) load(file string) error {
 	}
 	var state State
 	if err := json.Unmarshal(data, &state); err != nil {
-		return fmt.Errorf("reading state %s: %w", file, err)
-	}
-	if len(state.SessionKey) != sessionKeySize {
-		return fmt.Errorf("reading state %s: its session key has %d bytes, want %d", file, len(state.SessionKey), sessionKeySize)
+		return unreadable(file, err.Error())
 	}
 	if state.Format != stateFormat {
-		return fmt.Errorf("reading state %s: its format is %d, this program reads %d", file, state.Format, stateFormat)
+		return unreadable(file, fmt.Sprintf("its format is %d, this program reads %d", state.Format, stateFormat))
+	}
+	if len(state.SessionKey) != sessionKeySize {
+		return unreadable(file, fmt.Sprintf("its session key has %d bytes, want %d", len(state.SessionKey), sessionKeySize))
+	}
+	for id, account := range state.Accounts {
+		if account == nil {
+			return unreadable(file, fmt.Sprintf("its account %s is empty", id))
+		}
 	}
 	w.State = state
 	return nil
+}
+
+// unreadable is the error for a file that is cut off or is no state. The file is
+// left as it is.
+func unreadable(file, why string) error {
+	return fmt.Errorf("reading state %s: it is damaged, or no state of a local AWS (%s): move it away to begin anew, or restore a copy", file, why)
 }
 
 // Dump returns the state as JSON, secrets included. The caller holds no lock.
@@ -93,6 +104,7 @@ func WriteFile(file string, data []byte) (err error) {
 type saver struct {
 	world  *World
 	file   string
+	lock   *os.File // closed after the last save
 	logger *slog.Logger
 	dirty  chan struct{}
 	stop   chan struct{}
@@ -101,11 +113,11 @@ type saver struct {
 	err    error // of the last save, after once
 }
 
-func startSaver(w *World, file string, logger *slog.Logger) *saver {
+func startSaver(w *World, file string, lock *os.File, logger *slog.Logger) *saver {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	s := &saver{world: w, file: file, logger: logger, dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan error, 1)}
+	s := &saver{world: w, file: file, lock: lock, logger: logger, dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan error, 1)}
 	go s.run()
 	return s
 }
@@ -140,7 +152,7 @@ func (s *saver) run() {
 func (s *saver) close() error {
 	s.once.Do(func() {
 		close(s.stop)
-		s.err = <-s.done
+		s.err = errors.Join(<-s.done, s.lock.Close())
 	})
 	return s.err
 }

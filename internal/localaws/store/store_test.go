@@ -270,16 +270,88 @@ func TestStateIsWrittenWhole(t *testing.T) {
 		t.Error("a seeded world starts again from the beginning")
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 1 {
-		t.Errorf("left in the directory: %v %v", entries, err)
+	if err != nil || len(entries) != 2 || entries[1].Name() != "state.json.lock" {
+		t.Errorf("left in the directory: %v %v, want the state and its lock", entries, err)
 	}
 }
 
 func TestSavingFailsLoudly(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "none", "state.json")
+	dir := filepath.Join(t.TempDir(), "gone")
+	file := filepath.Join(dir, "state.json")
+	if _, err := store.New(store.Options{File: file}); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("New without the directory: %v, want an error that names the file", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	w := newWorld(t, store.Options{File: file})
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
 	if err := w.Close(); err == nil {
 		t.Error("a state that cannot be saved is closed without an error")
+	}
+}
+
+func TestAStateFileHasOneWorldAtATime(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state.json")
+	first := newWorld(t, store.Options{File: file})
+	_, err := store.New(store.Options{File: file})
+	for _, want := range []string{file, file + ".lock", "another local AWS"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a second world on the file: %v, want an error with %q", err, want)
+		}
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second := newWorld(t, store.Options{File: file})
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+	info, err := os.Stat(file + ".lock")
+	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != 0 {
+		t.Errorf("the lock file: %v %v", info, err)
+	}
+}
+
+func TestAFileThatIsNoStateIsLeftAlone(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "whole.json")
+	w := newWorld(t, store.Options{File: whole})
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	state, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"truncated":       string(state[:len(state)/2]),
+		"empty":           "",
+		"no JSON":         "accounts:\n- 1\n",
+		"foreign JSON":    `{"version":4,"terraform_version":"1.9.0"}`,
+		"a JSON list":     "[]",
+		"a later format":  strings.Replace(string(state), `"format":1`, `"format":2`, 1),
+		"a lost key":      strings.Replace(string(state), `"sessionKey":"`, `"sessionKey":"AAAA","was":"`, 1),
+		"an account lost": strings.Replace(string(state), `"accounts":{`, `"accounts":{"222222222222":null,`, 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "state.json")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // the lock is given up
+				_, err := store.New(store.Options{File: file})
+				for _, want := range []string{file, "move it away", "restore a copy"} {
+					if err == nil || !strings.Contains(err.Error(), want) {
+						t.Errorf("New = %v, want an error with %q", err, want)
+					}
+				}
+			}
+			if after, err := os.ReadFile(file); err != nil || string(after) != text {
+				t.Errorf("the file was changed to %q, %v", after, err)
+			}
+		})
 	}
 }
 

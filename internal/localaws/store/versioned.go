@@ -79,7 +79,7 @@ func (v *Versioned[T]) At(t time.Time) *T {
 
 // gone reports whether the record was deleted before t.
 func (v *Versioned[T]) gone(t time.Time) bool {
-	return v.Latest() == nil && (len(v.versions) == 0 || v.versions[len(v.versions)-1].At.Before(t))
+	return v == nil || v.Latest() == nil && (len(v.versions) == 0 || v.versions[len(v.versions)-1].At.Before(t))
 }
 
 // MarshalJSON writes all remembered versions.

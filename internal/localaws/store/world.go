@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -94,7 +95,8 @@ type Options struct {
 	Clock Clock
 	// Seed makes ids and keys repeatable; 0 draws them from crypto/rand.
 	Seed uint64
-	// File keeps the state between runs; "" keeps it in memory.
+	// File keeps the state between runs; "" keeps it in memory. One World has it
+	// at a time: FILE.lock is locked until Close.
 	File string
 	// Logger hears of states that could not be saved; nil is silent.
 	Logger *slog.Logger
@@ -107,8 +109,14 @@ func New(opt Options) (*World, error) {
 	if w.clock == nil {
 		w.clock = NewClock()
 	}
+	var lock *os.File
 	if opt.File != "" {
+		var err error
+		if lock, err = lockState(opt.File); err != nil {
+			return nil, err
+		}
 		if err := w.load(opt.File); err != nil {
+			lock.Close()
 			return nil, err
 		}
 	}
@@ -118,7 +126,7 @@ func New(opt Options) (*World, error) {
 	w.ids = newIDs(opt.Seed, w.Issued)
 	w.init()
 	if opt.File != "" {
-		w.saver = startSaver(w, opt.File, opt.Logger)
+		w.saver = startSaver(w, opt.File, lock, opt.Logger)
 	}
 	return w, nil
 }
@@ -165,7 +173,8 @@ func (w *World) sweep() {
 	}
 }
 
-// Close waits for the state to be saved. The World can be read afterwards.
+// Close waits for the state to be saved and gives its file up. The World can be
+// read afterwards.
 func (w *World) Close() error {
 	if w.saver == nil {
 		return nil
