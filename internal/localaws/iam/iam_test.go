@@ -753,3 +753,34 @@ func TestBoundariesAndProvidersRoundTrip(t *testing.T) {
 		t.Errorf("%v %v", list, err)
 	}
 }
+
+// A rename is seen late, as every change is: until then the user is who it was.
+func TestARenamedUserIsNeverLockedOut(t *testing.T) {
+	c, client := cloud(t)
+	bob := iam.NewFromConfig(c.User(worldtest.A, "bob", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:ListUsers","Resource":"*"}]}`))
+	c.World.SetDelay("", 10*time.Second)
+	seenAs := func(name string) {
+		t.Helper()
+		if _, err := bob.ListUsers(t.Context(), &iam.ListUsersInput{}); err != nil {
+			t.Errorf("as %s: %v", name, err)
+		}
+		_, err := bob.ListRoles(t.Context(), &iam.ListRolesInput{})
+		worldtest.WantError(t, err, "AccessDenied", "User: arn:aws:iam::111111111111:user/"+name+" is not authorized")
+	}
+	rename := func(from, to string) {
+		t.Helper()
+		if _, err := client.UpdateUser(t.Context(), &iam.UpdateUserInput{UserName: &from, NewUserName: &to}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Clock.Advance(20 * time.Second)
+	rename("bob", "rob")
+	seenAs("bob")
+	c.Clock.Advance(5 * time.Second)
+	rename("rob", "bobby")
+	seenAs("bob")
+	c.Clock.Advance(6 * time.Second)
+	seenAs("rob")
+	c.Clock.Advance(5 * time.Second)
+	seenAs("bobby")
+}

@@ -152,7 +152,7 @@ func updateUser(c *service.Call, in *iam.UpdateUserInput) (*iam.UpdateUserOutput
 	}
 	put(own.Users, name, c.Now, own.User(user.Name).Latest())
 	own.User(user.Name).Put(c.Now, nil)
-	c.World.Principals[user.ID] = store.PrincipalRef{Account: c.Account, Kind: "user", Name: name}
+	c.World.RenameUser(user.ID, name)
 	return nil, nil
 }
 

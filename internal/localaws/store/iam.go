@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -155,6 +156,8 @@ type PrincipalRef struct {
 	Account arn.AccountID `json:"account"`
 	Kind    string        `json:"kind"` // "role" or "user"
 	Name    string        `json:"name"`
+	// Former are names it had before, latest last: others see those for a while.
+	Former []string `json:"former,omitempty"`
 }
 
 func newIAM() IAM {
@@ -212,17 +215,34 @@ func (w *World) RoleByID(id string, t time.Time) (*Role, arn.AccountID) {
 	return role, ref.Account
 }
 
-// UserByID returns the user that a unique id belongs to as it was at t, nil
-// when there is none.
+// UserByID returns the user that a unique id belongs to as it was at t, with the
+// name it had then; nil when there is none.
 func (w *World) UserByID(id string, t time.Time) (*User, arn.AccountID) {
 	ref, ok := w.Principals[id]
 	account := w.Accounts[ref.Account]
 	if !ok || ref.Kind != "user" || account == nil {
 		return nil, ""
 	}
-	user := account.IAM.User(ref.Name).At(t)
-	if user == nil || user.ID != id {
-		return nil, ""
+	if user := account.IAM.User(ref.Name).At(t); user != nil && user.ID == id {
+		return user, ref.Account
 	}
-	return user, ref.Account
+	for _, name := range ref.Former {
+		if user := account.IAM.User(name).At(t); user != nil && user.ID == id {
+			return user, ref.Account
+		}
+	}
+	return nil, ""
+}
+
+// maxFormer is how many former names of a user are remembered, as many as
+// versions of a record.
+const maxFormer = keepVersions
+
+// RenameUser notes the new name of the user with a unique id. The caller holds
+// the write lock and moves the record.
+func (w *World) RenameUser(id, name string) {
+	ref := w.Principals[id]
+	former := append(slices.Clone(ref.Former), ref.Name)
+	ref.Name, ref.Former = name, former[max(0, len(former)-maxFormer):]
+	w.Principals[id] = ref
 }
