@@ -1,6 +1,8 @@
 package scope_test
 
 import (
+	"context"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -8,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stile-aws/stile/arn"
@@ -96,6 +100,40 @@ func TestAccountsThatCannotBeEntered(t *testing.T) {
 			})
 		})
 	}
+}
+
+// silent takes every request and never answers.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+func TestAnAccountThatHangsIsToldWithinSeconds(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "none")
+	t.Setenv("AWS_CONFIG_FILE", t.TempDir()+"/config")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", t.TempDir()+"/credentials")
+	hanging := func(ctx context.Context, _, region string) (aws.Config, error) {
+		cfg, err := scope.LoadDefault(ctx, "", region)
+		if err != nil {
+			return cfg, err
+		}
+		client := cfg.HTTPClient.(*awshttp.BuildableClient)
+		cfg.HTTPClient = &http.Client{Transport: silent{}, Timeout: client.GetTimeout()}
+		return cfg, nil
+	}
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		_, err := scope.NewSource(scopetest.Examples(t, "payroll"), scope.Read, hanging).Config(t.Context(), scopetest.Orders, "")
+		if err == nil || !strings.Contains(err.Error(), "orders-prod") || !strings.Contains(err.Error(), "no answer") {
+			t.Errorf("Config of an account that hangs: %v", err)
+		}
+		if took := time.Since(start); took > 25*time.Second {
+			t.Errorf("told after %v, want some 20 seconds", took)
+		}
+	})
 }
 
 func errorsOf(diags diag.List) []string {

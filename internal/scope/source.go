@@ -31,13 +31,15 @@ const (
 // profile, or of the default chain when profile is "".
 type Loader func(ctx context.Context, profile, region string) (aws.Config, error)
 
-// Limits of the calls stile makes for itself: apply has retries of its own
-// above these, and an account that does not answer must be told within
-// seconds, not minutes.
+// Limits of the calls stile makes for itself; apply has retries of its own
+// above these. The first call in an account gets fewer attempts, so that an
+// account that hangs is told after openAttempts × timeout and a short pause:
+// some 20 seconds.
 const (
-	attempts   = 4
-	maxBackoff = 3 * time.Second
-	timeout    = 30 * time.Second
+	attempts     = 4
+	openAttempts = 2
+	maxBackoff   = 3 * time.Second
+	timeout      = 10 * time.Second // of one attempt
 )
 
 // LoadDefault is the Loader of the command line: the SDK's own default chain,
@@ -112,10 +114,6 @@ func (s *Source) Config(ctx context.Context, account arn.AccountID, region strin
 	}
 	return cfg, nil
 }
-
-// openAttempts bounds the first call in an account, so that one which does not
-// answer is told in seconds and not after a minute.
-const openAttempts = 5
 
 func (s *Source) open(ctx context.Context, a *access.Account) (aws.Config, error) {
 	with := a.ManageWith
