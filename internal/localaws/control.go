@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -17,7 +18,7 @@ import (
 
 // The control endpoints speak JSON, only to loopback, and only to who has the
 // control token in the header X-Stile-Token (a header that no web page can send
-// across origins):
+// across origins), asks for an address or localhost, and is no web page:
 //
 //	GET    /_stile/clock           {"now"}
 //	POST   /_stile/clock           {"advance": "1h"} -> {"now"}
@@ -69,10 +70,20 @@ func (s *Server) controlHandler() http.Handler {
 
 func (s *Server) mayControl(r *http.Request) bool {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !from.Addr().Unmap().IsLoopback() {
+	if err != nil || !from.Addr().Unmap().IsLoopback() || r.Header.Get("Origin") != "" || !isAddress(r.Host) {
 		return false
 	}
 	return subtle.ConstantTimeCompare([]byte(r.Header.Get(ControlHeader)), []byte(s.token)) == 1
+}
+
+// isAddress is false for names other than localhost: a web page can make its own
+// name mean this machine.
+func isAddress(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || host == "localhost"
 }
 
 // duration is a time.Duration that reads "1h30m".

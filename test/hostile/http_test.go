@@ -144,6 +144,14 @@ func TestControlEndpointsAreClosed(t *testing.T) {
 			}
 		}
 	})
+	t.Run("as a web page, with the token", func(t *testing.T) {
+		for _, h := range []string{"Host: 127.0.0.1\r\nOrigin: http://127.0.0.1:7171\r\n", "Host: 127.0.0.1\r\nOrigin: null\r\n", "Host: evil.example.com\r\n", "Host: localhost.evil.example.com\r\n", "Host: sts.amazonaws.com\r\n", "Host: 127.0.0.1.nip.io:7171\r\n"} {
+			answer := aws.raw(t, []byte("GET /_stile/state HTTP/1.1\r\n"+h+"X-Stile-Token: "+aws.ControlToken()+"\r\n\r\n"))
+			if status(answer) != http.StatusForbidden || strings.Contains(answer, "sessionKey") {
+				t.Errorf("%q: %.200s", h, answer)
+			}
+		}
+	})
 	t.Run("control: from this machine, with the token", func(t *testing.T) {
 		answer := aws.raw(t, []byte("GET /_stile/state HTTP/1.1\r\nHost: "+aws.addr+"\r\nX-Stile-Token: "+aws.ControlToken()+"\r\n\r\n"))
 		if status(answer) != http.StatusOK || !strings.Contains(answer, "sessionKey") {

@@ -194,17 +194,6 @@ func (t *target) record(tb testing.TB) []recorded {
 	return all
 }
 
-func find(tb testing.TB, all []recorded, name string) recorded {
-	tb.Helper()
-	for _, r := range all {
-		if r.name == name {
-			return r
-		}
-	}
-	tb.Fatalf("no request %s was recorded", name)
-	return recorded{}
-}
-
 // changed is r with its headers, URL and body changed, and its signature as it was.
 func (r recorded) changed(change func(req *http.Request, body *string)) []byte {
 	req := r.req.Clone(context.Background())
