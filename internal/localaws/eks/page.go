@@ -1,11 +1,7 @@
 package eks
 
 import (
-	"encoding/base64"
-	"slices"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/stile-aws/stile/internal/localaws/service"
 	"github.com/stile-aws/stile/internal/localaws/wire"
@@ -15,32 +11,13 @@ import (
 // reference, "maxResults").
 const maxPage = 100
 
-// page cuts one page out of names, which it sorts. The token holds the last
-// name shown, so that a listing goes on when names come and go.
+// page cuts one page out of names, which it sorts.
 func page(c *service.Call, names []string, token *string, limit *int32) (shown []string, next *string, e *wire.Error) {
-	slices.Sort(names)
-	if aws.ToString(token) != "" {
-		after, err := base64.RawURLEncoding.DecodeString(*token)
-		if err != nil {
-			return nil, nil, invalid(c, "The nextToken parameter is invalid.")
-		}
-		start, found := slices.BinarySearch(names, string(after))
-		if found {
-			start++
-		}
-		names = names[start:]
+	shown, next, ok := service.SortedPage(names, func(name string) string { return name }, token, limit, maxPage)
+	if !ok {
+		return nil, nil, invalid(c, "The nextToken parameter is invalid.")
 	}
-	size := int(aws.ToInt32(limit))
-	if size == 0 {
-		size = maxPage
-	}
-	if names == nil {
-		names = []string{}
-	}
-	if len(names) <= size {
-		return names, nil, nil
-	}
-	return names[:size], aws.String(base64.RawURLEncoding.EncodeToString([]byte(names[size-1]))), nil
+	return shown, next, nil
 }
 
 // reserved reports whether text begins with one of the prefixes, and which.

@@ -195,13 +195,7 @@ func listGrants(c *service.Call, in *kms.ListGrantsInput) (*kms.ListGrantsOutput
 }
 
 func grantPage(c *service.Call, entries []types.GrantListEntry, marker *string, limit *int32) ([]types.GrantListEntry, *string, *wire.Error) {
-	id := func(g types.GrantListEntry) string { return *g.GrantId }
-	slices.SortFunc(entries, func(a, b types.GrantListEntry) int { return cmp.Compare(id(a), id(b)) })
-	shown, next, e := page(c, entries, id, marker, limit, 50)
-	if shown == nil {
-		shown = []types.GrantListEntry{}
-	}
-	return shown, next, e
+	return page(c, entries, func(g types.GrantListEntry) string { return *g.GrantId }, marker, limit, 50)
 }
 
 func grantEntry(c *service.Call, key *store.KMSKey, g *store.KMSGrant) types.GrantListEntry {

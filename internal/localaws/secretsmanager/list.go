@@ -2,7 +2,6 @@ package secretsmanager
 
 import (
 	"cmp"
-	"encoding/base64"
 	"maps"
 	"slices"
 	"strings"
@@ -128,25 +127,13 @@ func sortSecrets(list []*store.Secret, by types.SortByType, order types.SortOrde
 	})
 }
 
-// page cuts one page out of all. The token is the name of the last entry shown.
+// page cuts one page out of all, in the order they have.
 func page[T any](c *service.Call, all []T, name func(T) string, token *string, limit *int32) (shown []T, next *string, e *wire.Error) {
-	if token != nil {
-		after, err := base64.RawURLEncoding.DecodeString(*token)
-		i := slices.IndexFunc(all, func(entry T) bool { return name(entry) == string(after) })
-		if err != nil || i < 0 {
-			return nil, nil, c.Errorf("InvalidNextTokenException", "The NextToken value is invalid.")
-		}
-		all = all[i+1:]
+	shown, next, ok := service.OrderedPage(all, name, token, limit, 100)
+	if !ok {
+		return nil, nil, c.Errorf("InvalidNextTokenException", "The NextToken value is invalid.")
 	}
-	n := 100
-	if limit != nil {
-		n = int(*limit)
-	}
-	if len(all) <= n {
-		return all, nil, nil
-	}
-	last := base64.RawURLEncoding.EncodeToString([]byte(name(all[n-1])))
-	return all[:n], &last, nil
+	return shown, next, nil
 }
 
 // batchGetSecretValue reads several secrets. Those that the caller may not
