@@ -40,7 +40,7 @@ func New(s *term.Streams) *cobra.Command {
 		Short: "Make AWS as the declarations say, over all their accounts",
 		Long: "Make AWS as the declarations at PATH say, or execute exactly a plan saved by stile plan --out.\n" +
 			"Killed or failed half-way, run it again: it goes on from what exists.",
-		Args: cobra.ExactArgs(1),
+		Args: term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.path = args[0]
 			return o.run(cmd.Context())
@@ -57,7 +57,7 @@ func NewDestroy(s *term.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "destroy PATH",
 		Short: "Delete everything the scope at PATH owns, and nothing else",
-		Args:  cobra.ExactArgs(1),
+		Args:  term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.path = args[0]
 			return o.run(cmd.Context())

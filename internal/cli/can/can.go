@@ -37,7 +37,7 @@ func New(s *term.Streams) *cobra.Command {
 			"WHO is serviceaccount:CLUSTER/NAMESPACE/NAME, ACCOUNT/ROLE or an ARN.\n" +
 			"Exit status: 0 allowed, 1 denied, 3 it depends on what is not known.",
 		Example: "  stile can serviceaccount:ci/payroll/api dynamodb:GetItem arn:aws:dynamodb:us-east-1:222222222222:table/Orders",
-		Args:    cobra.RangeArgs(2, 3),
+		Args:    term.ArgsBetween(2, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd.Context(), append(args, "*"))
 		},

@@ -29,7 +29,7 @@ func New(s *term.Streams) *cobra.Command {
 			"  credential_process = stile credential-process orders-prod/payroll-api\n\n" +
 			"The way there comes from the declarations. It asks nothing, and needs no shell. Nothing is kept on disk:\n" +
 			"each run asks STS anew, so AWS clients that are started often had better be run below stile exec.",
-		Args: cobra.ExactArgs(1),
+		Args: term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), s, &o, args[0]) },
 	}
 	o.Flags(cmd)

@@ -29,7 +29,7 @@ func New(s *term.Streams) *cobra.Command {
 		Short: "See the main job from end to end, on a local AWS of three accounts",
 		Long: "Start a local AWS of three accounts, apply and prove the example declarations, use the access as the pods\n" +
 			"would, and try what must fail. Nothing leaves this computer.",
-		Args: cobra.NoArgs,
+		Args: term.Args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	cmd.Flags().BoolVar(&o.keep, "keep", false, "leave the local AWS running and print how to use it")

@@ -32,7 +32,7 @@ func New(s *term.Streams) *cobra.Command {
 		Short: "Find mistakes in IAM documents, AWS config files, aws-auth and templates",
 		Long: "Find mistakes in IAM documents, AWS config and credentials files, aws-auth ConfigMaps and\n" +
 			"CloudFormation templates. Nothing is asked of AWS. Exit status: 1 when an error was found.",
-		Args: cobra.MinimumNArgs(1),
+		Args: term.ArgsBetween(1, -1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.paths = args
 			return o.run()

@@ -48,7 +48,7 @@ func newStart(s *term.Streams) *cobra.Command {
 		Short: "Start a local AWS and serve until interrupted",
 		Example: "  stile local start --account tooling=111111111111 --account orders-prod=222222222222 \\\n" +
 			"        --cluster tooling/ci --credentials ./local-credentials",
-		Args: cobra.NoArgs,
+		Args: term.Args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	f := cmd.Flags()
@@ -73,6 +73,9 @@ func (o *startOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if _, twice := ids[a.Name]; twice {
+			return fmt.Errorf("reading --account %q: there are two accounts named %s", text, a.Name)
+		}
 		ids[a.Name] = a.ID
 		cfg.Accounts = append(cfg.Accounts, a)
 	}
@@ -92,7 +95,7 @@ func (o *startOptions) run(ctx context.Context) error {
 		return err
 	}
 	o.streams.Printf("%s", r.Exports(o.setup.Credentials))
-	o.streams.Note("stile: local AWS of %d accounts on %s; interrupt to stop", len(cfg.Accounts), r.URL)
+	o.streams.Note("stile: local AWS on %s; interrupt to stop", r.URL)
 	go func() { <-ctx.Done(); r.stop() }()
 	if err := r.Wait(); err != nil {
 		return err
@@ -104,7 +107,7 @@ func (o *startOptions) run(ctx context.Context) error {
 func (r *Running) Exports(credentials string) string {
 	var b strings.Builder
 	if r.CABundle != "" {
-		fmt.Fprintf(&b, "export HTTPS_PROXY=%s\nexport AWS_CA_BUNDLE=%s\n", r.URL, r.CABundle)
+		fmt.Fprintf(&b, "unset AWS_ENDPOINT_URL AWS_ENDPOINT_URL_STS\nexport HTTPS_PROXY=%s\nexport AWS_CA_BUNDLE=%s\n", r.URL, r.CABundle)
 	} else {
 		// The Go and Rust SDKs find the STS of a profile's role by the second one
 		// only: https://github.com/aws/aws-sdk-go-v2/issues/2802,
@@ -156,7 +159,7 @@ func newToken(s *term.Streams, find finder) *cobra.Command {
 		Use:     "token NAMESPACE/SERVICEACCOUNT",
 		Short:   "Print a service account's token from a cluster's issuer",
 		Example: "  stile local token --cluster tooling/ci payroll/api > token",
-		Args:    cobra.ExactArgs(1),
+		Args:    term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			namespace, name, ok := strings.Cut(args[0], "/")
 			if !ok {
@@ -210,7 +213,9 @@ func newClock(s *term.Streams, find finder) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "clock [advance DURATION]",
 		Short: "Show the local AWS's time, or move it forward",
-		Args:  cobra.MaximumNArgs(2),
+		Long: "Show the local AWS's time, or move it forward: sessions, tokens and propagation delays end by it.\n" +
+			"It cannot be moved back, and a --state file keeps it. Clients go on signing by the computer's clock.",
+		Args: term.ArgsBetween(0, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := find()
 			if err != nil {
@@ -245,18 +250,24 @@ func newFault(s *term.Streams, find finder) *cobra.Command {
 		For       string `json:"for,omitempty"`
 	}
 	cmd := &cobra.Command{
-		Use:   "fault throttle|error|unavailable|outage|latency|clear",
+		Use:   "fault throttle|error|unavailable|outage|latency|list|clear",
 		Short: "Make calls fail or slow, by account, service and operation",
-		Args:  cobra.ExactArgs(1),
+		Args:  term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := find()
 			if err != nil {
 				return err
 			}
-			if args[0] == "clear" {
+			switch args[0] {
+			case "clear":
 				return c.Call(cmd.Context(), http.MethodDelete, "faults", nil, nil)
+			case "list":
+				return c.printRaw(cmd.Context(), s, "faults")
 			}
 			fault.Kind = args[0]
+			if fault.Account, err = c.resolveAccount(cmd.Context(), fault.Account); err != nil {
+				return err
+			}
 			var out struct{ ID string }
 			if err := c.Call(cmd.Context(), http.MethodPost, "faults", fault, &out); err != nil {
 				return err
@@ -266,7 +277,7 @@ func newFault(s *term.Streams, find finder) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&fault.Account, "account", "", "only calls in this account `ID`")
+	f.StringVar(&fault.Account, "account", "", "only calls in this `ACCOUNT`, by name or id")
 	f.StringVar(&fault.Service, "service", "", "only this service, as iam")
 	f.StringVar(&fault.Operation, "operation", "", "only this operation, as CreateRole")
 	f.IntVar(&fault.Times, "times", 0, "only the next `N` calls")
@@ -278,20 +289,43 @@ func newFault(s *term.Streams, find finder) *cobra.Command {
 // raw prints what a control endpoint answers.
 func raw(s *term.Streams, find finder, use, path, short string) *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Args: cobra.NoArgs,
+		Use: use, Short: short, Args: term.Args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := find()
 			if err != nil {
 				return err
 			}
-			var out []byte
-			if err := c.Call(cmd.Context(), http.MethodGet, path, nil, &out); err != nil {
-				return err
-			}
-			s.Printf("%s", out)
-			return nil
+			return c.printRaw(cmd.Context(), s, path)
 		},
 	}
+}
+
+func (c *Client) printRaw(ctx context.Context, s *term.Streams, path string) error {
+	var out []byte
+	if err := c.Call(ctx, http.MethodGet, path, nil, &out); err != nil {
+		return err
+	}
+	s.Printf("%s", out)
+	return nil
+}
+
+// resolveAccount turns an account's name into its id; "" stays "".
+func (c *Client) resolveAccount(ctx context.Context, nameOrID string) (string, error) {
+	if nameOrID == "" {
+		return "", nil
+	}
+	accounts, err := c.Accounts(ctx)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, a := range accounts {
+		if nameOrID == a.Name || nameOrID == a.ID {
+			return a.ID, nil
+		}
+		names = append(names, a.Name)
+	}
+	return "", fmt.Errorf("finding account %q: the local AWS has %s", nameOrID, strings.Join(names, ", "))
 }
 
 func newDenials(s *term.Streams, find finder) *cobra.Command {

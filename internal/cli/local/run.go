@@ -58,6 +58,11 @@ type Record struct {
 
 // Start starts a local AWS. ctx governs its life; Close ends it too.
 func Start(ctx context.Context, s *term.Streams, setup Setup) (*Running, error) {
+	if setup.Credentials != "" {
+		if err := mayWrite(setup.Credentials); err != nil {
+			return nil, err
+		}
+	}
 	server, err := localaws.New(setup.AWS)
 	if err != nil {
 		return nil, err
@@ -131,9 +136,26 @@ func (r *Running) writeRecord(dir string, rec Record) error {
 	return term.WriteFile(r.record, text)
 }
 
+// credentialsHead is the first line of the credentials files written here: only
+// files that begin with it are written over.
+const credentialsHead = "# Written by stile local start, and written over by the next one."
+
+// mayWrite refuses to write over somebody else's credentials.
+func mayWrite(file string) error {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (len(text) == 0 || bytes.HasPrefix(text, []byte(credentialsHead))) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("writing credentials: %w", err)
+	}
+	return fmt.Errorf("writing credentials: %s exists and stile did not write it; it is left as it is, name another file", file)
+}
+
 // writeCredentials writes the administrators' keys as an AWS credentials file.
 func (r *Running) writeCredentials(setup Setup) error {
 	var out bytes.Buffer
+	out.WriteString(credentialsHead + "\n\n")
 	for _, a := range setup.AWS.Accounts {
 		id, secret, ok := r.Server.Administrator(a.ID)
 		if !ok {

@@ -33,7 +33,7 @@ func New(s *term.Streams) *cobra.Command {
 		Short: "Show what apply would do: access first, then steps, budgets and risks",
 		Long: "Show what apply would do with the declarations at PATH, a directory or file.\n" +
 			"Exit status: 0 nothing to change, 2 changes, 1 anything wrong.",
-		Args: cobra.ExactArgs(1),
+		Args: term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.path = args[0]
 			return o.run(cmd.Context())

@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/spf13/cobra"
+
 	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/diag"
 )
@@ -99,6 +101,20 @@ func Code(s *Streams, err error) int {
 	}
 	s.Note("stile: %s", awserr.Text(err))
 	return code
+}
+
+// Args wants exactly n arguments, and says how the command is used when there
+// are more or less.
+func Args(n int) cobra.PositionalArgs { return ArgsBetween(n, n) }
+
+// ArgsBetween wants from low to high arguments; high < 0 is no limit.
+func ArgsBetween(low, high int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < low || high >= 0 && len(args) > high {
+			return fmt.Errorf("got %d arguments; usage: %s", len(args), cmd.UseLine())
+		}
+		return nil
+	}
 }
 
 // Report prints warnings and returns the list as an error when it has errors.

@@ -41,7 +41,7 @@ func New(s *term.Streams) *cobra.Command {
 			"allowed, and beside it what must be refused. A service account's token comes from --token-file or from the\n" +
 			"local AWS; without one its probes are listed as not made.\n" +
 			"Exit status: 0 proven, 1 anything else, with the reasons.",
-		Args: cobra.ExactArgs(1),
+		Args: term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.path = args[0]
 			return o.run(cmd.Context())

@@ -220,6 +220,13 @@ func (w *World) Advance(d time.Duration) error {
 	return nil
 }
 
+// Ahead is how far Advance has moved the clock in all.
+func (w *World) Ahead() time.Duration {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.Offset
+}
+
 // SetDelay makes changes to the records of account from now on visible to
 // others d after they were made; account "" sets it for all accounts without a
 // delay of their own. Negative d takes an account's own delay away. The caller
