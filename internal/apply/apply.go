@@ -155,8 +155,8 @@ func (r *run) execute(ctx context.Context) {
 }
 
 func (r *run) runStep(ctx context.Context, s *plan.Step, places *limiter) {
-	if blocker := r.waitFor(ctx, s); blocker != "" {
-		r.finish(s, Skipped, fmt.Errorf("step %s was not done", blocker))
+	if err := r.waitFor(ctx, s); err != nil {
+		r.finish(s, Skipped, err)
 		return
 	}
 	release, err := places.take(ctx, s.Account)
@@ -173,9 +173,9 @@ func (r *run) runStep(ctx context.Context, s *plan.Step, places *limiter) {
 	r.finish(s, Done, nil)
 }
 
-// waitFor blocks until every step that s waits for has ended. It returns the
-// first that did not succeed, or what stopped the wait.
-func (r *run) waitFor(ctx context.Context, s *plan.Step) string {
+// waitFor blocks until every step that s waits for has ended. The error names one
+// that did not succeed, or what stopped the wait.
+func (r *run) waitFor(ctx context.Context, s *plan.Step) error {
 	for {
 		r.mu.Lock()
 		open, bad := false, ""
@@ -192,24 +192,28 @@ func (r *run) waitFor(ctx context.Context, s *plan.Step) string {
 		r.mu.Unlock()
 		switch {
 		case bad != "":
-			return bad
+			return fmt.Errorf("step %s was not done", bad)
 		case !open:
 			if ctx.Err() != nil {
-				return "cancelled"
+				return ctx.Err()
 			}
-			return ""
+			return nil
 		}
 		select {
 		case <-wake:
 		case <-ctx.Done():
-			return "cancelled"
+			return ctx.Err()
 		}
 	}
 }
 
 func (r *run) finish(s *plan.Step, state State, err error) {
 	e := Event{State: state, Step: s.ID, Account: s.Account, Summary: s.Summary}
-	if err != nil {
+	switch {
+	case err == nil:
+	case awserr.KindOf(err) == awserr.Canceled:
+		e.Error = "interrupted; the next run sees whether it took effect"
+	default:
 		e.Error = awserr.Text(err)
 	}
 	r.event(e)

@@ -181,9 +181,14 @@ func (o *options) carryOut(ctx context.Context, p *plan.Plan, source *scope.Sour
 		progress.event(e)
 	}})
 	progress.end()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
-		o.streams.Note("stile: %d of %d steps done, %d failed, %d not tried; run the same command again to go on",
-			result.Done, len(p.Steps), result.Failed, result.Skipped)
+		if result.Done+result.Failed+result.Skipped > 0 {
+			o.streams.Note("stile: %d of %d steps done, %d failed, %d not tried; run the same command again to go on",
+				result.Done, len(p.Steps), result.Failed, result.Skipped)
+		}
 		return err
 	}
 	if err := journal.Applied(p, o.declarations); err != nil {

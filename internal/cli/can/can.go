@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/access"
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
@@ -58,6 +59,12 @@ func (o *options) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkAction(args[1]); err != nil {
+		return err
+	}
+	if args[2] != "*" && !arn.Is(args[2]) {
+		return fmt.Errorf("reading RESOURCE %q: want an ARN, as arn:aws:dynamodb:us-east-1:222222222222:table/Orders, or nothing for actions without one", args[2])
+	}
 	q := verify.Query{Who: who, Action: args[1], Resource: args[2], Now: time.Now(), Context: map[string][]string{}}
 	for _, text := range o.context {
 		key, value, ok := strings.Cut(text, "=")
@@ -86,6 +93,15 @@ func (o *options) run(ctx context.Context, args []string) error {
 	return term.ErrSaid
 }
 
+// checkAction wants service:Name.
+func checkAction(action string) error {
+	service, name, ok := strings.Cut(action, ":")
+	if !ok || service == "" || name == "" || strings.ContainsAny(action, " *?") {
+		return fmt.Errorf("reading ACTION %q: want one action, as dynamodb:GetItem", action)
+	}
+	return nil
+}
+
 // answer asks each declaration set that may be meant and keeps the best answer.
 func (o *options) answer(ctx context.Context, q verify.Query) (verify.Answer, error) {
 	paths, err := state.Declarations(o.streams, o.declarations)
@@ -93,22 +109,28 @@ func (o *options) answer(ctx context.Context, q verify.Query) (verify.Answer, er
 		return verify.Answer{}, err
 	}
 	best, found := verify.Answer{}, false
+	var problem error
 	for _, path := range paths {
 		answer, err := ask(ctx, path, q)
-		if errors.Is(err, verify.ErrNoWay) && len(paths) > 1 {
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			if !found || answer.Outcome == authz.Allowed && best.Outcome != authz.Allowed {
+				best, found = answer, true
+			}
+		case len(paths) == 1:
 			return verify.Answer{}, err
-		}
-		if !found || answer.Outcome == authz.Allowed && best.Outcome != authz.Allowed {
-			best, found = answer, true
+		case !errors.Is(err, verify.ErrNoWay):
+			// One of several scopes applied from here: it need not be the one that is meant.
+			problem = fmt.Errorf("asking the scope applied from %s (name the one you mean by --declarations): %w", path, err)
 		}
 	}
-	if !found {
-		return verify.Answer{}, fmt.Errorf("finding a way for %s in %s: %w", q.Who, strings.Join(paths, ", "), verify.ErrNoWay)
+	switch {
+	case found:
+		return best, nil
+	case problem != nil:
+		return verify.Answer{}, problem
 	}
-	return best, nil
+	return verify.Answer{}, fmt.Errorf("finding a way for %s in %s: %w", q.Who, strings.Join(paths, ", "), verify.ErrNoWay)
 }
 
 func ask(ctx context.Context, path string, q verify.Query) (verify.Answer, error) {

@@ -107,7 +107,8 @@ func filesBelow(path string) ([]string, error) {
 		switch {
 		case d.IsDir() && hidden:
 			return filepath.SkipDir
-		case !d.IsDir() && !hidden && slices.Contains([]string{".json", ".yaml", ".yml", ".template"}, filepath.Ext(name)):
+		case d.IsDir() || hidden:
+		case d.Name() == "config" || d.Name() == "credentials", slices.Contains([]string{".json", ".yaml", ".yml", ".template"}, filepath.Ext(name)):
 			out = append(out, name)
 		}
 		return nil
