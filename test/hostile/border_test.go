@@ -215,7 +215,7 @@ func TestSessionTokensCannotBeMade(t *testing.T) {
 		if changed[i] < '!' || changed[i] > '~' {
 			continue
 		}
-		if got, answer := srv.whoami(t, with(func(c *aws.Credentials) { c.SessionToken = string(changed) })); got < 400 && i != len(token)-1 {
+		if got, answer := srv.whoami(t, with(func(c *aws.Credentials) { c.SessionToken = string(changed) })); got < 400 {
 			t.Errorf("with character %d changed: status %d: %s", i, got, answer)
 		}
 	}

@@ -104,7 +104,7 @@ func (w *World) Open(accessKey, token string) *Session {
 	if len(token) < len(tokenPrefix) || token[:len(tokenPrefix)] != tokenPrefix {
 		return nil
 	}
-	sealed, err := base64.StdEncoding.DecodeString(token[len(tokenPrefix):])
+	sealed, err := base64.StdEncoding.Strict().DecodeString(token[len(tokenPrefix):])
 	n := w.sealer.aead.NonceSize()
 	if err != nil || len(sealed) < n {
 		return nil
