@@ -1,12 +1,16 @@
 package scope
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -32,20 +36,33 @@ const (
 type Loader func(ctx context.Context, profile, region string) (aws.Config, error)
 
 // Limits of the calls stile makes for itself; apply has retries of its own
-// above these. The first call in an account gets fewer attempts, so that an
-// account that hangs is told after openAttempts × timeout and a short pause:
-// some 20 seconds.
+// above these.
 const (
-	attempts     = 4
-	openAttempts = 2
-	maxBackoff   = 3 * time.Second
-	timeout      = 10 * time.Second // of one attempt
+	attempts   = 4  // of a call that is not answered, or fails for a moment
+	throttled  = 10 // of one that is asked to slow down
+	maxBackoff = 3 * time.Second
+	timeout    = 10 * time.Second // of one attempt
+	// The first call in an account: answers of trouble are worth more attempts
+	// than no answer. An account that hangs is told after openUnanswered ×
+	// timeout and a short pause, some 20 seconds.
+	openAttempts   = 5
+	openUnanswered = 2
 )
 
 // LoadDefault is the Loader of the command line: the SDK's own default chain,
 // shared files and environment, with a bound on every call.
 func LoadDefault(ctx context.Context, profile, region string) (aws.Config, error) {
-	return config.LoadDefaultConfig(ctx, append(loadOptions(region), config.WithSharedConfigProfile(profile))...)
+	cfg, err := config.LoadDefaultConfig(ctx, append(loadOptions(region), config.WithSharedConfigProfile(profile))...)
+	if missing, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
+		return cfg, fmt.Errorf("there is no AWS profile %q in %s; correct manageWith or readWith, or point AWS_SHARED_CREDENTIALS_FILE or AWS_CONFIG_FILE at it", missing.Profile, sharedFiles())
+	}
+	return cfg, err
+}
+
+// sharedFiles names the files that profiles are looked for in.
+func sharedFiles() string {
+	return cmp.Or(os.Getenv("AWS_SHARED_CREDENTIALS_FILE"), config.DefaultSharedCredentialsFilename()) + " and " +
+		cmp.Or(os.Getenv("AWS_CONFIG_FILE"), config.DefaultSharedConfigFilename())
 }
 
 // LoadUnsigned is as LoadDefault, without any credentials: for calls that are
@@ -58,10 +75,28 @@ func loadOptions(region string) []func(*config.LoadOptions) error {
 	return append(atEndpoint(),
 		config.WithRegion(region),
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(timeout)),
-		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
-		}),
+		config.WithRetryer(func() aws.Retryer { return newRetryer() }),
 	)
+}
+
+// retryer has more patience with throttling than with calls that fail: an
+// account that is busy will answer.
+type retryer struct{ *retry.Standard }
+
+func newRetryer() retryer {
+	return retryer{retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff = throttled, maxBackoff
+		o.RateLimiter = ratelimit.None // attempts are bounded; a shared bucket would fail the last accounts of many
+	})}
+}
+
+// RetryDelay gives up, by returning the call's own error, after fewer attempts
+// where it was not throttled.
+func (r retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
+	if attempt >= attempts && awserr.KindOf(err) != awserr.Throttled {
+		return 0, err
+	}
+	return r.Standard.RetryDelay(attempt, err)
 }
 
 // Source gives the configuration for a declared account, and for no other: the
@@ -134,7 +169,9 @@ func (s *Source) open(ctx context.Context, a *access.Account) (aws.Config, error
 	for _, hop := range with.Chain {
 		cfg = assume(cfg, hop)
 	}
-	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.Options) { o.RetryMaxAttempts = openAttempts })
+	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.Options) {
+		o.RetryMaxAttempts, o.Retryer = openAttempts, &opening{Retryer: o.Retryer}
+	})
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("opening account %s (%s) %s: %w", a.Name, a.ID, how(with), awserr.Plain(err))
 	}
@@ -143,6 +180,22 @@ func (s *Source) open(ctx context.Context, a *access.Account) (aws.Config, error
 			a.Name, a.ID, how(with), aws.ToString(who.Arn), got)
 	}
 	return cfg, nil
+}
+
+// opening is the Retryer of one first call: it gives up on an account that does
+// not answer sooner than on one that answers with an error.
+type opening struct {
+	aws.Retryer
+	unanswered int
+}
+
+// IsErrorRetryable counts the attempts that got no answer.
+func (o *opening) IsErrorRetryable(err error) bool {
+	// The SDK wraps the lack of a response as one without a status.
+	if answer, ok := errors.AsType[*awshttp.ResponseError](err); !ok || answer.HTTPStatusCode() == 0 {
+		o.unanswered++
+	}
+	return o.unanswered < openUnanswered && o.Retryer.IsErrorRetryable(err)
 }
 
 // how tells which credentials were tried.
