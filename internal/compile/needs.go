@@ -31,6 +31,10 @@ func Needs(set *access.Set, inv *inventory.Inventory, led *ledger.Ledger) invent
 	}
 	if len(n.req.Accounts) > 0 && (inv == nil || inv.OrgState == inventory.NotAsked) {
 		n.req.Organization = true
+		for _, a := range set.Accounts {
+			n.req.Candidates = append(n.req.Candidates, a.ID)
+		}
+		slices.Sort(n.req.Candidates)
 	}
 	n.finish()
 	return n.req

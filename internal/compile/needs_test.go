@@ -26,7 +26,7 @@ func TestNeedsAsksForWhatTheLedgerHas(t *testing.T) {
 		{Account: "444444444444", Region: "us-east-1", Kind: ledger.KeySid, ID: "arn:aws:kms:us-east-1:444444444444:key/gone#StileX"},
 	}}
 	got := compile.Needs(s.set, nil, led)
-	want := inventory.Request{Organization: true, Accounts: map[arn.AccountID]*inventory.AccountRequest{
+	want := inventory.Request{Organization: true, Candidates: []arn.AccountID{tooling, orders, network}, Accounts: map[arn.AccountID]*inventory.AccountRequest{
 		tooling:        {Quotas: true, Roles: []string{"deploy"}, Users: []string{"alice"}},
 		orders:         {Quotas: true, Roles: []string{"old"}, Providers: []string{"oidc.example/old"}, Secrets: []string{secretARN}},
 		"444444444444": {Quotas: true, Keys: []string{"arn:aws:kms:us-east-1:444444444444:key/gone"}},

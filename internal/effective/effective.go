@@ -139,7 +139,13 @@ func (v *View) compile(text string, src authz.Source) (*authz.Policy, *authz.Unr
 }
 
 func (v *View) isManagement(id arn.AccountID) bool {
-	return v.inv.Organization != nil && id != "" && v.inv.Organization.ManagementAccount == id
+	if id == "" {
+		return false
+	}
+	if a := v.inv.Accounts[id]; a != nil && a.Member.Management == id {
+		return true
+	}
+	return v.inv.Organization != nil && v.inv.Organization.ManagementAccount == id
 }
 
 // callerPolicies adds the identity policies and the boundary of the caller's
@@ -249,19 +255,14 @@ func (v *View) scps(id arn.AccountID, pols *authz.Policies) {
 	if id == "" {
 		return // bearers of tokens are in no account yet
 	}
-	org := v.inv.Organization
-	switch v.inv.OrgState {
-	case inventory.Absent:
+	path, unread := v.orgPathOf(id)
+	if unread != "" {
+		src := authz.Source{Layer: authz.LayerSCP, Name: "service control policies"}
+		pols.Unread = append(pols.Unread, authz.Unread{Source: src, Reason: unread})
 		return
-	case inventory.Unread, inventory.NotAsked:
-		if org == nil {
-			src := authz.Source{Layer: authz.LayerSCP, Name: "service control policies"}
-			pols.Unread = append(pols.Unread, authz.Unread{Source: src, Reason: reasonOf(v.inv.OrgState)})
-			return
-		}
-	case inventory.Exists:
 	}
-	for _, node := range org.Path(id) {
+	org := v.inv.Organization
+	for _, node := range path {
 		level := authz.Level{Node: node.ID}
 		for _, ref := range node.SCPs {
 			src := authz.Source{Layer: authz.LayerSCP, Account: org.ManagementAccount, Name: ref}
@@ -279,6 +280,35 @@ func (v *View) scps(id arn.AccountID, pols *authz.Policies) {
 		}
 		pols.SCPs = append(pols.SCPs, level)
 	}
+}
+
+// orgPathOf gives an account's place in the organization read, nil when it is in
+// none, or says why it is not known. An account that is not in the tree is in no
+// organization only when it says so itself.
+func (v *View) orgPathOf(id arn.AccountID) (path []*inventory.Node, unread string) {
+	var said inventory.Membership
+	if a := v.inv.Accounts[id]; a != nil {
+		said = a.Member
+	}
+	org := v.inv.Organization
+	switch {
+	case said.State == inventory.Absent:
+		return nil, ""
+	case said.State == inventory.Exists && (org == nil || org.ID != said.Organization):
+		return nil, "account " + string(id) + " is in organization " + said.Organization + ", which was not read"
+	}
+	if path = org.Path(id); path != nil {
+		return path, ""
+	}
+	switch {
+	case v.inv.OrgState == inventory.Absent && said.State == inventory.NotAsked:
+		return nil, ""
+	case org == nil && v.inv.OrgState != inventory.Absent:
+		return nil, reasonOf(v.inv.OrgState)
+	case said.Why != "":
+		return nil, "whether account " + string(id) + " is in an organization could not be read: " + said.Why
+	}
+	return nil, "which organization account " + string(id) + " is in is not known"
 }
 
 // resourcePolicy adds the policy of the role, secret or key that q is about.

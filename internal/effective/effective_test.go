@@ -56,6 +56,12 @@ func world() *inventory.Inventory {
 	}
 }
 
+// outside takes account away out of the organization's tree.
+func outside(inv *inventory.Inventory, said inventory.Membership) {
+	inv.Organization.Root.Children = inv.Organization.Root.Children[:1]
+	inv.Accounts[away].Member = said
+}
+
 func ask(t *testing.T, inv *inventory.Inventory, who, action, resource string) authz.Decision {
 	t.Helper()
 	v := effective.New(inv)
@@ -108,6 +114,25 @@ func TestAskUsesEveryLayer(t *testing.T) {
 		}, authz.Unknown},
 		{"no organization", reader, "dynamodb:GetItem", table, func(inv *inventory.Inventory) {
 			inv.Organization, inv.OrgState = nil, inventory.Absent
+		}, authz.Allowed},
+		{"an account outside the organization that says it is in none", reader, "dynamodb:GetItem", table, func(inv *inventory.Inventory) {
+			outside(inv, inventory.Membership{State: inventory.Absent})
+		}, authz.Allowed},
+		{"an account outside the organization that was not asked", reader, "dynamodb:GetItem", table, func(inv *inventory.Inventory) {
+			outside(inv, inventory.Membership{})
+		}, authz.Unknown},
+		{"an account outside the organization that does not say", reader, "dynamodb:GetItem", table, func(inv *inventory.Inventory) {
+			outside(inv, inventory.Membership{State: inventory.Unread, Why: "AccessDenied"})
+		}, authz.Unknown},
+		{"an account of another organization", reader, "dynamodb:GetItem", table, func(inv *inventory.Inventory) {
+			outside(inv, inventory.Membership{State: inventory.Exists, Organization: "o-other", Management: home})
+		}, authz.Unknown},
+		{"an account of an organization when another is in none", reader, "dynamodb:GetItem", table, func(inv *inventory.Inventory) {
+			inv.Organization, inv.OrgState = nil, inventory.Absent
+			inv.Accounts[away].Member = inventory.Membership{State: inventory.Exists, Organization: "o-other", Management: home}
+		}, authz.Unknown},
+		{"the management account of an organization that was not read", reader, "dynamodb:GetItem", table, func(inv *inventory.Inventory) {
+			outside(inv, inventory.Membership{State: inventory.Exists, Organization: "o-other", Management: away})
 		}, authz.Allowed},
 		{"the organization's id follows from the account", reader, "dynamodb:GetItem", table, func(inv *inventory.Inventory) {
 			inv.Accounts[away].Roles["reader"].Inline["p"] = strings.Replace(allow("dynamodb:GetItem"), `"Resource"`, `"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5","aws:RequestedRegion":"us-east-1"},"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":"o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"}},"Resource"`, 1)

@@ -26,8 +26,8 @@ const (
 
 // Inventory is a snapshot. The zero Inventory is empty and usable.
 type Inventory struct {
-	Organization *Organization              `json:"organization,omitempty"` // nil: none, or not read (see OrganizationState)
-	OrgState     Lookup                     `json:"organizationState"`
+	Organization *Organization              `json:"organization,omitempty"` // nil: none, or not read (see OrgState)
+	OrgState     Lookup                     `json:"organizationState"`      // Absent: no account that was asked is in one
 	Accounts     map[arn.AccountID]*Account `json:"accounts"`
 }
 
@@ -86,6 +86,7 @@ type Account struct {
 	// Complete is set when everything of IAM was listed: then a role that is
 	// not in Roles is absent, not NotAsked.
 	Complete  bool                     `json:"complete,omitempty"`
+	Member    Membership               `json:"membership,omitzero"`
 	Quotas    Quotas                   `json:"quotas"`
 	Roles     map[string]*Role         `json:"roles,omitempty"` // by lower-case name
 	Users     map[string]*User         `json:"users,omitempty"` // by lower-case name
@@ -94,6 +95,15 @@ type Account struct {
 	Secrets   map[string]*Secret       `json:"secrets,omitempty"`   // by the identifier it was asked by: ARN or name pattern
 	Keys      map[string]*Key          `json:"keys,omitempty"`      // by key ARN
 	Clusters  map[string]*Cluster      `json:"clusters,omitempty"`  // by "region/name"
+}
+
+// Membership is what an account itself says about the organization it is in.
+// The zero Membership is that of an account nobody asked.
+type Membership struct {
+	State        Lookup        `json:"state"`                  // Exists: in Organization; Absent: in none
+	Organization string        `json:"organization,omitempty"` // id
+	Management   arn.AccountID `json:"management,omitempty"`   // that organization's management account
+	Why          string        `json:"why,omitempty"`          // for Unread
 }
 
 // What Problem.What says when more than one thing could not be read.

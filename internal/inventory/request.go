@@ -6,8 +6,12 @@ import "github.com/stile-aws/stile/arn"
 // record what is absent as absent, and read along what decides about it:
 // the managed policies attached to a role, the key of a secret.
 type Request struct {
-	Organization bool
-	Accounts     map[arn.AccountID]*AccountRequest
+	Organization bool // also asks each account which organization it is in
+	// Candidates are accounts that may be asked for the organization beside
+	// those read: one of them may be its management account or a delegated
+	// administrator. It asks for nothing by itself.
+	Candidates []arn.AccountID
+	Accounts   map[arn.AccountID]*AccountRequest
 }
 
 // AccountRequest is what to look for in one account.

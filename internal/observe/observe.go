@@ -67,8 +67,11 @@ func Fill(ctx context.Context, src Source, req inventory.Request, inv *inventory
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	if req.Organization || inv.OrgState != inventory.NotAsked {
+		memberships(ctx, src, inv, opt)
+	}
 	if req.Organization {
-		organization(ctx, src, inv)
+		organization(ctx, src, req.Candidates, inv, opt)
 	}
 	return ctx.Err()
 }

@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -17,38 +18,155 @@ import (
 	"github.com/stile-aws/stile/internal/inventory"
 )
 
-// organization reads the tree and its SCPs, with the credentials of the first
-// declared account that may. Only the management account and delegated
-// administrators may; where none is declared the organization stays unread.
-func organization(ctx context.Context, src Source, inv *inventory.Inventory) {
-	ids := make([]arn.AccountID, 0, len(inv.Accounts))
-	for id := range inv.Accounts {
-		ids = append(ids, id)
+// memberships asks each account that was read, with its own credentials, which
+// organization it is in: one that is not in the tree at hand may be in another.
+func memberships(ctx context.Context, src Source, inv *inventory.Inventory, opt Options) {
+	var g errgroup.Group
+	g.SetLimit(opt.accounts())
+	for _, a := range inv.Accounts {
+		if a.Member.State == inventory.NotAsked {
+			g.Go(func() error {
+				a.Member = membership(ctx, src, a.ID)
+				return nil
+			})
+		}
 	}
-	slices.Sort(ids)
-	var last error
-	for _, id := range ids {
-		cfg, err := src.Config(ctx, id, "us-east-1")
-		if err != nil {
-			last = err
-			continue
-		}
-		o, err := readOrganization(ctx, organizations.NewFromConfig(cfg))
-		if err == nil {
-			inv.Organization, inv.OrgState = o, inventory.Exists
-			return
-		}
-		if code(err) == "AWSOrganizationsNotInUseException" {
+	_ = g.Wait() // the accounts have their errors
+}
+
+func membership(ctx context.Context, src Source, id arn.AccountID) inventory.Membership {
+	cfg, err := src.Config(ctx, id, "us-east-1")
+	if err != nil {
+		return inventory.Membership{State: inventory.Unread, Why: awserr.Text(err)}
+	}
+	got, err := organizations.NewFromConfig(cfg).DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
+	switch {
+	case code(err) == "AWSOrganizationsNotInUseException":
+		return inventory.Membership{State: inventory.Absent}
+	case err != nil:
+		return inventory.Membership{State: inventory.Unread, Why: awserr.Text(err)}
+	}
+	return inventory.Membership{
+		State: inventory.Exists, Organization: aws.ToString(got.Organization.Id), Management: arn.AccountID(aws.ToString(got.Organization.MasterAccountId)),
+	}
+}
+
+// organization reads the tree of the accounts read, and its SCPs. Only the
+// management account and delegated administrators may; where no candidate is
+// one of them the organization stays unread.
+func organization(ctx context.Context, src Source, candidates []arn.AccountID, inv *inventory.Inventory, opt Options) {
+	var who askable
+	for _, id := range slices.Sorted(maps.Keys(inv.Accounts)) {
+		who.read(id, inv.Accounts[id].Member)
+	}
+	if !who.open {
+		if len(inv.Accounts) > 0 {
 			inv.OrgState = inventory.Absent
-			continue
 		}
-		last = err
+		return
 	}
-	if last != nil && len(ids) > 0 {
-		inv.OrgState = inventory.Unread
-		a := inv.Accounts[ids[0]]
-		a.Problems = append(a.Problems, inventory.Problem{What: "organization", Why: awserr.Text(last)})
+	who.others(candidates)
+	c, err := who.first(ctx, src, opt)
+	if err == nil {
+		inv.Organization, err = readOrganization(ctx, c)
 	}
+	if err == nil {
+		inv.OrgState = inventory.Exists
+		return
+	}
+	inv.Organization, inv.OrgState = nil, inventory.Unread
+	a := inv.Accounts[slices.Min(slices.Collect(maps.Keys(inv.Accounts)))]
+	a.Problems = append(a.Problems, inventory.Problem{What: "organization", Why: awserr.Text(err)})
+}
+
+// askable are the accounts that may be able to tell an organization, the
+// likeliest first: its management account, then those in it, then those of
+// which nothing is known.
+type askable struct {
+	managing, members, rest []arn.AccountID
+	organizations           []string // that accounts are known to be in
+	open                    bool     // an account is in an organization, or may be
+}
+
+// read takes note of an account that was read.
+func (w *askable) read(id arn.AccountID, m inventory.Membership) {
+	switch m.State {
+	case inventory.Absent:
+	case inventory.Exists:
+		w.open = true
+		w.members = append(w.members, id)
+		if !slices.Contains(w.organizations, m.Organization) {
+			w.organizations = append(w.organizations, m.Organization)
+			w.managing = append(w.managing, m.Management)
+		}
+	case inventory.Unread, inventory.NotAsked:
+		w.open = true
+		w.rest = append(w.rest, id)
+	}
+}
+
+// others adds the candidates. A management account that is none, and was not
+// read, cannot be entered.
+func (w *askable) others(candidates []arn.AccountID) {
+	known := slices.Concat(w.members, w.rest)
+	for _, id := range candidates {
+		if !slices.Contains(known, id) {
+			w.rest = append(w.rest, id)
+		}
+	}
+	w.managing = slices.DeleteFunc(w.managing, func(id arn.AccountID) bool {
+		return !slices.Contains(known, id) && !slices.Contains(candidates, id)
+	})
+}
+
+// first finds a client that may read one of the organizations the accounts are
+// in. Each group is asked side by side, and the first of it that may is taken.
+func (w *askable) first(ctx context.Context, src Source, opt Options) (*organizations.Client, error) {
+	err := errors.New("reading the organization: its management account is not declared")
+	for _, group := range [][]arn.AccountID{w.managing, w.members, w.rest} {
+		clients, errs := make([]*organizations.Client, len(group)), make([]error, len(group))
+		var g errgroup.Group
+		g.SetLimit(opt.accounts())
+		for i, id := range group {
+			g.Go(func() error {
+				clients[i], errs[i] = w.client(ctx, src, id)
+				return nil
+			})
+		}
+		_ = g.Wait() // errs has them
+		for i := range group {
+			if clients[i] != nil {
+				return clients[i], nil
+			}
+			if errs[i] != nil {
+				err = errs[i]
+			}
+		}
+	}
+	return nil, err
+}
+
+// client is one that may list the roots of an organization that matters; nil
+// without an error for an account of another, or of none.
+func (w *askable) client(ctx context.Context, src Source, id arn.AccountID) (*organizations.Client, error) {
+	cfg, err := src.Config(ctx, id, "us-east-1")
+	if err != nil {
+		return nil, err
+	}
+	c := organizations.NewFromConfig(cfg)
+	got, err := c.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
+	switch {
+	case code(err) == "AWSOrganizationsNotInUseException":
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case len(w.organizations) > 0 && !slices.Contains(w.organizations, aws.ToString(got.Organization.Id)):
+		return nil, nil
+	}
+	if _, err := c.ListRoots(ctx, &organizations.ListRootsInput{}); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func code(err error) string {
