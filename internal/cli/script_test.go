@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 //
 // Beside testscript's own commands there are:
 //
-//	fault KIND ACCOUNT-ID [SERVICE [OPERATION]]   make calls fail, until the script ends
+//	fault KIND ACCOUNT-ID [SERVICE [OPERATION [TIMES]]]   make calls fail, TIMES or all
 //	advance DURATION                              move the local AWS's clock
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -79,11 +80,16 @@ func server(ts *testscript.TestScript) *localaws.Server {
 
 func fault(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
-		ts.Fatalf("usage: fault KIND ACCOUNT-ID [SERVICE [OPERATION]]")
+		ts.Fatalf("usage: fault KIND ACCOUNT-ID [SERVICE [OPERATION [TIMES]]]")
 	}
-	args = append(args, "", "")
+	for len(args) < 4 {
+		args = append(args, "")
+	}
+	args = append(args, "0")
+	times, err := strconv.Atoi(args[4])
+	ts.Check(err)
 	server(ts).Faults().Add(server(ts).World().Now(), service.Fault{
-		Kind: service.FaultKind(args[0]), Account: arn.AccountID(args[1]), Service: args[2], Operation: args[3],
+		Kind: service.FaultKind(args[0]), Account: arn.AccountID(args[1]), Service: args[2], Operation: args[3], Times: times,
 	})
 }
 
