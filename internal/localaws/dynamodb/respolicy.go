@@ -1,8 +1,6 @@
 package dynamodb
 
 import (
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,11 +14,8 @@ import (
 	"github.com/stile-aws/stile/policy"
 )
 
-// Limits of resource policies and tags of tables.
-const (
-	maxPolicy = 20 << 10 // "DynamoDB counts whitespaces"
-	maxTags   = 50
-)
+// maxPolicy is the limit of a resource policy: "DynamoDB counts whitespaces".
+const maxPolicy = 20 << 10
 
 // noPolicy is the ExpectedRevisionId of a table without a policy.
 const noPolicy = "NO_POLICY"
@@ -153,27 +148,18 @@ func deleteResourcePolicy(c *service.Call, in *dynamodb.DeleteResourcePolicyInpu
 }
 
 func tagMap(list []types.Tag) map[string]string {
-	if len(list) == 0 {
-		return nil
-	}
-	tags := make(map[string]string, len(list))
-	for _, tag := range list {
-		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-	}
-	return tags
+	return service.TagMap(list, func(t types.Tag) (key, value *string) { return t.Key, t.Value })
 }
 
-func checkTags(c *service.Call, list []types.Tag, have map[string]string) *wire.Error {
-	all := map[string]string{}
-	maps.Copy(all, have)
-	for _, tag := range list {
-		if strings.HasPrefix(strings.ToLower(aws.ToString(tag.Key)), "aws:") {
+func checkTags(c *service.Call, list []types.Tag, have store.Tags) *wire.Error {
+	tags := tagMap(list)
+	for key := range tags {
+		if store.ReservedTag(key) {
 			return c.Errorf("ValidationException", "One or more parameter values were invalid: Tag keys beginning with aws: are reserved")
 		}
-		all[aws.ToString(tag.Key)] = ""
 	}
-	if len(all) > maxTags {
-		return c.Errorf("ValidationException", "One or more parameter values were invalid: Too many tags: a table can have at most %d", maxTags)
+	if len(have.With(tags)) > store.MaxTags {
+		return c.Errorf("ValidationException", "One or more parameter values were invalid: Too many tags: a table can have at most %d", store.MaxTags)
 	}
 	return nil
 }
@@ -186,10 +172,7 @@ func tagResource(c *service.Call, in *dynamodb.TagResourceInput) (*dynamodb.TagR
 	if e := checkTags(c, in.Tags, t.Tags); e != nil {
 		return nil, e
 	}
-	if t.Tags = maps.Clone(t.Tags); t.Tags == nil {
-		t.Tags = map[string]string{}
-	}
-	maps.Copy(t.Tags, tagMap(in.Tags))
+	t.Tags = t.Tags.With(tagMap(in.Tags))
 	return nil, nil
 }
 
@@ -198,10 +181,7 @@ func untagResource(c *service.Call, in *dynamodb.UntagResourceInput) (*dynamodb.
 	if e != nil {
 		return nil, e
 	}
-	t.Tags = maps.Clone(t.Tags)
-	for _, key := range in.TagKeys {
-		delete(t.Tags, key)
-	}
+	t.Tags = t.Tags.Without(in.TagKeys)
 	return nil, nil
 }
 
@@ -210,9 +190,6 @@ func listTagsOfResource(c *service.Call, in *dynamodb.ListTagsOfResourceInput) (
 	if e != nil {
 		return nil, e
 	}
-	out := &dynamodb.ListTagsOfResourceOutput{Tags: []types.Tag{}} // at most 50: one page
-	for _, key := range slices.Sorted(maps.Keys(t.Tags)) {
-		out.Tags = append(out.Tags, types.Tag{Key: aws.String(key), Value: aws.String(t.Tags[key])})
-	}
-	return out, nil
+	tags := service.TagList(t.Tags, func(key, value *string) types.Tag { return types.Tag{Key: key, Value: value} })
+	return &dynamodb.ListTagsOfResourceOutput{Tags: tags}, nil // at most 50: one page
 }

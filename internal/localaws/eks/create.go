@@ -324,12 +324,8 @@ func setRole(c *service.Call, k *store.EKSCluster, in *eks.CreateClusterInput) *
 // when it sees none.
 func ownRole(c *service.Call, ref *string) *store.Role {
 	a, err := arn.Parse(aws.ToString(ref))
-	if err != nil || a.Account != c.Account || a.Type() != "role" {
+	if err != nil || a.Account != c.Account {
 		return nil
 	}
-	role := c.Own().IAM.Role(a.Name()).At(c.World.Horizon(c.Account))
-	if role == nil || role.RoleARN(c.Account) != a {
-		return nil
-	}
-	return role
+	return c.World.RoleByARN(a)
 }

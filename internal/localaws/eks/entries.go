@@ -185,21 +185,16 @@ func newEntry(c *service.Call, ref, kind string) (*store.EKSAccessEntry, *wire.E
 		return nil, invalid(c, "The specified principalArn is invalid: invalid format.")
 	}
 	unknown := invalid(c, "The specified principalArn is invalid: invalid principal.")
-	owner := c.World.Accounts[a.Account]
-	if owner == nil {
-		return nil, unknown
-	}
 	entry := &store.EKSAccessEntry{ID: c.World.IDs().UUID(), Principal: ref, Type: kind, Created: c.Now, Modified: c.Now}
-	seen := c.World.Horizon(a.Account)
 	if a.Type() == "user" {
-		user := owner.IAM.User(a.Name()).At(seen)
-		if user == nil || user.UserARN(a.Account) != a {
+		user := c.World.UserByARN(a)
+		if user == nil {
 			return nil, unknown
 		}
 		entry.PrincipalID, entry.Username = user.ID, ref
 	} else {
-		role := owner.IAM.Role(a.Name()).At(seen)
-		if role == nil || role.RoleARN(a.Account) != a {
+		role := c.World.RoleByARN(a)
+		if role == nil {
 			return nil, unknown
 		}
 		if role.ServiceLinked {

@@ -1,7 +1,6 @@
 package eks
 
 import (
-	"maps"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,9 +12,6 @@ import (
 	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/internal/localaws/wire"
 )
-
-// maxTags is the limit of tags a resource has (EKS user guide, "Tag restrictions").
-const maxTags = 50
 
 func registerTags(s *service.Service) {
 	service.Register(s, "TagResource", service.Op[eks.TagResourceInput, eks.TagResourceOutput]{
@@ -99,9 +95,7 @@ func untagResource(c *service.Call, in *eks.UntagResourceInput) (*eks.UntagResou
 	if e != nil {
 		return nil, e
 	}
-	for _, key := range in.TagKeys {
-		delete(*tags, key)
-	}
+	*tags = tags.Without(in.TagKeys)
 	return nil, nil
 }
 
@@ -110,25 +104,19 @@ func listTags(c *service.Call, in *eks.ListTagsForResourceInput) (*eks.ListTagsF
 	if e != nil {
 		return nil, e
 	}
-	out := maps.Clone(map[string]string(*tags))
-	if out == nil {
-		out = map[string]string{}
-	}
-	return &eks.ListTagsForResourceOutput{Tags: out}, nil
+	return &eks.ListTagsForResourceOutput{Tags: tags.With(nil)}, nil
 }
 
 // merged adds tags to those a resource has; code is the error of the operation.
 func merged(c *service.Call, have store.Tags, add map[string]string, code string) (store.Tags, *wire.Error) {
-	all := store.Tags{}
-	maps.Copy(all, have)
-	for key, value := range add {
-		if strings.HasPrefix(strings.ToLower(key), "aws:") {
+	for key := range add {
+		if store.ReservedTag(key) {
 			return nil, c.Errorf(code, "Tag keys starting with aws: are reserved for internal use")
 		}
-		all[key] = value
 	}
-	if len(all) > maxTags {
-		return nil, c.Errorf(code, "A resource can have at most %d tags", maxTags)
+	all := have.With(add)
+	if len(all) > store.MaxTags {
+		return nil, c.Errorf(code, "A resource can have at most %d tags", store.MaxTags)
 	}
 	return all, nil
 }

@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,23 +16,13 @@ import (
 
 // requested are the tags of a request as condition keys see them.
 func requested(tags []types.Tag) map[string]string {
-	if len(tags) == 0 {
-		return nil
-	}
-	out := map[string]string{}
-	for _, t := range tags {
-		out[aws.ToString(t.Key)] = aws.ToString(t.Value)
-	}
-	return out
+	return service.TagMap(tags, func(t types.Tag) (key, value *string) { return t.Key, t.Value })
 }
 
 // merged adds tags to those a record has. Keys are the same without regard to
 // case; the spelling of the newer one stays (IAM user guide, "Tagging IAM resources").
 func merged(c *service.Call, have store.Tags, tags []types.Tag) (store.Tags, *wire.Error) {
-	out := store.Tags{}
-	for key, value := range have {
-		out[key] = value
-	}
+	out := have.With(nil)
 	seen := map[string]bool{}
 	for _, t := range tags {
 		key := aws.ToString(t.Key)
@@ -41,7 +30,7 @@ func merged(c *service.Call, have store.Tags, tags []types.Tag) (store.Tags, *wi
 		if seen[fold] {
 			return nil, invalidInput(c, "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 		}
-		if strings.HasPrefix(fold, "aws:") {
+		if store.ReservedTag(key) {
 			return nil, invalidInput(c, "Tag keys cannot start with the reserved prefix aws:")
 		}
 		seen[fold] = true
@@ -103,12 +92,7 @@ func drop(tags store.Tags, key string) {
 
 // shown are tags in the order of their keys.
 func shown(tags store.Tags) []types.Tag {
-	out := make([]types.Tag, 0, len(tags))
-	for key, value := range tags {
-		out = append(out, types.Tag{Key: aws.String(key), Value: aws.String(value)})
-	}
-	slices.SortFunc(out, func(a, b types.Tag) int { return strings.Compare(*a.Key, *b.Key) })
-	return out
+	return service.TagList(tags, func(key, value *string) types.Tag { return types.Tag{Key: key, Value: value} })
 }
 
 // optional leaves tags out of an answer that has none.

@@ -22,7 +22,6 @@ const (
 	materialSize    = 32 // AES-256
 	maxKeys         = 100_000
 	maxPolicySize   = 32 << 10
-	maxTags         = 50
 	defaultWindow   = 30 // days until a key is deleted
 	defaultRotation = 365
 	day             = 24 * time.Hour

@@ -1,15 +1,12 @@
 package kms
 
 import (
-	"maps"
-	"slices"
-	"strings"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/stile-aws/stile/internal/localaws/service"
+	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/internal/localaws/wire"
 )
 
@@ -25,24 +22,19 @@ func requestTags(c *service.Call, list []types.Tag, have map[string]string) (map
 		if _, twice := tags[name]; twice {
 			return nil, c.Errorf("TagException", "Duplicate tag keys")
 		}
-		if strings.HasPrefix(strings.ToLower(name), "aws:") {
+		if store.ReservedTag(name) {
 			return nil, c.Errorf("TagException", "Tags beginning with aws: are reserved")
 		}
 		tags[name] = aws.ToString(tag.TagValue)
 	}
-	all := maps.Clone(tags)
-	maps.Insert(all, maps.All(have))
-	if len(all) > maxTags {
+	if len(store.Tags(have).With(tags)) > store.MaxTags {
 		return nil, c.Errorf("TagException", "Too many tags")
 	}
 	return tags, nil
 }
 
 func tagResource(c *service.Call, in *kms.TagResourceInput) (*kms.TagResourceOutput, *wire.Error) {
-	raw := map[string]string{}
-	for _, tag := range in.Tags {
-		raw[aws.ToString(tag.TagKey)] = aws.ToString(tag.TagValue)
-	}
+	raw := service.TagMap(in.Tags, func(t types.Tag) (key, value *string) { return t.TagKey, t.TagValue })
 	key, e := alive(c, request{action: "kms:TagResource", ref: aws.ToString(in.KeyId), tags: raw})
 	if e != nil {
 		return nil, e
@@ -51,12 +43,7 @@ func tagResource(c *service.Call, in *kms.TagResourceInput) (*kms.TagResourceOut
 	if e != nil {
 		return nil, e
 	}
-	merged := maps.Clone(key.Tags)
-	if merged == nil {
-		merged = map[string]string{}
-	}
-	maps.Copy(merged, tags)
-	key.Tags = merged
+	key.Tags = key.Tags.With(tags)
 	return nil, nil
 }
 
@@ -65,10 +52,7 @@ func untagResource(c *service.Call, in *kms.UntagResourceInput) (*kms.UntagResou
 	if e != nil {
 		return nil, e
 	}
-	key.Tags = maps.Clone(key.Tags)
-	for _, name := range in.TagKeys {
-		delete(key.Tags, name)
-	}
+	key.Tags = key.Tags.Without(in.TagKeys)
 	return nil, nil
 }
 
@@ -77,14 +61,10 @@ func listResourceTags(c *service.Call, in *kms.ListResourceTagsInput) (*kms.List
 	if e != nil {
 		return nil, e
 	}
-	names := slices.Sorted(maps.Keys(key.Tags))
-	shown, next, e := page(c, names, func(name string) string { return name }, in.Marker, in.Limit, 50)
+	all := service.TagList(key.Tags, func(name, value *string) types.Tag { return types.Tag{TagKey: name, TagValue: value} })
+	shown, next, e := page(c, all, func(t types.Tag) string { return *t.TagKey }, in.Marker, in.Limit, 50)
 	if e != nil {
 		return nil, e
 	}
-	out := &kms.ListResourceTagsOutput{Tags: []types.Tag{}, NextMarker: next, Truncated: next != nil}
-	for _, name := range shown {
-		out.Tags = append(out.Tags, types.Tag{TagKey: aws.String(name), TagValue: aws.String(key.Tags[name])})
-	}
-	return out, nil
+	return &kms.ListResourceTagsOutput{Tags: shown, NextMarker: next, Truncated: next != nil}, nil
 }

@@ -1,9 +1,6 @@
 package organizations
 
 import (
-	"maps"
-	"strings"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
@@ -13,9 +10,6 @@ import (
 	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/internal/localaws/wire"
 )
-
-// maxTags is the limit of tags a resource has (Organizations user guide).
-const maxTags = 50
 
 func registerTags(s *service.Service) {
 	register(s, "TagResource", op[organizations.TagResourceInput, organizations.TagResourceOutput]{
@@ -36,11 +30,7 @@ func registerTags(s *service.Service) {
 		},
 		handle: func(c call, in *organizations.UntagResourceInput) (*organizations.UntagResourceOutput, *wire.Error) {
 			return nil, c.retag(in.ResourceId, func(have store.Tags) (store.Tags, *wire.Error) {
-				left := maps.Clone(have)
-				for _, key := range in.TagKeys {
-					delete(left, key)
-				}
-				return left, nil
+				return have.Without(in.TagKeys), nil
 			})
 		},
 	})
@@ -65,27 +55,22 @@ func tagged(a gate.Access, tags []types.Tag) []gate.Access {
 }
 
 func requested(tags []types.Tag) map[string]string {
-	out := map[string]string{}
-	for _, t := range tags {
-		out[aws.ToString(t.Key)] = aws.ToString(t.Value)
-	}
-	return out
+	return service.TagMap(tags, func(t types.Tag) (key, value *string) { return t.Key, t.Value })
 }
 
 func merged(c call, have store.Tags, add []types.Tag) (store.Tags, *wire.Error) {
-	all, seen := store.Tags{}, map[string]bool{}
-	maps.Copy(all, have)
+	all, seen := have.With(nil), map[string]bool{}
 	for _, t := range add {
 		key := aws.ToString(t.Key)
 		if seen[key] {
 			return nil, c.invalid("DUPLICATE_TAG_KEY", "Tag keys must be unique among the tags attached to the same entity.")
 		}
-		if strings.HasPrefix(strings.ToLower(key), "aws:") {
+		if store.ReservedTag(key) {
 			return nil, c.invalid("INVALID_SYSTEM_TAGS_PARAMETER", "You specified a tag key that is a system tag. You can't add, edit, or delete system tag keys.")
 		}
 		seen[key], all[key] = true, aws.ToString(t.Value)
 	}
-	if len(all) > maxTags {
+	if len(all) > store.MaxTags {
 		return nil, c.constraint("MAX_TAG_LIMIT_EXCEEDED", "You have exceeded the number of tags allowed on this resource.")
 	}
 	return all, nil
@@ -124,11 +109,8 @@ func listTags(c call, in *organizations.ListTagsForResourceInput) (*organization
 	if e != nil {
 		return nil, e
 	}
-	var all []types.Tag
-	for key, value := range tags {
-		all = append(all, types.Tag{Key: aws.String(key), Value: aws.String(value)})
-	}
-	shown, next, e := page(c, all, func(t types.Tag) string { return *t.Key }, in.NextToken, aws.Int32(maxTags))
+	all := service.TagList(tags, func(key, value *string) types.Tag { return types.Tag{Key: key, Value: value} })
+	shown, next, e := page(c, all, func(t types.Tag) string { return *t.Key }, in.NextToken, aws.Int32(store.MaxTags))
 	if e != nil {
 		return nil, e
 	}

@@ -1,8 +1,6 @@
 package secretsmanager
 
 import (
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +18,6 @@ import (
 // Quotas of the Secrets Manager user guide.
 const (
 	maxSecrets    = 500_000
-	maxTags       = 50
 	maxStages     = 20
 	keepVersions  = 100 // unlabelled ones beyond go
 	defaultWindow = 30  // days until a deleted secret goes
@@ -235,41 +232,25 @@ func listed(s *store.Secret) types.SecretListEntry {
 }
 
 func tagMap(list []types.Tag) map[string]string {
-	if len(list) == 0 {
-		return nil
-	}
-	tags := make(map[string]string, len(list))
-	for _, tag := range list {
-		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-	}
-	return tags
+	return service.TagMap(list, func(t types.Tag) (key, value *string) { return t.Key, t.Value })
 }
 
-func tagList(tags map[string]string) []types.Tag {
-	list := make([]types.Tag, 0, len(tags))
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		list = append(list, types.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
-	}
-	if len(list) == 0 {
+func tagList(tags store.Tags) []types.Tag {
+	if len(tags) == 0 {
 		return nil
 	}
-	return list
+	return service.TagList(tags, func(key, value *string) types.Tag { return types.Tag{Key: key, Value: value} })
 }
 
-func checkTags(c *service.Call, list []types.Tag, have map[string]string) *wire.Error {
-	all := maps.Clone(have)
-	if all == nil {
-		all = map[string]string{}
-	}
-	for _, tag := range list {
-		key := aws.ToString(tag.Key)
-		if strings.HasPrefix(strings.ToLower(key), "aws:") {
+func checkTags(c *service.Call, list []types.Tag, have store.Tags) *wire.Error {
+	tags := tagMap(list)
+	for key := range tags {
+		if store.ReservedTag(key) {
 			return c.Errorf("InvalidParameterException", "Tag keys that begin with aws: are reserved for system use.")
 		}
-		all[key] = aws.ToString(tag.Value)
 	}
-	if len(all) > maxTags {
-		return c.Errorf("InvalidParameterException", "A secret can have at most %d tags.", maxTags)
+	if len(have.With(tags)) > store.MaxTags {
+		return c.Errorf("InvalidParameterException", "A secret can have at most %d tags.", store.MaxTags)
 	}
 	return nil
 }
@@ -283,10 +264,7 @@ func tagResource(c *service.Call, in *secretsmanager.TagResourceInput) (*secrets
 	if e := checkTags(c, in.Tags, s.Tags); e != nil {
 		return nil, e
 	}
-	if s.Tags = maps.Clone(s.Tags); s.Tags == nil {
-		s.Tags = map[string]string{}
-	}
-	maps.Copy(s.Tags, tags)
+	s.Tags = s.Tags.With(tags)
 	return nil, nil
 }
 
@@ -295,9 +273,6 @@ func untagResource(c *service.Call, in *secretsmanager.UntagResourceInput) (*sec
 	if e != nil {
 		return nil, e
 	}
-	s.Tags = maps.Clone(s.Tags)
-	for _, key := range in.TagKeys {
-		delete(s.Tags, key)
-	}
+	s.Tags = s.Tags.Without(in.TagKeys)
 	return nil, nil
 }

@@ -25,11 +25,11 @@ type Table struct {
 	Local      []TableIndex      `json:"local,omitempty"`
 	// ReadUnits and WriteUnits are the provisioned throughput; both zero mean
 	// on-demand.
-	ReadUnits  int64             `json:"readUnits,omitempty"`
-	WriteUnits int64             `json:"writeUnits,omitempty"`
-	Protected  bool              `json:"protected,omitempty"` // from deletion
-	Class      string            `json:"class,omitempty"`
-	Tags       map[string]string `json:"tags,omitempty"`
+	ReadUnits  int64  `json:"readUnits,omitempty"`
+	WriteUnits int64  `json:"writeUnits,omitempty"`
+	Protected  bool   `json:"protected,omitempty"` // from deletion
+	Class      string `json:"class,omitempty"`
+	Tags       Tags   `json:"tags,omitempty"`
 	// Policy is the resource policy with users and roles as unique ids; show it
 	// through [World.Present]. Nil: there never was one.
 	Policy *Versioned[TablePolicy] `json:"policy,omitempty"`

@@ -25,10 +25,6 @@ type IAM struct {
 	Quotas map[string]int `json:"quotas,omitempty"`
 }
 
-// Tags are tags by key, spelt as they were set; keys are unique without regard
-// to case.
-type Tags map[string]string
-
 // Entity is what roles, users and groups have in common.
 type Entity struct {
 	Name     string            `json:"name"`
@@ -213,6 +209,33 @@ func (w *World) RoleByID(id string, t time.Time) (*Role, arn.AccountID) {
 		return nil, ""
 	}
 	return role, ref.Account
+}
+
+// RoleByARN returns the role with an ARN as others see it, nil when they see
+// none. The caller holds the lock.
+func (w *World) RoleByARN(a arn.ARN) *Role {
+	account := w.Accounts[a.Account]
+	if account == nil || a.Type() != "role" {
+		return nil
+	}
+	role := Visible(w, a.Account, account.IAM.Role(a.Name()))
+	if role == nil || role.RoleARN(a.Account) != a {
+		return nil
+	}
+	return role
+}
+
+// UserByARN is RoleByARN for users.
+func (w *World) UserByARN(a arn.ARN) *User {
+	account := w.Accounts[a.Account]
+	if account == nil || a.Type() != "user" {
+		return nil
+	}
+	user := Visible(w, a.Account, account.IAM.User(a.Name()))
+	if user == nil || user.UserARN(a.Account) != a {
+		return nil
+	}
+	return user
 }
 
 // UserByID returns the user that a unique id belongs to as it was at t, with the

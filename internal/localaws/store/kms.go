@@ -31,10 +31,10 @@ type KMSKey struct {
 	// through [World.Present].
 	Policy *Versioned[string] `json:"policy"`
 	// Rotation is when automatic rotation was switched on; zero: it is off.
-	Rotation     time.Time         `json:"rotation,omitzero"`
-	RotationDays int32             `json:"rotationDays,omitempty"`
-	Tags         map[string]string `json:"tags,omitempty"`
-	Grants       []KMSGrant        `json:"grants,omitempty"` // oldest first
+	Rotation     time.Time  `json:"rotation,omitzero"`
+	RotationDays int32      `json:"rotationDays,omitempty"`
+	Tags         Tags       `json:"tags,omitempty"`
+	Grants       []KMSGrant `json:"grants,omitempty"` // oldest first
 }
 
 // KMSAlias is another name of a key.

@@ -126,11 +126,11 @@ func (w *World) canonicalARN(a arn.ARN) (stored string, ok bool) {
 	case a.Service == "iam" && a.Resource == "root":
 		return a.String(), true
 	case a.Service == "iam" && a.Type() == "role":
-		if role := iam.Role(a.Name()).At(seen); role != nil && role.RoleARN(a.Account) == a {
+		if role := w.RoleByARN(a); role != nil {
 			return role.ID, true
 		}
 	case a.Service == "iam" && a.Type() == "user":
-		if user := iam.User(a.Name()).At(seen); user != nil && user.UserARN(a.Account) == a {
+		if user := w.UserByARN(a); user != nil {
 			return user.ID, true
 		}
 	case a.Service == "sts" && a.Type() == "assumed-role":

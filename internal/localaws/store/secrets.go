@@ -25,7 +25,7 @@ type Secret struct {
 	// Policy is the resource policy with users and roles as unique ids; show it
 	// through [World.Present]. "" means none.
 	Policy   string                    `json:"policy,omitempty"`
-	Tags     map[string]string         `json:"tags,omitempty"`
+	Tags     Tags                      `json:"tags,omitempty"`
 	Versions map[string]*SecretVersion `json:"versions,omitempty"` // by id
 	Created  time.Time                 `json:"created"`
 	Changed  time.Time                 `json:"changed"`

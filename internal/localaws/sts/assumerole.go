@@ -31,15 +31,7 @@ func findRole(c *service.Call, ref string) (*store.Role, arn.ARN, *wire.Error) {
 	if err != nil || a.Service != "iam" || a.Type() != "role" || a.Account == "" || a.Partition != store.Partition {
 		return nil, a, c.Errorf("ValidationError", "%s is invalid", ref)
 	}
-	account := c.World.Accounts[a.Account]
-	if account == nil {
-		return nil, a, nil
-	}
-	role := store.Visible(c.World, a.Account, account.IAM.Role(a.Name()))
-	if role == nil || role.RoleARN(a.Account) != a {
-		return nil, a, nil
-	}
-	return role, a, nil
+	return c.World.RoleByARN(a), a, nil
 }
 
 // trust is the compiled trust policy of a role.

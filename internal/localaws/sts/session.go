@@ -28,14 +28,7 @@ const (
 )
 
 func tagMap(tags []types.Tag) map[string]string {
-	if len(tags) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(tags))
-	for _, t := range tags {
-		out[aws.ToString(t.Key)] = aws.ToString(t.Value)
-	}
-	return out
+	return service.TagMap(tags, func(t types.Tag) (key, value *string) { return t.Key, t.Value })
 }
 
 // inherited are the transitive tags that a session passes on to the sessions
@@ -75,7 +68,7 @@ func sessionTags(c *service.Call, from *store.Session, passed []types.Tag, trans
 		switch {
 		case hasFold(seen, key):
 			return nil, nil, c.Errorf("InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
-		case strings.HasPrefix(strings.ToLower(key), "aws:"):
+		case store.ReservedTag(key):
 			return nil, nil, c.Errorf("InvalidParameterValue", "Tag keys cannot start with the reserved prefix aws:")
 		case from != nil && hasFold(from.Transitive, key):
 			return nil, nil, c.Errorf("InvalidParameterValue", "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
