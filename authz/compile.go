@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/stile-aws/stile/arn"
-	"github.com/stile-aws/stile/authz/internal/scalar"
+	"github.com/stile-aws/stile/internal/scalar"
 	"github.com/stile-aws/stile/policy"
 )
 

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"strings"
 
-	"github.com/stile-aws/stile/authz/internal/scalar"
+	"github.com/stile-aws/stile/internal/scalar"
 )
 
 // conditionsMatch reports whether all conditions of s hold. With a recorder

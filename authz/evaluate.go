@@ -76,7 +76,7 @@ func (e *evaluation) prepare() {
 		if e.role.IsZero() {
 			if name, _, ok := p.ARN.RoleSession(); ok {
 				e.role = arn.ARN{Partition: p.ARN.Partition, Service: "iam", Account: p.ARN.Account, Owner: p.ARN.Owner}
-				e.role.Resource = e.req.Principal.roleResource(name)
+				e.role.Resource = roleResource(name)
 			}
 		}
 	}
@@ -84,7 +84,7 @@ func (e *evaluation) prepare() {
 
 // roleResource is the resource part of the ARN of a role without a path.
 // Sessions normally come with their role, so that nothing is built here.
-func (p *Principal) roleResource(name string) string { return "role/" + name }
+func roleResource(name string) string { return "role/" + name }
 
 func (e *evaluation) prepareAction() {
 	action := e.req.Action

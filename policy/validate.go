@@ -5,8 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
+
+	"github.com/stile-aws/stile/internal/scalar"
 )
 
 // Kind is what a document is used as. It decides which elements it must have
@@ -326,15 +327,8 @@ func (v *validator) conditions(st *Statement) {
 
 // IsDate reports whether s is a value the Date operators take: a W3C profile
 // of ISO 8601 (year, year-month, date, date and time with zone) or seconds
-// since 1970.
+// since 1970. What it takes, package authz compares.
 func IsDate(s string) bool {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n >= 0
-	}
-	for _, layout := range []string{"2006-01", "2006-01-02", "2006-01-02T15:04Z07:00", time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05"} {
-		if _, err := time.Parse(layout, s); err == nil {
-			return true
-		}
-	}
-	return false
+	_, ok := scalar.ParseDate(s)
+	return ok
 }

@@ -31,6 +31,8 @@ func TestValidateRefusesWhatAWSRefuses(t *testing.T) {
 			`unknown condition operator "ForAnyValue::StringEqualsIfExists" (did you mean "ForAnyValue:StringEqualsIfExists"?)`, "Syntax errors in policy."},
 		{"operator like nothing", policy.Identity, allow + `,"Condition":{"x":{"a":"1"}}`,
 			`unknown condition operator "x"`, "Syntax errors in policy."},
+		{"date without a zone", policy.Identity, allow + `,"Condition":{"DateLessThan":{"aws:CurrentTime":"2027-01-31T00:00:00"}}`,
+			`"2027-01-31T00:00:00" is no date for DateLessThan (write "2027-01-31T00:00:00Z" or seconds since 1970)`, "The policy failed legacy parsing"},
 		{"date that is none", policy.Identity, allow + `,"Condition":{"DateLessThan":{"aws:CurrentTime":"tomorrow"}}`,
 			`"tomorrow" is no date for DateLessThan (write "2027-01-31T00:00:00Z" or seconds since 1970)`, "The policy failed legacy parsing"},
 

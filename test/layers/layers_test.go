@@ -20,7 +20,7 @@ const module = "github.com/stile-aws/stile"
 // that fits a package counts. Packages of one floor may import each other only
 // inside one name, or as sameFloor says.
 var floors = [][]string{
-	{"arn"},
+	{"arn", "internal/scalar"},
 	{"policy"},
 	{"authz", "internal/diag", "internal/awserr"},
 	{"internal/catalog", "internal/corpus"},
@@ -50,7 +50,7 @@ var sameFloor = map[string][]string{
 
 // pure packages take no context, clock, network, logger, environment or AWS SDK.
 var pure = []string{
-	"arn", "policy", "authz", "internal/diag", "internal/catalog", "access", "internal/inventory", "internal/ledger",
+	"arn", "internal/scalar", "policy", "authz", "internal/diag", "internal/catalog", "access", "internal/inventory", "internal/ledger",
 	"internal/effective", "internal/compile", "internal/plan", "internal/verify", "internal/reach", "internal/lint", "internal/render",
 }
 

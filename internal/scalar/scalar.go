@@ -1,5 +1,6 @@
 // Package scalar reads numbers, dates and IP addresses as IAM's condition
-// operators compare them.
+// operators compare them. Package policy tells by it what is a date, package
+// authz compares, so that the two agree.
 //
 // Start with [ParseDecimal], [ParseDate] and [ParseNetwork]. Nothing here
 // allocates or keeps the text it is given, so that an evaluation can compare

@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/stile-aws/stile/authz/internal/scalar"
+	"github.com/stile-aws/stile/internal/scalar"
 )
 
 func TestDecimalsCompareByValue(t *testing.T) {
