@@ -170,10 +170,21 @@ func (c *canner) along(r *compile.Route) {
 			continue
 		}
 		legs, q, reached := c.view.Reach(r, n, c.q.Now)
-		if reached {
+		switch {
+		case c.asksFor(legs):
+			c.ways = append(c.ways, Way{Access: r.Access, As: as, Hops: legs})
+		case reached:
 			c.ways = append(c.ways, Way{Access: r.Access, As: as, Hops: legs, Uses: c.uses(q, as)})
 		}
 	}
+}
+
+// asksFor reports whether the query is one of the hops themselves: may it assume
+// that role?
+func (c *canner) asksFor(legs []effective.Leg) bool {
+	return slices.ContainsFunc(legs, func(l effective.Leg) bool {
+		return strings.EqualFold(l.Action, c.q.Action) && l.Resource == c.q.Resource
+	})
 }
 
 // uses asks for the action, and for what it implies.

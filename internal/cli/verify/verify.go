@@ -81,6 +81,9 @@ func (o *options) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if !out.OK {
+			cfg.Patience = -1 // waiting does not mend what the documents say
+		}
 		if out.Probes, err = probe.Run(ctx, view.Wanted, cfg); err != nil {
 			return err
 		}
