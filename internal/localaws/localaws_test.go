@@ -185,6 +185,7 @@ func TestWhatIsNotServedSaysSo(t *testing.T) {
 		"an action that IAM does not have": {form("iam.amazonaws.com", "Action=CreateUnicorn&Version=2010-05-08"), 400, "InvalidAction"},
 		"an unsigned request":              {form("sts.amazonaws.com", "Action=GetCallerIdentity&Version=2011-06-15"), 403, "MissingAuthenticationToken"},
 		"a service that is not here":       {httptest.NewRequest("GET", "http://lambda.us-east-1.amazonaws.com/2015-03-31/functions/", nil), 400, "UnknownService"},
+		"the head of an S3 object":         {httptest.NewRequest("HEAD", "http://127.0.0.1:7171/bucket/key", nil), 501, ""},
 		"nothing at all":                   {httptest.NewRequest("GET", "http://127.0.0.1:7171/", nil), 400, "UnknownService"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -65,8 +65,7 @@ func (rt *router) route(r *http.Request, body []byte) (route, *wire.Error) {
 	out.service = rt.find(r, body, scope, byHost)
 	if out.service == nil {
 		out.service = rt.alike(r, scope)
-		return out, out.service.model.NewError("UnknownService", "the local AWS does not serve what this request asks for (signed for service %q, host %q, path %q)",
-			scope.Service, r.Host, r.URL.Path)
+		return out, unserved(out.service.model, r, scope)
 	}
 	if failure, ok := errors.AsType[*sigv4.Failure](err); ok && signed {
 		return out, unauthenticated(out.service.model, failure)
@@ -74,6 +73,17 @@ func (rt *router) route(r *http.Request, body []byte) (route, *wire.Error) {
 	op, e := out.service.model.Match(r, body)
 	out.op = op
 	return out, e
+}
+
+// unserved says that the service asked for is none of ours. The answer to HEAD
+// has no body, so that its status has to say it: clients show "Not Implemented".
+func unserved(m *wire.Model, r *http.Request, scope sigv4.Scope) *wire.Error {
+	e := m.NewError("UnknownService", "the local AWS does not serve what this request asks for (signed for service %q, host %q, path %q)",
+		scope.Service, r.Host, r.URL.Path)
+	if r.Method == http.MethodHead {
+		e.Status = http.StatusNotImplemented
+	}
+	return e
 }
 
 // alike is a service whose errors a client can read that asks for one we do not
