@@ -42,10 +42,9 @@ const (
 	throttled  = 10 // of one that is asked to slow down
 	maxBackoff = 3 * time.Second
 	timeout    = 10 * time.Second // of one attempt
-	// The first call in an account: answers of trouble are worth more attempts
-	// than no answer. An account that hangs is told after openUnanswered ×
-	// timeout and a short pause, some 20 seconds.
-	openAttempts   = 5
+	// The first call in an account gives up after as many attempts without any
+	// answer: an account that hangs is told after openUnanswered × timeout and
+	// a short pause, some 20 seconds.
 	openUnanswered = 2
 )
 
@@ -170,7 +169,7 @@ func (s *Source) open(ctx context.Context, a *access.Account) (aws.Config, error
 		cfg = assume(cfg, hop)
 	}
 	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.Options) {
-		o.RetryMaxAttempts, o.Retryer = openAttempts, &opening{Retryer: o.Retryer}
+		o.Retryer = &opening{Retryer: o.Retryer}
 	})
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("opening account %s (%s) %s: %w", a.Name, a.ID, how(with), awserr.Plain(err))

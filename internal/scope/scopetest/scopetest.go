@@ -16,8 +16,10 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -83,7 +85,11 @@ func (w *World) Admin(account arn.AccountID, door http.RoundTripper) aws.Config 
 	}
 	id, secret, _ := w.Server.Administrator(account)
 	return aws.Config{
-		Region: Region, HTTPClient: &http.Client{Transport: door}, RetryMaxAttempts: 10,
+		Region: Region, HTTPClient: &http.Client{Transport: door},
+		// More attempts than stile's own clients make, for tests with much trouble.
+		Retryer: func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 10, 3*time.Second })
+		},
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
 	}
 }
