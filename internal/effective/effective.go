@@ -77,12 +77,18 @@ func (v *View) Ask(q Question) authz.Decision {
 		Principal: q.Principal, Action: q.Action, Resource: q.Resource, ResourceAccount: q.ResourceAccount, Context: q.Context.Clone(),
 	}
 	req.Principal.Management = v.isManagement(q.Principal.Account())
+	pols := v.policies(q)
+	v.complete(&req, pols)
+	return authz.Evaluate(&req, pols, nil)
+}
+
+// policies gathers every document that applies to q.
+func (v *View) policies(q Question) *authz.Policies {
 	pols := &authz.Policies{}
 	v.callerPolicies(&q.Principal, pols)
 	v.scps(q.Principal.Account(), pols)
 	v.resourcePolicy(q, pols)
-	v.complete(&req, pols)
-	return authz.Evaluate(&req, pols, nil)
+	return pols
 }
 
 // Trust decides whether the trust policy of a role alone would let caller

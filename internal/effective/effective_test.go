@@ -229,6 +229,53 @@ func TestWalkIsNotExcusedByOtherUnknowns(t *testing.T) {
 	}
 }
 
+// A declared pattern of actions is more than any one action that fits it.
+func TestWalkSeesWhatCoversPartOfAPattern(t *testing.T) {
+	doc := func(effect, elements string) string {
+		return `{"Version":"2012-10-17","Statement":{"Sid":"Limit","Effect":"` + effect + `",` + elements + `,"Resource":"*"}}`
+	}
+	for _, test := range []struct {
+		name, declared, scp, boundary string
+		want                          authz.Outcome
+	}{
+		{"nothing but what allows all", "dynamodb:*", "", "", authz.Allowed},
+		{"an SCP denies one action", "dynamodb:*", doc("Deny", `"Action":"dynamodb:DeleteTable"`), "", authz.Unknown},
+		{"an SCP denies a pattern within", "dynamodb:*", doc("Deny", `"Action":["s3:*","dynamodb:Delete*"]`), "", authz.Unknown},
+		{"an SCP denies a pattern across", "dynamodb:*Item", doc("Deny", `"Action":"dynamodb:Batch*"`), "", authz.Unknown},
+		{"an SCP denies all of it", "dynamodb:Get*", doc("Deny", `"Action":"dynamodb:*"`), "", authz.ExplicitDeny},
+		{"an SCP denies something else", "dynamodb:Get*", doc("Deny", `"Action":"dynamodb:Delete*"`), "", authz.Allowed},
+		{"an SCP denies part of it elsewhere", "dynamodb:*", doc("Deny", `"Action":"dynamodb:DeleteTable","Condition":{"StringEquals":{"aws:RequestedRegion":"eu-west-1"}}`), "", authz.Allowed},
+		{"an SCP denies all but a part of it", "dynamodb:*", doc("Deny", `"NotAction":"dynamodb:GetItem"`), "", authz.ExplicitDeny},
+		{"an SCP allows all but a part of it", "dynamodb:*", "", doc("Allow", `"NotAction":"dynamodb:DeleteTable"`), authz.Unknown},
+		{"a boundary allows a part", "dynamodb:*Item", "", doc("Allow", `"Action":["dynamodb:GetItem","dynamodb:PutItem"]`), authz.Unknown},
+		{"a boundary allows none", "dynamodb:*Item", "", doc("Allow", `"Action":"s3:*"`), authz.ImplicitDeny},
+		{"a boundary denies a part by single characters", "dynamodb:Get????", "", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"dynamodb:??tItem","Resource":"*"}]}`, authz.Unknown},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inv := world()
+			reader := inv.Accounts[away].Roles["reader"]
+			reader.Inline["p"] = allow("dynamodb:*")
+			if test.scp != "" {
+				inv.Organization.Policies["p-2"] = &inventory.SCP{ID: "p-2", Name: "Guard", Document: test.scp}
+				inv.Organization.Root.SCPs = append(inv.Organization.Root.SCPs, "p-2")
+			}
+			if test.boundary != "" {
+				reader.Boundary = "arn:aws:iam::222222222222:policy/limit"
+				inv.Accounts[away].Managed = map[string]*inventory.Managed{reader.Boundary: {ARN: reader.Boundary, Document: test.boundary}}
+			}
+			r := route()
+			r.Allow[0].Actions = []string{test.declared}
+			d := effective.New(inv).Walk(r, time.Time{}).Uses[0].Decision
+			if d.Outcome != test.want {
+				t.Errorf("%s is %v, want %v:\n%s", test.declared, d.Outcome, test.want, d.Text())
+			}
+			if named := strings.Contains(d.Summary(), "in statement 1 (Limit) of"); test.want == authz.Unknown && !named && !strings.Contains(test.boundary, "??") {
+				t.Errorf("the answer does not name the statement: %s", d.Summary())
+			}
+		})
+	}
+}
+
 func TestWalkEndsWithTheRoute(t *testing.T) {
 	inv := world()
 	end := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -224,17 +224,12 @@ func (v *View) uses(t *traveller, r *compile.Route, p *compile.Permission) []Leg
 			if a, err := arn.Parse(q.Resource); err == nil && a.Account != "" {
 				q.ResourceAccount = a.Account // a key may be in a third account
 			}
-			l := t.leg(q.Action, q.Resource, v.Ask(q))
+			l := t.leg(action, q.Resource, v.Ask(q))
 			l.If = open
-			out = append(out, l)
+			out = append(out, v.whole(q, action, l))
 		}
 	}
 	return out
-}
-
-// exampleAction is an action that a pattern describes.
-func exampleAction(pattern string) string {
-	return strings.NewReplacer("*", "", "?", "X").Replace(pattern)
 }
 
 // example is a resource that a pattern describes: one that exists where the

@@ -134,7 +134,8 @@ func (c *checker) report() Report {
 	r.Assumed = append(c.assumed,
 		"resource control policies, VPC endpoint policies and KMS grants are not read in this version",
 		"policies of resources other than roles, secrets and keys are not read in this version: a deny in one is not seen",
-		"what is declared by a pattern is tried on one resource that fits it, made up where none is known")
+		"what is declared by a pattern of resources is tried on one that fits it, made up where none is known",
+		"which actions there are is not known in this version: a declared pattern of actions is verified as a whole, and is unknown where a policy treats a part of it differently")
 	slices.Sort(r.Assumed)
 	return r
 }
