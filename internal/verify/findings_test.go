@@ -55,7 +55,7 @@ func TestFindings(t *testing.T) {
 		kind   verify.Kind
 		text   string
 	}{
-		{"the role is gone", "webidentity", func(inv *inventory.Inventory) { inv.Accounts[orders].Roles["payroll-api"] = nil }, verify.Drift, "it does not exist"},
+		{"the role is gone", "webidentity", func(inv *inventory.Inventory) { inv.Accounts[orders].Roles["payroll-api"] = nil }, verify.Missing, "it does not exist"},
 		{"the role was not read", "webidentity", func(inv *inventory.Inventory) { delete(inv.Accounts[orders].Roles, "payroll-api") }, verify.Unknown, "it was not read"},
 		{"the role has another path", "webidentity", func(inv *inventory.Inventory) {
 			inv.Accounts[orders].Roles["payroll-api"].ARN = "arn:aws:iam::222222222222:role/payroll-api"

@@ -38,7 +38,7 @@ func (a about) found(k Kind, format string, args ...any) {
 // missing reports a thing that is not there, or was not read.
 func (a about) missing(state inventory.Lookup) {
 	if state == inventory.Absent {
-		a.found(Drift, "it does not exist")
+		a.found(Missing, "it does not exist; stile apply makes it")
 		return
 	}
 	a.found(Unknown, "it was not read")

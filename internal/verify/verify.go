@@ -33,6 +33,7 @@ type Kind string
 
 // The kinds, worst first. Only Refused and Allowed are as they should be.
 const (
+	Missing Kind = "missing" // declared, and not there: not applied yet, or deleted since
 	Denied  Kind = "denied"  // declared, and AWS would refuse it
 	Excess  Kind = "excess"  // allowed, and not declared
 	Unknown Kind = "unknown" // not decidable from what was read
@@ -41,7 +42,7 @@ const (
 	Allowed Kind = "allowed" // declared and allowed
 )
 
-var kindOrder = [...]Kind{Denied, Excess, Unknown, Drift, Refused, Allowed}
+var kindOrder = [...]Kind{Missing, Denied, Excess, Unknown, Drift, Refused, Allowed}
 
 // Finding is one thing verified.
 type Finding struct {
