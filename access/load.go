@@ -47,6 +47,34 @@ func LoadPath(name string) (*Set, diag.List) {
 	return load(os.DirFS(filepath.Dir(name)), []string{filepath.Base(name)}, func(string) string { return name })
 }
 
+// Reads reports whether LoadPath of name would read file, which need not exist.
+func Reads(name, file string) (bool, error) {
+	name, err := filepath.Abs(name)
+	if err != nil {
+		return false, err
+	}
+	if file, err = filepath.Abs(file); err != nil {
+		return false, err
+	}
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real
+	}
+	if real, err := filepath.EvalSymlinks(filepath.Dir(file)); err == nil {
+		file = filepath.Join(real, filepath.Base(file))
+	}
+	below, err := filepath.Rel(name, file)
+	if err != nil || !filepath.IsLocal(below) {
+		return false, nil
+	}
+	hidden := func(part string) bool { return part != "." && strings.HasPrefix(part, ".") }
+	return below == "." || isDeclaration(below) && !slices.ContainsFunc(strings.Split(filepath.ToSlash(below), "/"), hidden), nil
+}
+
+// isDeclaration reports whether a file of that name in a directory is read.
+func isDeclaration(name string) bool {
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(name))
+}
+
 // loader is the state of one Load.
 type loader struct {
 	set   Set
@@ -128,7 +156,7 @@ func walk(fsys fs.FS, dir string) ([]string, error) {
 			}
 			return nil
 		}
-		if hidden || !slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(name)) {
+		if hidden || !isDeclaration(name) {
 			return nil
 		}
 		if info, err := fs.Stat(fsys, name); err != nil {

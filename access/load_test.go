@@ -462,3 +462,25 @@ func TestUnreadableDirectoriesInsideAreReported(t *testing.T) {
 		t.Errorf("diagnostics:\n%s", printed(t, list))
 	}
 }
+
+func TestReads(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(dir, filepath.Join(dir, "..", filepath.Base(dir)+"-link")); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]bool{
+		"plan.json": true, "deep/plan.yml": true, "plan.txt": false, ".plan.json": false, ".hidden/plan.json": false, "../plan.json": false,
+		"../" + filepath.Base(dir) + "-link/plan.json": true,
+	} {
+		if got, err := access.Reads(dir, filepath.Join(dir, file)); err != nil || got != want {
+			t.Errorf("Reads(DIR, DIR/%s) = %v, %v; want %v", file, got, err, want)
+		}
+	}
+	one := filepath.Join(dir, "stile.yaml")
+	if got, err := access.Reads(one, one); err != nil || !got {
+		t.Errorf("Reads(FILE, FILE) = %v, %v; want true", got, err)
+	}
+	if got, err := access.Reads(one, filepath.Join(dir, "plan.json")); err != nil || got {
+		t.Errorf("Reads(FILE, another) = %v, %v; want false", got, err)
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/plan"
@@ -49,6 +50,9 @@ func New(s *term.Streams) *cobra.Command {
 }
 
 func (o *options) run(ctx context.Context) error {
+	if err := o.checkOut(); err != nil {
+		return err
+	}
 	p, diags, err := o.make(ctx)
 	if err != nil {
 		return err
@@ -74,6 +78,21 @@ func (o *options) run(ctx context.Context) error {
 	}
 	if p.Changes() {
 		return &term.Exit{Code: term.Changes}
+	}
+	return nil
+}
+
+// checkOut refuses to save the plan where it would be read as a declaration.
+func (o *options) checkOut() error {
+	if o.out == "" {
+		return nil
+	}
+	among, err := access.Reads(o.path, o.out)
+	if err != nil {
+		return err
+	}
+	if among {
+		return fmt.Errorf("saving plan to %s: the file would lie among the declarations of %s and be read as one; name a file outside", o.out, o.path)
 	}
 	return nil
 }
