@@ -190,6 +190,26 @@ func TestDecodeRefusesWhatIsNoPlanOfThisVersion(t *testing.T) {
 	}
 }
 
+func TestDecodeRefusesStepsNobodyPlanned(t *testing.T) {
+	for name, test := range map[string]struct{ steps, want string }{
+		"no operation":        {`{"id":"a","verb":"create","op":{}}`, "step a has 0 operations"},
+		"two operations":      {`{"id":"a","verb":"create","op":{"detach":{"role":"r","policy":"p"},"inline":{"kind":"role","name":"r","policyName":"p"}}}`, "step a has 2 operations"},
+		"another verb":        {`{"id":"a","verb":"replace","op":{"detach":{"role":"r","policy":"p"}}}`, `"replace"`},
+		"waits for no step":   {`{"id":"a","verb":"delete","after":["b"],"op":{"detach":{"role":"r","policy":"p"}}}`, "waits for b"},
+		"two steps of one id": {`{"id":"a","verb":"delete","op":{"detach":{"role":"r","policy":"p"}}},{"id":"a","verb":"delete","op":{"detach":{"role":"r","policy":"q"}}}`, `id "a"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := plan.Decode([]byte(`{"format": 1, "steps": [` + test.steps + `]}`))
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("Decode = %v, want an error with %q", err, test.want)
+			}
+		})
+	}
+	if _, err := plan.Decode([]byte(`{"format": 1, "steps": [{"id":"a","verb":"delete","op":{"detach":{"role":"r","policy":"p"}}}]}`)); err != nil {
+		t.Errorf("Decode of one good step: %v", err)
+	}
+}
+
 func TestAForeignRoleIsNeverTouched(t *testing.T) {
 	c := archives(t)["webidentity.txtar"]
 	in := world(t, c)

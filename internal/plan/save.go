@@ -24,7 +24,8 @@ func (p *Plan) Encode() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Decode reads what Encode wrote. A plan of another format is refused.
+// Decode reads what Encode wrote. A plan of another format is refused, and one
+// whose steps could not be carried out as they are.
 func Decode(src []byte) (*Plan, error) {
 	var head struct {
 		Format *int `json:"format"`
@@ -41,7 +42,46 @@ func Decode(src []byte) (*Plan, error) {
 	if err := dec.Decode(&p); err != nil {
 		return nil, fmt.Errorf("parsing plan: %w", err)
 	}
+	if err := p.checkSteps(); err != nil {
+		return nil, err
+	}
 	return &p, nil
+}
+
+// checkSteps refuses steps that no plan of ours has.
+func (p *Plan) checkSteps() error {
+	ids := map[string]bool{}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		switch {
+		case s.ID == "" || ids[s.ID]:
+			return fmt.Errorf("parsing plan: step %d has the id %q, which is empty or another step's", i+1, s.ID)
+		case s.Verb != Create && s.Verb != Update && s.Verb != Delete:
+			return fmt.Errorf("parsing plan: step %s has the verb %q; want %s, %s or %s", s.ID, s.Verb, Create, Update, Delete)
+		case s.Op.kinds() != 1:
+			return fmt.Errorf("parsing plan: step %s has %d operations; want one", s.ID, s.Op.kinds())
+		}
+		ids[s.ID] = true
+	}
+	for i := range p.Steps {
+		for _, id := range p.Steps[i].After {
+			if !ids[id] {
+				return fmt.Errorf("parsing plan: step %s waits for %s, which is no step of the plan", p.Steps[i].ID, id)
+			}
+		}
+	}
+	return nil
+}
+
+// kinds counts the fields that are set.
+func (o *Op) kinds() int {
+	n := 0
+	for _, set := range []bool{o.Provider != nil, o.Role != nil, o.Inline != nil, o.Detach != nil, o.Merge != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
 }
 
 // Kinds of Documents.
