@@ -73,13 +73,13 @@ type Question struct {
 // endpoint policies, KMS grants, and policies of resources other than roles,
 // secrets and keys.
 func (v *View) Ask(q Question) authz.Decision {
-	req := authz.Request{
-		Principal: q.Principal, Action: q.Action, Resource: q.Resource, ResourceAccount: q.ResourceAccount, Context: q.Context.Clone(),
-	}
-	req.Principal.Management = v.isManagement(q.Principal.Account())
 	pols := v.policies(q)
-	v.complete(&req, pols)
-	return authz.Evaluate(&req, pols, nil)
+	return anySession(q, pols, func(p authz.Principal) authz.Decision {
+		req := authz.Request{Principal: p, Action: q.Action, Resource: q.Resource, ResourceAccount: q.ResourceAccount, Context: q.Context.Clone()}
+		req.Principal.Management = v.isManagement(p.Account())
+		v.complete(&req, pols)
+		return authz.Evaluate(&req, pols, nil)
+	})
 }
 
 // policies gathers every document that applies to q.
@@ -95,11 +95,13 @@ func (v *View) policies(q Question) *authz.Policies {
 // assume it: whatever the caller's own account may allow is taken as allowed.
 // It is the question to ask about strangers.
 func (v *View) Trust(q Question) authz.Decision {
-	req := authz.Request{Principal: q.Principal, Action: q.Action, Resource: q.Resource, Context: q.Context.Clone()}
 	pols := &authz.Policies{Identity: []*authz.Policy{v.everything()}}
 	v.resourcePolicy(q, pols)
-	v.complete(&req, pols)
-	return authz.Evaluate(&req, pols, nil)
+	return anySession(q, pols, func(p authz.Principal) authz.Decision {
+		req := authz.Request{Principal: p, Action: q.Action, Resource: q.Resource, Context: q.Context.Clone()}
+		v.complete(&req, pols)
+		return authz.Evaluate(&req, pols, nil)
+	})
 }
 
 // Meets decides whether q's request to a secret or key meets conditions, as
@@ -442,19 +444,4 @@ func (v *View) Principal(text string) (authz.Principal, error) {
 		return p, nil
 	}
 	return authz.Principal{}, fmt.Errorf("finding principal %s: want a role, a user, a role session or an account's root", text)
-}
-
-// sessionName stands for any session name where none is known.
-const sessionName = "stile"
-
-// Session is a session of a role.
-func (v *View) Session(role arn.ARN) authz.Principal {
-	p := authz.Principal{
-		Kind: authz.RoleSession, ARN: arn.SessionARN(role.Partition, role.Account, role.Name(), sessionName), Entity: role,
-		ServiceLinked: strings.HasPrefix(role.Path(), "/aws-service-role/"),
-	}
-	if r, _ := v.inv.Accounts[role.Account].Role(role.Name()); r != nil && r.ID != "" {
-		p.ID = r.ID + ":" + sessionName
-	}
-	return p
 }

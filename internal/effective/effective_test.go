@@ -229,6 +229,64 @@ func TestWalkIsNotExcusedByOtherUnknowns(t *testing.T) {
 	}
 }
 
+// TestWalkIsNotExcusedByTheSameKeyElsewhere: a declared condition is no excuse
+// for a deny that asks for its key, nor for a key that only sounds like it.
+func TestWalkIsNotExcusedByTheSameKeyElsewhere(t *testing.T) {
+	declared := policy.Cond("StringNotEquals", "dynamodb:Select", "ALL")
+	for _, test := range []struct {
+		name, scp string
+		granted   policy.Condition
+		want      bool
+	}{
+		{"nothing else", "", declared, true},
+		{"a deny by the same key", `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"dynamodb:*","Resource":"*","Condition":{"StringEquals":{"dynamodb:Select":"COUNT"}}}}`, declared, false},
+		{"a grant by a longer key", "", policy.Cond("StringNotEquals", "dynamodb:SelectMore", "ALL"), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inv := world()
+			st := policy.Statement{Effect: policy.Allow, Actions: policy.Texts("dynamodb:GetItem"), Resources: policy.Texts("*"), Conditions: []policy.Condition{test.granted}}
+			inv.Accounts[away].Roles["reader"].Inline["p"] = policy.NewDocument(st).String()
+			if test.scp != "" {
+				inv.Organization.Policies["p-2"] = &inventory.SCP{ID: "p-2", Name: "Guard", Document: test.scp}
+				inv.Organization.Root.SCPs = append(inv.Organization.Root.SCPs, "p-2")
+			}
+			if w := effective.New(inv).Walk(route(declared), time.Time{}); w.Allowed() != test.want {
+				t.Errorf("Walk is allowed: %v, want %v:\n%s", w.Allowed(), test.want, w.Uses[0].Decision.Text())
+			}
+		})
+	}
+}
+
+// The name of a session is its maker's choice.
+func TestASessionOfNoKnownName(t *testing.T) {
+	const app, reader = "arn:aws:iam::111111111111:role/x/app", "arn:aws:iam::222222222222:role/reader"
+	trust := func(principal, condition string) string {
+		return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + principal + `"},"Action":"sts:AssumeRole","Condition":{` + condition + `}}}`
+	}
+	for _, test := range []struct {
+		name, trust string
+		want        authz.Outcome
+	}{
+		{"a session by its ARN", trust("arn:aws:sts::111111111111:assumed-role/app/alice", ""), authz.Unknown},
+		{"a session of another role", trust("arn:aws:sts::111111111111:assumed-role/other/alice", ""), authz.ImplicitDeny},
+		{"a session by its id", trust(app, `"StringEquals":{"aws:userid":"AROAAPP:alice"}`), authz.Unknown},
+		{"all sessions but one", trust(app, `"StringNotLike":{"aws:userId":"*:alice"}`), authz.Unknown},
+		{"all sessions by id", trust(app, `"StringLike":{"aws:userId":"AROAAPP:*"}`), authz.Allowed},
+		{"a session of another role by its id", trust(app, `"StringLike":{"aws:userId":"AROAOTHER:*"}`), authz.ImplicitDeny},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inv := world()
+			inv.Accounts[away].Roles["reader"].Trust = test.trust
+			if d := ask(t, inv, app, "sts:AssumeRole", reader); d.Outcome != test.want {
+				t.Errorf("Ask = %v, want %v:\n%s", d.Outcome, test.want, d.Text())
+			}
+			if d := ask(t, inv, "arn:aws:sts::111111111111:assumed-role/app/alice", "sts:AssumeRole", reader); d.Outcome == authz.Unknown {
+				t.Errorf("Ask about the session alice = %v:\n%s", d.Outcome, d.Text())
+			}
+		})
+	}
+}
+
 // A declared pattern of actions is more than any one action that fits it.
 func TestWalkSeesWhatCoversPartOfAPattern(t *testing.T) {
 	doc := func(effect, elements string) string {

@@ -36,7 +36,7 @@ func (v *View) whole(q Question, declared string, l Leg) Leg {
 				continue // what is not allowed there at all is denied
 			}
 			for _, t := range slices.Concat(st.Actions, st.NotActions) {
-				part, ok := overlap(declared, t.Value)
+				part, ok := overlap(strings.ToLower(declared), strings.ToLower(t.Value))
 				if !ok || asked[part] || compile.WithinFold(declared, t.Value) {
 					continue
 				}
@@ -68,10 +68,9 @@ func statementName(i int, st *policy.Statement) string {
 	return fmt.Sprintf("statement %d", i+1)
 }
 
-// overlap gives a text that two patterns describe, without regard to letter
-// case; false when there is none.
+// overlap gives a text that two patterns describe, false when there is none.
 func overlap(a, b string) (string, bool) {
-	o := overlapping{a: strings.ToLower(a), b: strings.ToLower(b), dead: map[[2]int]bool{}}
+	o := overlapping{a: a, b: b, dead: map[[2]int]bool{}}
 	return o.from(0, 0)
 }
 

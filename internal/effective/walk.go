@@ -31,8 +31,20 @@ func (l *Leg) Allowed() bool {
 	if l.Decision.Allowed() {
 		return true
 	}
-	return l.Decision.Outcome == authz.Unknown && len(l.If) > 0 && !slices.ContainsFunc(l.Decision.Missing, func(m string) bool {
-		return !slices.ContainsFunc(l.If, func(key string) bool { return strings.Contains(strings.ToLower(m), strings.ToLower(key)) })
+	return l.Decision.Outcome == authz.Unknown && len(l.If) > 0 && !l.limited() && !slices.ContainsFunc(l.Decision.Missing, func(m string) bool {
+		return !slices.ContainsFunc(l.If, func(key string) bool { return strings.EqualFold(m, key) })
+	})
+}
+
+// limited reports whether what is not known decides about more than the grant:
+// that a declared condition holds says nothing of a deny, or of a limit, that
+// asks for the same key in another way.
+func (l *Leg) limited() bool {
+	return slices.ContainsFunc(l.Decision.Layers, func(layer authz.LayerResult) bool {
+		limits := layer.Layer == authz.LayerSCP || layer.Layer == authz.LayerRCP || layer.Layer == authz.LayerBoundary
+		return slices.ContainsFunc(layer.Statements, func(s authz.StatementResult) bool {
+			return s.Match == authz.Maybe && (s.Effect == policy.Deny || limits && layer.Outcome == authz.Unknown)
+		})
 	})
 }
 
