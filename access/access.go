@@ -168,7 +168,7 @@ type ServiceAccount struct {
 // IAMName is an existing role or user of a declared account.
 type IAMName struct {
 	Account, Name string
-	Path          string // default "/"
+	Path          string // default "/", which stands for any: the name is unique in its account
 	// ExternalID, when set, must accompany the AssumeRole call.
 	ExternalID string
 }

@@ -123,6 +123,10 @@ func (l *loader) accountFields(a *Account) {
 func (l *loader) boundary(a *Account) {
 	pos := l.posOf(&a.PermissionsBoundary, a.Pos)
 	b, err := arn.Parse(a.PermissionsBoundary)
+	if err == nil && b.Partition != partition && slices.Contains(partitions[:], b.Partition) {
+		l.otherPartition(pos, fmt.Sprintf("spec.permissionsBoundary %q", a.PermissionsBoundary), b.Partition)
+		return
+	}
 	if err != nil || b.Service != "iam" || b.Type() != "policy" || (b.Account == "" && b.Owner != "aws") {
 		l.fail(pos, CodeBadARN, says{what: fmt.Sprintf("spec.permissionsBoundary is %q; want the ARN of a managed policy", a.PermissionsBoundary), hint: "arn:aws:iam::ACCOUNT:policy/NAME"})
 		return

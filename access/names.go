@@ -129,9 +129,21 @@ func (l *loader) region(r *string, what string, pos Pos) {
 		l.fail(l.posOf(r, pos), CodeBadRegion, says{what: fmt.Sprintf("%s is %q; want a Region", what, *r), hint: diag.DidYouMean(*r, known)})
 		return
 	}
+	if p := catalog.Partition(*r); p != partition {
+		l.otherPartition(l.posOf(r, pos), fmt.Sprintf("%s %q", what, *r), p)
+		return
+	}
 	if !slices.Contains(known, *r) {
 		l.warn(l.posOf(r, pos), CodeUnknownRegion, says{what: fmt.Sprintf("%s is %q, a Region this version does not know", what, *r), hint: diag.DidYouMean(*r, known)})
 	}
+}
+
+// partition is the one this version writes ARNs of.
+const partition = "aws"
+
+// otherPartition reports what belongs to another partition.
+func (l *loader) otherPartition(pos Pos, what, other string) {
+	l.fail(pos, CodeNotSupported, says{what: fmt.Sprintf("%s is of partition %s, which is not supported yet by this version", what, other), why: "it works in the partition " + partition + " alone"})
 }
 
 func (l *loader) externalID(id *string, pos Pos) {
@@ -164,6 +176,10 @@ func (l *loader) issuer(issuer *string, pos Pos) {
 // roleARN checks the ARN of one existing role and gives its account.
 func (l *loader) roleARN(role *string, what string, pos Pos) (arn.AccountID, bool) {
 	a, err := arn.Parse(*role)
+	if err == nil && a.Partition != partition && slices.Contains(partitions[:], a.Partition) {
+		l.otherPartition(l.posOf(role, pos), fmt.Sprintf("%s %q", what, *role), a.Partition)
+		return "", false
+	}
 	if err == nil && a.Service == "iam" && a.Account != "" && a.Region == "" && a.Type() == "role" && onlyOf(a.Name(), iamNameChars, 1, catalog.RoleNameSize) {
 		return a.Account, true
 	}

@@ -66,12 +66,24 @@ func (l *loader) resource(r string, pos Pos) (arn.ARN, bool) {
 		})
 		return arn.ARN{}, false
 	}
+	if other := partitionOf(a); other != partition && slices.Contains(partitions[:], other) {
+		l.otherPartition(pos, fmt.Sprintf("resource %q", r), other)
+		return arn.ARN{}, false
+	}
 	why, hint := badResource(a)
 	if why == "" {
 		return a, true
 	}
 	l.fail(pos, CodeBadResource, says{what: fmt.Sprintf("%q cannot be granted", r), why: why, hint: hint})
 	return arn.ARN{}, false
+}
+
+// partitionOf is the partition that an ARN names, or that its Region is in.
+func partitionOf(a arn.ARN) string {
+	if a.Partition == partition && catalog.RegionShaped(a.Region) {
+		return catalog.Partition(a.Region)
+	}
+	return a.Partition
 }
 
 // badResource says why an ARN cannot stand in a grant, "" when it can.

@@ -124,13 +124,13 @@ func (c *compiler) iamCaller(decl *access.Caller, kind string, name *access.IAMN
 		k.owned = true
 		k.principal = arn.IAM("aws", account.ID, "role", own.path, own.name).String()
 		k.role, k.name = own.name, k.principal
-		return k, true
+		return k, c.pathAgrees(k, name)
 	}
 	principal, state, why := c.principal(account.ID, kind, name.Name)
 	switch state {
 	case inventory.Exists:
 		k.principal, k.name = principal, principal
-		return k, c.usable(k)
+		return k, c.pathAgrees(k, name) && c.usable(k)
 	case inventory.Unread:
 		c.report.errorf(CodeUnread, decl.Pos, "%s %s of account %s (%s) could not be read: %s", kind, name.Name, account.Name, account.ID, why)
 	case inventory.Absent:
@@ -143,6 +143,21 @@ func (c *compiler) iamCaller(decl *access.Caller, kind string, name *access.IAMN
 		c.report.errorf(CodeNotObserved, decl.Pos, "%s %s of account %s was not looked for", kind, name.Name, account.ID)
 	}
 	return nil, false
+}
+
+// pathAgrees reports a caller that is declared with another path than it has. A
+// name is unique in its account, so a path need not be declared.
+func (c *compiler) pathAgrees(k *caller, declared *access.IAMName) bool {
+	real, err := arn.Parse(k.principal)
+	if err != nil || declared.Path == "" || declared.Path == "/" || declared.Path == real.Path() {
+		return true
+	}
+	c.report.add(fault{
+		code: CodeCallerPath, at: k.decl.Pos,
+		summary: fmt.Sprintf("%s %s is declared with the path %s, but is %s", k.kind, k.role, declared.Path, k.principal),
+		hint:    fmt.Sprintf("write path: %s, or leave it out", real.Path()),
+	})
+	return false
 }
 
 // foreignRole reports whether a role exists that is not the scope's.

@@ -219,7 +219,7 @@ func (c *compiler) items(a *access.Access, target *access.Account) ([]*item, boo
 			c.report.add(f)
 		}
 		it.perms = perms
-		if len(faults) > 0 || !c.findSecrets(it, target) {
+		if len(faults) > 0 || !c.canEnd(a, it) || !c.findSecrets(it, target) {
 			ok = false
 			continue
 		}
@@ -273,16 +273,40 @@ func expiring(st policy.Statement, expires time.Time) policy.Statement {
 	}
 	// Two conditions may not share operator and key; all of these mean the same
 	// here, because aws:CurrentTime is in every request.
+	if op, ok := endOperator(st.Conditions); ok { // items has reported where not
+		st.Conditions = append(slices.Clone(st.Conditions), policy.Cond(op, "aws:CurrentTime", expires.UTC().Format(time.RFC3339)))
+	}
+	return st
+}
+
+// endOperator is one by which conditions can get an end; false when all are taken.
+func endOperator(conditions []policy.Condition) (string, bool) {
 	for _, op := range []string{"DateLessThan", "DateLessThanEquals", "DateLessThanIfExists", "DateLessThanEqualsIfExists"} {
-		taken := slices.ContainsFunc(st.Conditions, func(c policy.Condition) bool {
+		taken := slices.ContainsFunc(conditions, func(c policy.Condition) bool {
 			return c.Operator == op && strings.EqualFold(c.Key, "aws:CurrentTime")
 		})
 		if !taken {
-			st.Conditions = append(slices.Clone(st.Conditions), policy.Cond(op, "aws:CurrentTime", expires.UTC().Format(time.RFC3339)))
-			return st
+			return op, true
 		}
 	}
-	return st
+	return "", false
+}
+
+// canEnd reports declared conditions that leave no room for the expiry.
+func (c *compiler) canEnd(a *access.Access, it *item) bool {
+	if a.Expires.IsZero() || len(it.perms) == 0 {
+		return true
+	}
+	if _, ok := endOperator(it.perms[0].Conditions); ok {
+		return true
+	}
+	c.report.add(fault{
+		code: CodeNoEnd, at: it.allow.Pos,
+		summary: fmt.Sprintf("the end of %s cannot be written: the conditions use every DateLessThan operator on aws:CurrentTime", a.Name),
+		detail:  "a statement holds one condition of each operator and key, and expires takes one",
+		hint:    "leave the conditions on aws:CurrentTime that end later than expires out",
+	})
+	return false
 }
 
 // provider wants an OIDC provider for the caller's issuer in an account and

@@ -53,6 +53,10 @@ const (
 	CodeQuota = "compile/quota"
 	// CodeChainDuration: sessions end sooner than declared because they are chained.
 	CodeChainDuration = "compile/chain-duration"
+	// CodeNoEnd: declared conditions leave no room for the one that ends access.
+	CodeNoEnd = "compile/no-end"
+	// CodeCallerPath: a calling role or user exists under another path than declared.
+	CodeCallerPath = "compile/caller-path"
 	// CodeForeignProvider: an OIDC provider of somebody else's does not accept the audience.
 	CodeForeignProvider = "compile/foreign-provider"
 )

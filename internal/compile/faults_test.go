@@ -114,6 +114,19 @@ func TestEachFaultHasOneDiagnostic(t *testing.T) {
 		{"a caller that does not exist", func(s *situation) {
 			s.add(one(access.Caller{Role: &access.IAMName{Account: "tooling", Name: "gone"}}, lists))
 		}, compile.CodeNoCaller, "there is no role gone in account tooling"},
+		{"a role of another path", func(s *situation) {
+			s.add(one(access.Caller{Role: &access.IAMName{Account: "tooling", Name: "deploy", Path: "/ci/"}}, lists))
+		}, compile.CodeCallerPath, "is declared with the path /ci/, but is arn:aws:iam::111111111111:role/deploy"},
+		{"a user of another path", func(s *situation) {
+			s.add(one(access.Caller{User: &access.IAMName{Account: "tooling", Name: "alice", Path: "/staff/"}}, lists))
+		}, compile.CodeCallerPath, "arn:aws:iam::111111111111:user/alice"},
+		{"conditions that leave no room for the end", func(s *situation) {
+			var taken []access.Condition
+			for _, op := range []string{"DateLessThan", "DateLessThanEquals", "DateLessThanIfExists", "DateLessThanEqualsIfExists"} {
+				taken = append(taken, access.Condition{Operator: op, Key: "aws:CurrentTime", Values: []string{"2030-01-01T00:00:00Z"}})
+			}
+			s.add(one(pod, access.Allow{Grant: "eks/list", Conditions: taken})).Expires = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+		}, compile.CodeNoEnd, "every DateLessThan operator"},
 		{"a service-linked caller", func(s *situation) {
 			s.world.Accounts[tooling].Roles["slr"] = &inventory.Role{ARN: "arn:aws:iam::111111111111:role/aws-service-role/x.amazonaws.com/slr", Name: "slr"}
 			s.add(one(access.Caller{Role: &access.IAMName{Account: "tooling", Name: "slr"}}, lists))
