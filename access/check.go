@@ -11,10 +11,13 @@ import (
 	"github.com/stile-aws/stile/internal/diag"
 )
 
-// Defaults of fields left out.
+// Defaults of fields of an Account left out.
 const (
-	defaultRegion      = "us-east-1"
-	defaultPath        = "/stile/"
+	DefaultRegion = "us-east-1" // of an account that declares none
+	DefaultPath   = "/stile/"   // where roles are made
+)
+
+const (
 	defaultMaxDuration = time.Hour
 	// maxPrefix leaves room for a hash behind a role prefix within 64 characters.
 	maxPrefix = 32
@@ -106,11 +109,11 @@ func (l *loader) accountFields(a *Account) {
 		l.region(&a.Regions[i], "spec.regions", a.Pos)
 	}
 	if len(a.Regions) == 0 {
-		a.Regions = []string{defaultRegion}
+		a.Regions = []string{DefaultRegion}
 	}
 	l.path(&a.Path, "spec.path", a.Pos)
 	if a.Path == "" {
-		a.Path = defaultPath
+		a.Path = DefaultPath
 	}
 	if a.PermissionsBoundary != "" {
 		l.boundary(a)
@@ -175,7 +178,7 @@ func (l *loader) accountRef(ref *string, what string, pos Pos) *Account {
 	}
 	if id, err := arn.ParseAccountID(*ref); err == nil {
 		a := &Account{
-			Metadata: Metadata{Name: *ref}, ID: id, Regions: []string{defaultRegion}, Path: defaultPath, Implicit: true, Pos: at,
+			Metadata: Metadata{Name: *ref}, ID: id, Regions: []string{DefaultRegion}, Path: DefaultPath, Implicit: true, Pos: at,
 		}
 		l.set.Accounts = append(l.set.Accounts, a)
 		return a

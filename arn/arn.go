@@ -148,6 +148,18 @@ func IAM(partition string, account AccountID, kind, path, name string) ARN {
 	return ARN{Partition: partition, Service: "iam", Account: account, Owner: string(account), Resource: kind + path + name}
 }
 
+// OIDCProvider is the ARN of an account's OIDC provider; url is without "https://".
+func OIDCProvider(partition string, account AccountID, url string) ARN {
+	return IAM(partition, account, "oidc-provider", "/", url)
+}
+
+// IsUniqueID reports whether s is the unique id of an IAM role or user, which
+// AWS puts into policies in the place of the ARN of one that was deleted.
+// Source: IAM guide reference_identifiers, "Understanding unique ID prefixes".
+func IsUniqueID(s string) bool {
+	return strings.HasPrefix(s, "AROA") || strings.HasPrefix(s, "AIDA")
+}
+
 // Root is the ARN that stands for a whole account in policies.
 func Root(partition string, account AccountID) ARN {
 	return ARN{Partition: partition, Service: "iam", Account: account, Owner: string(account), Resource: "root"}

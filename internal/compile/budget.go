@@ -133,7 +133,8 @@ func (b *budgeter) statements() {
 	}
 	for target, list := range byTarget {
 		s := list[0]
-		doc := parsedOrNil(b.policyText(s))
+		text, _ := s.Kind.PolicyOf(b.world.account(s.Account), s.Target)
+		doc := parsedOrNil(text)
 		for _, one := range list {
 			doc = doc.Merge(one.Statement)
 		}
@@ -146,23 +147,6 @@ func (b *budgeter) statements() {
 			Advice: "this quota cannot be raised: give the callers a role in the " + noun + "'s account instead (leave via out)",
 		}, s.For)
 	}
-}
-
-func (b *budgeter) policyText(s *Statement) string {
-	if s.Kind == KeyPolicy {
-		if k, _, _ := b.world.key(s.Target); k != nil {
-			return k.Policy
-		}
-		return ""
-	}
-	if a := b.world.account(s.Account); a != nil {
-		for _, secret := range a.Secrets {
-			if secret != nil && secret.ARN == s.Target {
-				return secret.Policy
-			}
-		}
-	}
-	return ""
 }
 
 // parsedOrNil parses a document that others wrote; one that cannot be read

@@ -190,7 +190,7 @@ func (c chooser) recorded() (access.Pattern, bool) {
 	if err != nil {
 		return "", false
 	}
-	provider := providerARN(c.g.target.ID, c.g.caller.issuer)
+	provider := arn.OIDCProvider("aws", c.g.target.ID, c.g.caller.issuer).String()
 	hub := arn.IAM("aws", c.g.caller.account.ID, "role", pathOf(c.g.caller.account), hubName(c.set, c.g.access, c.g.caller.decl)).String()
 	straight, chained := false, false
 	for _, st := range doc.Statements {

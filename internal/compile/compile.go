@@ -319,11 +319,7 @@ func (c *compiler) provider(g *grant, account *access.Account) string {
 		c.providers[key] = p
 	}
 	p.For = union(p.For, []string{g.access.Name})
-	return providerARN(account.ID, g.caller.issuer)
-}
-
-func providerARN(account arn.AccountID, url string) string {
-	return arn.IAM("aws", account, "oidc-provider", "/", url).String()
+	return arn.OIDCProvider("aws", account.ID, g.caller.issuer).String()
 }
 
 // wanted gathers what was built, sorted.

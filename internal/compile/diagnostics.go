@@ -8,6 +8,8 @@ import (
 )
 
 // The codes of this package's diagnostics. They keep their meaning for ever.
+// A fault that package access sees already has its code there: what remains to
+// be seen here are roles whose names are derived.
 const (
 	// CodeUnknownName: a declaration names an account or cluster that is not declared.
 	CodeUnknownName = "compile/unknown-name"
@@ -43,10 +45,10 @@ const (
 	CodePattern = "compile/impossible-pattern"
 	// CodeUnsupported: the pattern is not in this version.
 	CodeUnsupported = "compile/not-in-this-version"
-	// CodeConflict: declarations claim the same role in ways that exclude each other.
+	// CodeConflict: declarations spell one role, or let one caller into it, in
+	// ways that exclude each other. Two callers of one role are
+	// [access.CodeRoleClaimed], roles in a circle [access.CodeCycle].
 	CodeConflict = "compile/conflict"
-	// CodeCycle: roles trust each other in a circle.
-	CodeCycle = "compile/cyclic-chain"
 	// CodeName: a role's name is one IAM does not allow.
 	CodeName = "compile/role-name"
 	// CodeQuota: a document or account would exceed one of AWS's quotas.

@@ -209,11 +209,11 @@ func TestEachFaultHasOneDiagnostic(t *testing.T) {
 		{"two callers of one role", func(s *situation) {
 			s.add(one(pod, lists))
 			s.add(one(deploy, lists))
-		}, compile.CodeConflict, "role app in account orders (222222222222) is claimed by"},
+		}, access.CodeRoleClaimed, "role app in account orders (222222222222) is claimed by"},
 		{"two callers of which one does not share", func(s *situation) {
 			s.add(one(pod, lists)).Shared = true
 			s.add(one(deploy, lists))
-		}, compile.CodeConflict, "is claimed by"},
+		}, access.CodeRoleClaimed, "is claimed by"},
 		{"two spellings of one role", func(s *situation) {
 			s.add(one(pod, lists))
 			s.add(one(pod, lists)).As = "APP"
@@ -230,7 +230,7 @@ func TestEachFaultHasOneDiagnostic(t *testing.T) {
 			s.add(one(role("network", "b"), lists)).As = "a"
 			x := s.add(one(role("orders", "a"), lists))
 			x.As, x.To = "b", to("network")
-		}, compile.CodeCycle, "orders/a"},
+		}, access.CodeCycle, "orders/a"},
 		{"a role's name that IAM does not allow", func(s *situation) { s.add(one(pod, lists)).As = "a b" }, compile.CodeName, `"a b" cannot be`},
 		{"a role's name that is too long", func(s *situation) { s.add(one(pod, lists)).As = strings.Repeat("x", 65) }, compile.CodeName, "65 characters"},
 		{"a trust policy over the account's quota", func(s *situation) {

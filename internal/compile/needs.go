@@ -187,24 +187,24 @@ func (n *asker) key(keyARN string) {
 func (n *asker) entry(e ledger.Entry) {
 	switch e.Kind {
 	case ledger.Provider:
-		if a, err := arn.Parse(e.ID); err == nil {
-			n.provider(e.Account, a.Name())
+		if url := e.Name(); url != "" {
+			n.provider(e.Account, url)
 		}
 	case ledger.Role:
-		if a, err := arn.Parse(e.ID); err == nil {
-			n.role(e.Account, a.Name())
+		if name := e.Name(); name != "" {
+			n.role(e.Account, name)
 		}
-	case ledger.RolePolicy:
-		name, _, _ := strings.Cut(e.ID, "/")
-		n.role(e.Account, name)
-	case ledger.UserPolicy:
-		name, _, _ := strings.Cut(e.ID, "/")
-		n.user(e.Account, name)
+	case ledger.RolePolicy, ledger.UserPolicy:
+		if kind, holder, _, _ := e.Inline(); kind == "user" {
+			n.user(e.Account, holder)
+		} else {
+			n.role(e.Account, holder)
+		}
 	case ledger.SecretSid:
-		target, _, _ := strings.Cut(e.ID, "#")
+		target, _, _ := e.Statement()
 		n.secret(e.Account, target)
 	case ledger.KeySid:
-		target, _, _ := strings.Cut(e.ID, "#")
+		target, _, _ := e.Statement()
 		if _, state, _ := n.world.key(target); state == inventory.NotAsked {
 			ask(n.req.Account(e.Account), func(r *inventory.AccountRequest) *[]string { return &r.Keys }, target)
 		}

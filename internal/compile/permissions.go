@@ -12,9 +12,6 @@ import (
 	"github.com/stile-aws/stile/policy"
 )
 
-// defaultRegion is the Region of an account that declares none.
-const defaultRegion = "us-east-1"
-
 // placeholders replaces ${account} and ${region} in a resource or the value of a
 // condition by the target's.
 // Everything else in ${} is IAM's own policy variable and stays.
@@ -26,7 +23,7 @@ func regionOf(a *access.Account) string {
 	if len(a.Regions) > 0 {
 		return a.Regions[0]
 	}
-	return defaultRegion
+	return access.DefaultRegion
 }
 
 // writeOut turns an item of Allow into plain IAM for one target account:

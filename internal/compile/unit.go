@@ -131,13 +131,13 @@ func conflict(account *access.Account, a, b claim) (fault, bool) {
 		}, true
 	case a.hub != b.hub && a.caller != b.caller:
 		return fault{
-			code: CodeConflict, at: b.access.Pos,
+			code: access.CodeRoleClaimed, at: b.access.Pos,
 			summary: fmt.Sprintf("%s is claimed as hub and as target by %s and %s", where, a.access.Name, b.access.Name),
 			hint:    "give one of them another name with as or hub",
 		}, true
 	case a.caller != b.caller && !(a.access.Shared && b.access.Shared):
 		return fault{
-			code: CodeConflict, at: b.access.Pos,
+			code: access.CodeRoleClaimed, at: b.access.Pos,
 			summary: fmt.Sprintf("%s is claimed by %s (%s) and by %s (%s)", where, a.caller, a.access.Name, b.caller, b.access.Name),
 			detail:  "whoever may assume a role has all of it, so two callers of one role share everything",
 			hint:    "give one of them another role with as, or say shared: true in each",
@@ -225,10 +225,7 @@ func (c *compiler) role(u *unit) Role {
 	return r
 }
 
-// defaultPath is where roles are made in an account that names no path.
-const defaultPath = "/stile/"
-
-func pathOf(a *access.Account) string { return cmp.Or(a.Path, defaultPath) }
+func pathOf(a *access.Account) string { return cmp.Or(a.Path, access.DefaultPath) }
 
 // descriptionSize is how long a role's description may be.
 // Source: IAM API CreateRole, Description: at most 1,000 characters.
@@ -265,7 +262,7 @@ func (c *compiler) checkCycles() {
 		way = append(way, u.account.Name+"/"+u.name)
 		if state[k] == entered {
 			c.report.add(fault{
-				code: CodeCycle, at: u.claims[0].access.Pos, summary: "roles trust each other in a circle: " + strings.Join(fromLast(way), " -> "),
+				code: access.CodeCycle, at: u.claims[0].access.Pos, summary: "roles trust each other in a circle: " + strings.Join(fromLast(way), " -> "),
 				detail: "none of them could be made first, and each could be reached only from the others",
 				hint:   "let one of them be assumed by a caller from outside the circle alone",
 			})

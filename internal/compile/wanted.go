@@ -13,6 +13,8 @@ import (
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/internal/ledger"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -80,6 +82,23 @@ const (
 	SecretPolicy TargetKind = "secret"
 	KeyPolicy    TargetKind = "key"
 )
+
+// TargetOf is the kind of resource that a ledger's statement is in.
+func TargetOf(k ledger.Kind) TargetKind {
+	if k == ledger.KeySid {
+		return KeyPolicy
+	}
+	return SecretPolicy
+}
+
+// PolicyOf has the policy of the secret or key target of an account, which may
+// be nil; "" when it has none.
+func (k TargetKind) PolicyOf(a *inventory.Account, target string) (string, inventory.Lookup) {
+	if k == KeyPolicy {
+		return a.KeyPolicy(target)
+	}
+	return a.SecretPolicy(target)
+}
 
 // Statement is one statement of the scope's in a policy that others may share.
 type Statement struct {

@@ -70,7 +70,7 @@ func cloned[T any](m map[string]*T) map[string]*T {
 func (o *overlay) provider(scope string, p compile.Provider) {
 	a := o.account(p.Account)
 	made := &inventory.OIDCProvider{
-		ARN: arn.IAM("aws", p.Account, "oidc-provider", "/", p.URL).String(), URL: p.URL, ClientIDs: slices.Clone(p.ClientIDs),
+		ARN: arn.OIDCProvider("aws", p.Account, p.URL).String(), URL: p.URL, ClientIDs: slices.Clone(p.ClientIDs),
 		Tags: map[string]string{compile.TagScope: scope, compile.TagAccess: strings.Join(p.For, " ")},
 	}
 	if old := a.Providers[p.URL]; old != nil {
@@ -185,23 +185,16 @@ func changedText(text string, change func(*policy.Document) *policy.Document) st
 // remove takes away what a ledger entry names.
 func (o *overlay) remove(e ledger.Entry) {
 	a := o.account(e.Account)
-	name, rest, _ := strings.Cut(e.ID, "/")
-	target, sid, _ := strings.Cut(e.ID, "#")
-	parsed, _ := arn.Parse(e.ID) // zero for entries that are no ARN
-	drop := func(inline map[string]string) { delete(inline, rest) }
-	without := func(doc *policy.Document) *policy.Document { return doc.WithoutSid(sid) }
 	switch e.Kind {
 	case ledger.Provider:
-		a.Providers[parsed.Name()] = nil
+		a.Providers[e.Name()] = nil
 	case ledger.Role:
-		a.Roles[strings.ToLower(parsed.Name())] = nil
-	case ledger.RolePolicy:
-		o.setInline(e.Account, "role", name, drop)
-	case ledger.UserPolicy:
-		o.setInline(e.Account, "user", name, drop)
-	case ledger.SecretSid:
-		o.document(e.Account, compile.SecretPolicy, target, without)
-	case ledger.KeySid:
-		o.document(e.Account, compile.KeyPolicy, target, without)
+		a.Roles[strings.ToLower(e.Name())] = nil
+	case ledger.RolePolicy, ledger.UserPolicy:
+		kind, holder, policyName, _ := e.Inline()
+		o.setInline(e.Account, kind, holder, func(inline map[string]string) { delete(inline, policyName) })
+	case ledger.SecretSid, ledger.KeySid:
+		target, sid, _ := e.Statement()
+		o.document(e.Account, compile.TargetOf(e.Kind), target, func(doc *policy.Document) *policy.Document { return doc.WithoutSid(sid) })
 	}
 }

@@ -386,16 +386,8 @@ func (v *View) unreadResource(state inventory.Lookup, src authz.Source, pols *au
 
 // findSecret finds a secret by its full ARN, whatever it was asked by.
 func findSecret(account *inventory.Account, full string) (*inventory.Secret, inventory.Lookup) {
-	if account == nil {
-		return nil, inventory.NotAsked
-	}
-	for _, key := range slices.Sorted(maps.Keys(account.Secrets)) {
-		if s := account.Secrets[key]; s != nil && s.ARN == full {
-			return s, inventory.Exists
-		}
-	}
-	s, state := inventory.Get(account.Secrets, full)
-	if state == inventory.NotAsked && absentByName(account, full) {
+	s, state := account.Secret(full)
+	if account != nil && state == inventory.NotAsked && absentByName(account, full) {
 		state = inventory.Absent
 	}
 	return s, state

@@ -260,6 +260,57 @@ func (a *Account) User(name string) (*User, Lookup) {
 	return u, a.orUnread(state, "user "+name)
 }
 
+// Inline has the inline policies of a role or user; kind is "role" or "user".
+func (a *Account) Inline(kind, name string) (map[string]string, Lookup) {
+	if kind == "user" {
+		u, state := a.User(name)
+		if u == nil {
+			return nil, state
+		}
+		return u.Inline, state
+	}
+	r, state := a.Role(name)
+	if r == nil {
+		return nil, state
+	}
+	return r.Inline, state
+}
+
+// Secret finds a secret by its full ARN, whatever it was asked by.
+func (a *Account) Secret(full string) (*Secret, Lookup) {
+	if a == nil {
+		return nil, NotAsked
+	}
+	for _, s := range a.Secrets {
+		if s != nil && s.ARN == full {
+			return s, Exists
+		}
+	}
+	return Get(a.Secrets, full)
+}
+
+// SecretPolicy has the resource policy of a secret, by its full ARN; "" when it
+// has none.
+func (a *Account) SecretPolicy(full string) (string, Lookup) {
+	s, state := a.Secret(full)
+	if s == nil {
+		return "", state
+	}
+	return s.Policy, state
+}
+
+// KeyPolicy has the policy of a key, by its ARN.
+func (a *Account) KeyPolicy(full string) (string, Lookup) {
+	if a == nil {
+		return "", NotAsked
+	}
+	k, state := Get(a.Keys, full)
+	if k == nil {
+		return "", state
+	}
+	return k.Policy, state
+}
+
 func (a *Account) orUnread(state Lookup, what string) Lookup {
 	if state == NotAsked && a.Failed(what) {
 		return Unread

@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/policy"
@@ -59,6 +60,46 @@ type Entry struct {
 	Intended bool `json:"intended,omitempty"`
 	// Earlier has hashes an interrupted run may have left in place.
 	Earlier []string `json:"earlier,omitempty"`
+}
+
+// InlineID is the ID of an inline policy of a role or user.
+func InlineID(holder, policyName string) string { return holder + "/" + policyName }
+
+// StatementID is the ID of a statement in the policy of a secret or key.
+func StatementID(target, sid string) string { return target + "#" + sid }
+
+// Name is the name of a role, or the URL of a provider, without "https://"; ""
+// for an ID that is no ARN, and for other kinds.
+func (e *Entry) Name() string {
+	a, err := arn.Parse(e.ID)
+	if err != nil || e.Kind != Role && e.Kind != Provider {
+		return ""
+	}
+	return a.Name()
+}
+
+// Inline takes the ID of an inline policy apart: whose policy it is, a "role"'s
+// or a "user"'s. ok is false for an ID that is none, and for other kinds.
+func (e *Entry) Inline() (kind, holder, policyName string, ok bool) {
+	switch e.Kind {
+	case RolePolicy:
+		kind = "role"
+	case UserPolicy:
+		kind = "user"
+	case Provider, Role, SecretSid, KeySid:
+		return "", "", "", false
+	}
+	holder, policyName, ok = strings.Cut(e.ID, "/")
+	return kind, holder, policyName, ok
+}
+
+// Statement takes the ID of a statement apart. ok is false for an ID that is
+// none, and for other kinds.
+func (e *Entry) Statement() (target, sid string, ok bool) {
+	if e.Kind != SecretSid && e.Kind != KeySid {
+		return "", "", false
+	}
+	return strings.Cut(e.ID, "#")
 }
 
 // New is the empty ledger of a scope that has made nothing yet.

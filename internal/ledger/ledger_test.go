@@ -156,3 +156,30 @@ func TestHashesAreOfTheMeaning(t *testing.T) {
 		t.Error("two policies have one hash")
 	}
 }
+
+func TestEntryTellsWhatItsIDNames(t *testing.T) {
+	type parts struct{ name, kind, holder, policyName, target, sid string }
+	const secret = "arn:aws:secretsmanager:us-east-1:222222222222:secret:S-a1b2c3"
+	for _, test := range []struct {
+		kind ledger.Kind
+		id   string
+		want parts
+	}{
+		{ledger.Provider, "arn:aws:iam::222222222222:oidc-provider/oidc.example/id/A", parts{name: "oidc.example/id/A"}},
+		{ledger.Role, "arn:aws:iam::222222222222:role/stile/app", parts{name: "app"}},
+		{ledger.Role, "app", parts{}},
+		{ledger.RolePolicy, ledger.InlineID("deploy", "stile-x"), parts{kind: "role", holder: "deploy", policyName: "stile-x"}},
+		{ledger.UserPolicy, ledger.InlineID("alice", "stile-x"), parts{kind: "user", holder: "alice", policyName: "stile-x"}},
+		{ledger.SecretSid, ledger.StatementID(secret, "StileX"), parts{target: secret, sid: "StileX"}},
+		{ledger.KeySid, ledger.StatementID("arn:aws:kms:us-east-1:222222222222:key/k", "StileX"), parts{target: "arn:aws:kms:us-east-1:222222222222:key/k", sid: "StileX"}},
+	} {
+		e := ledger.Entry{Kind: test.kind, ID: test.id}
+		got := parts{name: e.Name()}
+		var inline, statement bool
+		got.kind, got.holder, got.policyName, inline = e.Inline()
+		got.target, got.sid, statement = e.Statement()
+		if got != test.want || inline != (test.want.kind != "") || statement != (test.want.sid != "") {
+			t.Errorf("%s %s = %+v (inline %v, statement %v), want %+v", test.kind, test.id, got, inline, statement, test.want)
+		}
+	}
+}

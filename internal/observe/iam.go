@@ -199,7 +199,7 @@ func (r *reader) group(ctx context.Context, c *iam.Client, name string) (invento
 }
 
 func (r *reader) provider(ctx context.Context, c *iam.Client, providerURL string) {
-	id := arn.ARN{Partition: "aws", Service: "iam", Account: r.account.ID, Resource: "oidc-provider/" + providerURL}.String()
+	id := arn.OIDCProvider("aws", r.account.ID, providerURL).String()
 	got, err := c.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &id})
 	var found *inventory.OIDCProvider
 	switch {

@@ -217,16 +217,15 @@ func allowedBy(inv *inventory.Inventory, entity arn.ARN) []string {
 }
 
 func identityOf(a *inventory.Account, entity arn.ARN) (inline map[string]string, attached []string) {
+	inline, _ = a.Inline(entity.Type(), entity.Name())
 	if entity.Type() == "user" {
 		if u, _ := a.User(entity.Name()); u != nil {
-			return u.Inline, u.Attached
+			attached = u.Attached
 		}
-		return nil, nil
+	} else if r, _ := a.Role(entity.Name()); r != nil {
+		attached = r.Attached
 	}
-	if r, _ := a.Role(entity.Name()); r != nil {
-		return r.Inline, r.Attached
-	}
-	return nil, nil
+	return inline, attached
 }
 
 // missing reports whether now has something that old lacks.
@@ -271,7 +270,7 @@ func lostRole(p *Plan, in Input, s *Step) []AccessChange {
 			lost = union(lost, trusted(&doc.Statements[i]))
 		}
 	}
-	lost = slices.DeleteFunc(lost, func(who string) bool { return slices.Contains(still, who) || isGhost(who) })
+	lost = slices.DeleteFunc(lost, func(who string) bool { return slices.Contains(still, who) || arn.IsUniqueID(who) })
 	if len(lost) == 0 {
 		return nil
 	}

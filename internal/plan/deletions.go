@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/ledger"
 	"github.com/stile-aws/stile/policy"
@@ -20,7 +21,7 @@ func Needs(in Input) inventory.Request {
 	}
 	wanted := map[string]bool{}
 	for _, p := range in.Wanted.Providers {
-		wanted[providerARN(p.Account, p.URL)] = true
+		wanted[arn.OIDCProvider("aws", p.Account, p.URL).String()] = true
 	}
 	for _, e := range in.Ledger.Entries {
 		if e.Kind != ledger.Provider || wanted[e.ID] {
@@ -71,12 +72,11 @@ func (m *maker) forget(e ledger.Entry, note string, args ...any) {
 }
 
 func (m *maker) deleteProvider(e ledger.Entry) {
-	a, err := arn.Parse(e.ID)
-	if err != nil {
+	url := e.Name()
+	if url == "" {
 		m.forget(e, "")
 		return
 	}
-	url := a.Name()
 	account := m.account(e.Account)
 	have, state := inventory.Get(account.Providers, url)
 	read := m.read(e.Account, docProvider, url, have, state)
@@ -112,22 +112,22 @@ func (m *maker) ownsRole(account arn.AccountID, r *inventory.Role) bool {
 }
 
 func (m *maker) deleteRole(e ledger.Entry) {
-	a, err := arn.Parse(e.ID)
-	if err != nil {
+	name := e.Name()
+	if name == "" {
 		m.forget(e, "")
 		return
 	}
-	have, state := m.account(e.Account).Role(a.Name())
-	read := m.read(e.Account, docRole, a.Name(), have, state)
+	have, state := m.account(e.Account).Role(name)
+	read := m.read(e.Account, docRole, name, have, state)
 	switch {
 	case state == inventory.Absent:
 		m.forget(e, "")
 		return
 	case state != inventory.Exists:
-		m.notRead(e.Account, "role "+a.Name())
+		m.notRead(e.Account, "role "+name)
 		return
 	case !m.ours(have.Tags) || have.ARN != e.ID:
-		m.forget(e, "role %s is not this scope's any more; kept", a.Name())
+		m.forget(e, "role %s is not this scope's any more; kept", name)
 		return
 	}
 	for _, who := range m.referrers(have.ARN) {
@@ -185,16 +185,12 @@ func (m *maker) foreignMention(text, principal string) bool {
 }
 
 func (m *maker) deleteCallerPolicy(e ledger.Entry) {
-	name, policyName, ok := strings.Cut(e.ID, "/")
+	kind, name, policyName, ok := e.Inline()
 	if !ok {
 		m.forget(e, "")
 		return
 	}
-	kind := "role"
-	if e.Kind == ledger.UserPolicy {
-		kind = "user"
-	}
-	there, state := m.callerInline(e.Account, kind, name)
+	there, state := m.account(e.Account).Inline(kind, name)
 	if state != inventory.Exists && state != inventory.Absent {
 		m.notRead(e.Account, kind+" "+name)
 		return
@@ -215,12 +211,12 @@ func (m *maker) deleteCallerPolicy(e ledger.Entry) {
 }
 
 func (m *maker) deleteStatement(e ledger.Entry) {
-	target, sid, ok := strings.Cut(e.ID, "#")
+	target, sid, ok := e.Statement()
 	if !ok {
 		m.forget(e, "")
 		return
 	}
-	kind := targetKind(e.Kind)
+	kind := compile.TargetOf(e.Kind)
 	r, missing, ok := m.resource(e.Account, kind, target)
 	if !ok {
 		if missing {

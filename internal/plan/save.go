@@ -106,9 +106,9 @@ func (p *Plan) Reread() inventory.Request {
 		case docRole:
 			a.Roles = append(a.Roles, d.Name)
 		case docRolePolicy:
-			a.Roles = appendNew(a.Roles, owner(d.Name))
+			a.Roles = union(a.Roles, []string{owner(d.Name)})
 		case docUserPolicy:
-			a.Users = appendNew(a.Users, owner(d.Name))
+			a.Users = union(a.Users, []string{owner(d.Name)})
 		case docSecret:
 			a.Secrets = append(a.Secrets, d.Name)
 		case docKey:
@@ -123,8 +123,6 @@ func owner(name string) string {
 	who, _, _ := strings.Cut(name, "/")
 	return who
 }
-
-func appendNew(list []string, s string) []string { return union(list, []string{s}) }
 
 // Moved lists the records the plan was made from that are different in inv,
 // which was filled by what Reread asks for.
@@ -150,11 +148,11 @@ func (m *maker) digestNow(d Document) string {
 		return Digest(have, state)
 	case docRolePolicy, docUserPolicy:
 		who, name, _ := strings.Cut(d.Name, "/")
-		there, _ := m.callerInline(d.Account, strings.TrimSuffix(d.Kind, "-policy"), who)
+		there, _ := a.Inline(strings.TrimSuffix(d.Kind, "-policy"), who)
 		text, exists := there[name]
 		return Digest(text, stateOf(exists))
 	case docSecret, docKey:
-		text, state := m.policyText(d.Account, compile.TargetKind(d.Kind), d.Name)
+		text, state := compile.TargetKind(d.Kind).PolicyOf(a, d.Name)
 		return Digest(text, state)
 	}
 	return "unknown kind " + d.Kind

@@ -29,17 +29,10 @@ func sidKind(k compile.TargetKind) ledger.Kind {
 	return ledger.SecretSid
 }
 
-func targetKind(k ledger.Kind) compile.TargetKind {
-	if k == ledger.KeySid {
-		return compile.KeyPolicy
-	}
-	return compile.SecretPolicy
-}
-
 // resource reads the policy of a secret or key from the inventory. ok is false
 // when it does not exist or could not be read; missing then tells which.
 func (m *maker) resource(account arn.AccountID, kind compile.TargetKind, target string) (r resource, missing, ok bool) {
-	text, state := m.policyText(account, kind, target)
+	text, state := kind.PolicyOf(m.account(account), target)
 	if state != inventory.Exists {
 		return resource{}, state == inventory.Absent, false
 	}
@@ -56,27 +49,6 @@ func (m *maker) resource(account arn.AccountID, kind compile.TargetKind, target 
 	return r, false, true
 }
 
-func (m *maker) policyText(account arn.AccountID, kind compile.TargetKind, target string) (string, inventory.Lookup) {
-	a := m.account(account)
-	if kind == compile.KeyPolicy {
-		k, state := inventory.Get(a.Keys, target)
-		if k == nil {
-			return "", state
-		}
-		return k.Policy, state
-	}
-	s, state := inventory.Get(a.Secrets, target)
-	if s == nil {
-		for _, other := range a.Secrets {
-			if other != nil && other.ARN == target {
-				return other.Policy, inventory.Exists
-			}
-		}
-		return "", state
-	}
-	return s.Policy, state
-}
-
 func (m *maker) statement(w compile.Statement) {
 	r, _, ok := m.resource(w.Account, w.Kind, w.Target)
 	if !ok {
@@ -84,7 +56,7 @@ func (m *maker) statement(w compile.Statement) {
 		return
 	}
 	sid := w.Statement.Sid
-	entry := ledger.Entry{Account: w.Account, Region: r.region, Kind: sidKind(w.Kind), ID: w.Target + "#" + sid, Hash: ledger.HashStatement(w.Statement)}
+	entry := ledger.Entry{Account: w.Account, Region: r.region, Kind: sidKind(w.Kind), ID: ledger.StatementID(w.Target, sid), Hash: ledger.HashStatement(w.Statement)}
 	if there, ok := r.doc.FindSid(sid); ok {
 		hash := ledger.HashStatement(*there)
 		if hash == entry.Hash {
@@ -110,12 +82,8 @@ func (m *maker) statement(w compile.Statement) {
 // anything; under our Sid it is what is left of ours.
 func nobodys(s *policy.Statement) bool {
 	return s.Principal != nil && len(s.Principal.Entries) > 0 && !slices.ContainsFunc(s.Principal.Entries, func(e policy.PrincipalEntry) bool {
-		return !isGhost(e.Value.Value)
+		return !arn.IsUniqueID(e.Value.Value)
 	})
-}
-
-func isGhost(principal string) bool {
-	return strings.HasPrefix(principal, "AROA") || strings.HasPrefix(principal, "AIDA")
 }
 
 // merge is the one step that changes a resource's policy.
@@ -129,11 +97,7 @@ func (m *maker) merge(r resource, why []string) *Step {
 		s.before = r.doc
 		m.merges[r.read] = s
 	}
-	for _, w := range why {
-		if !slices.Contains(s.Why, w) {
-			s.Why = append(s.Why, w)
-		}
-	}
+	s.Why = union(s.Why, why)
 	return s
 }
 

@@ -13,14 +13,10 @@ import (
 	"github.com/stile-aws/stile/policy"
 )
 
-func providerARN(account arn.AccountID, url string) string {
-	return arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: "oidc-provider/" + url}.String()
-}
-
 func (m *maker) provider(p compile.Provider) {
 	have, state := inventory.Get(m.account(p.Account).Providers, p.URL)
 	key := m.read(p.Account, docProvider, p.URL, have, state)
-	id := providerARN(p.Account, p.URL)
+	id := arn.OIDCProvider("aws", p.Account, p.URL).String()
 	entry := ledger.Entry{Account: p.Account, Kind: ledger.Provider, ID: id}
 	step := Step{ID: key, Account: p.Account, Why: p.For, Read: key}
 	op := &ProviderOp{ARN: id, URL: "https://" + p.URL, ClientIDs: p.ClientIDs}
@@ -184,7 +180,7 @@ func (m *maker) inline(w *compile.Role, have *inventory.Role, roleStep string) {
 }
 
 func (m *maker) caller(c compile.CallerPolicy) {
-	there, state := m.callerInline(c.Account, c.Kind, c.Name)
+	there, state := m.account(c.Account).Inline(c.Kind, c.Name)
 	if state != inventory.Exists {
 		m.notRead(c.Account, c.Kind+" "+c.Name)
 		return
@@ -192,7 +188,7 @@ func (m *maker) caller(c compile.CallerPolicy) {
 	text, exists := there[c.PolicyName]
 	key := m.read(c.Account, c.Kind+"-policy", c.Name+"/"+c.PolicyName, text, stateOf(exists))
 	kind := callerKind(c.Kind)
-	entry := ledger.Entry{Account: c.Account, Kind: kind, ID: c.Name + "/" + c.PolicyName, Hash: ledger.HashDocument(c.Document)}
+	entry := ledger.Entry{Account: c.Account, Kind: kind, ID: ledger.InlineID(c.Name, c.PolicyName), Hash: ledger.HashDocument(c.Document)}
 	step := Step{ID: key, Verb: Create, Account: c.Account, Why: c.For, Read: key,
 		Summary: fmt.Sprintf("%s %s: inline policy %s (the caller's side)", c.Kind, c.Name, c.PolicyName)}
 	if exists {
@@ -223,21 +219,6 @@ func stateOf(exists bool) inventory.Lookup {
 		return inventory.Exists
 	}
 	return inventory.Absent
-}
-
-func (m *maker) callerInline(account arn.AccountID, kind, name string) (map[string]string, inventory.Lookup) {
-	if kind == "user" {
-		u, state := m.account(account).User(name)
-		if u == nil {
-			return nil, state
-		}
-		return u.Inline, state
-	}
-	r, state := m.account(account).Role(name)
-	if r == nil {
-		return nil, state
-	}
-	return r.Inline, state
 }
 
 // wrote reports whether the ledger says that this scope put text there.

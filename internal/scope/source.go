@@ -157,7 +157,7 @@ func (s *Source) open(ctx context.Context, a *access.Account) (aws.Config, error
 	if with == nil {
 		with = &access.Credentials{}
 	}
-	region := "us-east-1"
+	region := access.DefaultRegion
 	if len(a.Regions) > 0 {
 		region = a.Regions[0]
 	}

@@ -223,7 +223,7 @@ func (c *checker) withoutIDs(text string) string {
 // was deleted: IAM shows a live one by its ARN.
 func (c *checker) isGhost(principal string) bool {
 	_, known := c.ids[principal]
-	return !known && (strings.HasPrefix(principal, "AROA") || strings.HasPrefix(principal, "AIDA"))
+	return !known && arn.IsUniqueID(principal)
 }
 
 // ghosts reports unique ids of principals that are gone: a role that was
@@ -242,7 +242,7 @@ func (a about) ghosts(statement string, st *policy.Statement) {
 // callerPolicy verifies the scope's own inline policy on somebody's role or user.
 func (c *checker) callerPolicy(p *compile.CallerPolicy) {
 	on := c.about(p.Account, p.For, "%s %s inline policy %s", p.Kind, p.Name, p.PolicyName)
-	inline, state := c.inlineOf(p.Account, p.Kind, p.Name)
+	inline, state := c.inv.Accounts[p.Account].Inline(p.Kind, p.Name)
 	if state != inventory.Exists {
 		on.missing(state)
 		return
@@ -253,21 +253,4 @@ func (c *checker) callerPolicy(p *compile.CallerPolicy) {
 		return
 	}
 	c.document(on, text, p.Document, p.Document.Statements)
-}
-
-// inlineOf has the inline policies of a role or user.
-func (c *checker) inlineOf(id arn.AccountID, kind, name string) (map[string]string, inventory.Lookup) {
-	account := c.inv.Accounts[id]
-	if kind == "user" {
-		u, state := account.User(name)
-		if u == nil {
-			return nil, state
-		}
-		return u.Inline, state
-	}
-	r, state := account.Role(name)
-	if r == nil {
-		return nil, state
-	}
-	return r.Inline, state
 }

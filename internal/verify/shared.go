@@ -73,7 +73,7 @@ func (c *checker) othersDocuments(targets map[string]*shared) {
 
 func (c *checker) sharedDocument(t *shared, callers []string) {
 	on := c.about(t.account, t.reasons, "policy of %s %s", t.kind, t.target)
-	text, state := c.policyOf(t)
+	text, state := t.kind.PolicyOf(c.inv.Accounts[t.account], t.target)
 	if state != inventory.Exists {
 		on.missing(state)
 		return
@@ -95,27 +95,6 @@ func (c *checker) sharedDocument(t *shared, callers []string) {
 			foreign{on, t, callers}.statement(i, &doc.Statements[i])
 		}
 	}
-}
-
-func (c *checker) policyOf(t *shared) (string, inventory.Lookup) {
-	account := c.inv.Accounts[t.account]
-	if account == nil {
-		return "", inventory.NotAsked
-	}
-	if t.kind == compile.KeyPolicy {
-		k, state := inventory.Get(account.Keys, t.target)
-		if k == nil {
-			return "", state
-		}
-		return k.Policy, state
-	}
-	for _, key := range slices.Sorted(maps.Keys(account.Secrets)) {
-		if s := account.Secrets[key]; s != nil && s.ARN == t.target {
-			return s.Policy, inventory.Exists
-		}
-	}
-	_, state := inventory.Get(account.Secrets, t.target)
-	return "", state
 }
 
 func (c *checker) ourStatement(on about, doc *policy.Document, want *policy.Statement) {
@@ -330,16 +309,16 @@ func (c *checker) leftovers(led *ledger.Ledger) {
 func (c *checker) wantedIDs() map[string]bool {
 	out := map[string]bool{}
 	for _, p := range c.w.Providers {
-		out[fmt.Sprintf("%s %s", p.Account, arn.IAM("aws", p.Account, "oidc-provider", "/", p.URL))] = true
+		out[fmt.Sprintf("%s %s", p.Account, arn.OIDCProvider("aws", p.Account, p.URL))] = true
 	}
 	for i := range c.w.Roles {
 		out[fmt.Sprintf("%s %s", c.w.Roles[i].Account, c.w.Roles[i].ARN())] = true
 	}
 	for _, p := range c.w.Callers {
-		out[fmt.Sprintf("%s %s/%s", p.Account, p.Name, p.PolicyName)] = true
+		out[fmt.Sprintf("%s %s", p.Account, ledger.InlineID(p.Name, p.PolicyName))] = true
 	}
 	for _, s := range c.w.Statements {
-		out[fmt.Sprintf("%s %s#%s", s.Account, s.Target, s.Statement.Sid)] = true
+		out[fmt.Sprintf("%s %s", s.Account, ledger.StatementID(s.Target, s.Statement.Sid))] = true
 	}
 	return out
 }
@@ -350,33 +329,22 @@ func (c *checker) state(e ledger.Entry) inventory.Lookup {
 	if account == nil {
 		return inventory.NotAsked
 	}
-	parsed, _ := arn.Parse(e.ID) // zero for entries that are no ARN
-	name, policyName, _ := strings.Cut(e.ID, "/")
-	target, sid, _ := strings.Cut(e.ID, "#")
 	switch e.Kind {
 	case ledger.Provider:
-		_, state := inventory.Get(account.Providers, parsed.Name())
+		_, state := inventory.Get(account.Providers, e.Name())
 		return state
 	case ledger.Role:
-		_, state := account.Role(parsed.Name())
+		_, state := account.Role(e.Name())
 		return state
 	case ledger.RolePolicy, ledger.UserPolicy:
-		inline, state := c.inlineOf(e.Account, callerKind(e.Kind), name)
+		kind, holder, policyName, _ := e.Inline()
+		inline, state := account.Inline(kind, holder)
 		return heldBy(state, inline[policyName] != "")
-	case ledger.SecretSid:
-		return c.sidState(&shared{account: e.Account, kind: compile.SecretPolicy, target: target}, sid)
-	case ledger.KeySid:
-		return c.sidState(&shared{account: e.Account, kind: compile.KeyPolicy, target: target}, sid)
+	case ledger.SecretSid, ledger.KeySid:
+		target, sid, _ := e.Statement()
+		return c.sidState(&shared{account: e.Account, kind: compile.TargetOf(e.Kind), target: target}, sid)
 	}
 	return inventory.NotAsked
-}
-
-// callerKind is a CallerPolicy's kind for a ledger entry's.
-func callerKind(k ledger.Kind) string {
-	if k == ledger.UserPolicy {
-		return "user"
-	}
-	return "role"
 }
 
 // heldBy is the state of a part of something that is in state.
@@ -388,7 +356,7 @@ func heldBy(state inventory.Lookup, there bool) inventory.Lookup {
 }
 
 func (c *checker) sidState(t *shared, sid string) inventory.Lookup {
-	text, state := c.policyOf(t)
+	text, state := t.kind.PolicyOf(c.inv.Accounts[t.account], t.target)
 	if text == "" {
 		return heldBy(state, false)
 	}

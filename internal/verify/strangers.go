@@ -124,7 +124,7 @@ func roleSession(account arn.AccountID, path, name string) authz.Principal {
 // a chain.
 func pastTheHub(r *compile.Route, hop *compile.Hop) attempt {
 	target, _ := arn.Parse(hop.Role) // a Wanted's ARNs parse
-	provider := arn.IAM("aws", target.Account, "oidc-provider", "/", r.Caller.Issuer)
+	provider := arn.OIDCProvider("aws", target.Account, r.Caller.Issuer)
 	return attempt{"the token of " + r.Caller.Name + " itself, past the hub", effective.Question{
 		Principal: authz.Principal{Kind: authz.WebIdentity, Provider: provider}, Action: "sts:AssumeRoleWithWebIdentity",
 		Context: effective.ClaimsContext(authz.Context{}, r.Caller),
