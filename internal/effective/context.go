@@ -21,6 +21,9 @@ func (v *View) complete(req *authz.Request, pols *authz.Policies) {
 	var named []string
 	for _, p := range all(pols) {
 		named = append(named, keysOf(p.Document())...)
+		if _, given, known := req.Context.Get("aws:userid"); !given && known && nameless(&req.Principal) && variablesOf(p.Document())["aws:userid"] {
+			req.Context.SetUnknown("aws:userid")
+		}
 	}
 	slices.Sort(named)
 	for _, key := range slices.Compact(named) {
@@ -153,12 +156,24 @@ func keysOf(doc *policy.Document) []string {
 		st := &doc.Statements[i]
 		for _, c := range st.Conditions {
 			keys[strings.ToLower(c.Key)] = true
+		}
+	}
+	maps.Copy(keys, variablesOf(doc))
+	return slices.Collect(maps.Keys(keys))
+}
+
+// variablesOf has the keys that a document mentions as policy variables.
+func variablesOf(doc *policy.Document) map[string]bool {
+	keys := map[string]bool{}
+	for i := range doc.Statements {
+		st := &doc.Statements[i]
+		for _, c := range st.Conditions {
 			variables(keys, c.Values)
 		}
 		variables(keys, st.Resources)
 		variables(keys, st.NotResources)
 	}
-	return slices.Collect(maps.Keys(keys))
+	return keys
 }
 
 func variables(keys map[string]bool, texts []policy.Text) {

@@ -272,6 +272,7 @@ func TestASessionOfNoKnownName(t *testing.T) {
 		{"a session by its id", trust(app, `"StringEquals":{"aws:userid":"AROAAPP:alice"}`), authz.Unknown},
 		{"all sessions but one", trust(app, `"StringNotLike":{"aws:userId":"*:alice"}`), authz.Unknown},
 		{"all sessions by id", trust(app, `"StringLike":{"aws:userId":"AROAAPP:*"}`), authz.Allowed},
+		{"a session by its id, from a variable", trust(app, `"StringEquals":{"aws:PrincipalTag/team":"${aws:userid}"}`), authz.Unknown},
 		{"a session of another role by its id", trust(app, `"StringLike":{"aws:userId":"AROAOTHER:*"}`), authz.ImplicitDeny},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -30,12 +30,18 @@ func named(p authz.Principal, session string) authz.Principal {
 	return p
 }
 
+// nameless reports whether p is a session whose name is made up.
+func nameless(p *authz.Principal) bool {
+	_, session, ok := p.ARN.RoleSession()
+	return ok && session == sessionName && !p.Entity.IsZero()
+}
+
 // anySession decides q for a session whose name is made up: where a document
 // names sessions of the role, and the name makes a difference, the answer is
 // unknown. evaluate decides one question by pols.
 func anySession(q Question, pols *authz.Policies, evaluate func(authz.Principal) authz.Decision) authz.Decision {
 	d := evaluate(q.Principal)
-	if _, session, ok := q.Principal.ARN.RoleSession(); !ok || session != sessionName || q.Principal.Entity.IsZero() {
+	if !nameless(&q.Principal) {
 		return d
 	}
 	var names []string

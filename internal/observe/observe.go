@@ -71,7 +71,7 @@ func Fill(ctx context.Context, src Source, req inventory.Request, inv *inventory
 		memberships(ctx, src, inv, opt)
 	}
 	if req.Organization {
-		organization(ctx, src, req.Candidates, inv, opt)
+		organization(ctx, src, req.Candidates, inv)
 	}
 	return ctx.Err()
 }

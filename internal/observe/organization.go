@@ -54,7 +54,7 @@ func membership(ctx context.Context, src Source, id arn.AccountID) inventory.Mem
 // organization reads the tree of the accounts read, and its SCPs. Only the
 // management account and delegated administrators may; where no candidate is
 // one of them the organization stays unread.
-func organization(ctx context.Context, src Source, candidates []arn.AccountID, inv *inventory.Inventory, opt Options) {
+func organization(ctx context.Context, src Source, candidates []arn.AccountID, inv *inventory.Inventory) {
 	var who askable
 	for _, id := range slices.Sorted(maps.Keys(inv.Accounts)) {
 		who.read(id, inv.Accounts[id].Member)
@@ -66,7 +66,7 @@ func organization(ctx context.Context, src Source, candidates []arn.AccountID, i
 		return
 	}
 	who.others(candidates)
-	c, err := who.first(ctx, src, opt)
+	c, err := who.first(ctx, src)
 	if err == nil {
 		inv.Organization, err = readOrganization(ctx, c)
 	}
@@ -121,12 +121,12 @@ func (w *askable) others(candidates []arn.AccountID) {
 
 // first finds a client that may read one of the organizations the accounts are
 // in. Each group is asked side by side, and the first of it that may is taken.
-func (w *askable) first(ctx context.Context, src Source, opt Options) (*organizations.Client, error) {
+func (w *askable) first(ctx context.Context, src Source) (*organizations.Client, error) {
 	err := errors.New("reading the organization: its management account is not declared")
 	for _, group := range [][]arn.AccountID{w.managing, w.members, w.rest} {
 		clients, errs := make([]*organizations.Client, len(group)), make([]error, len(group))
 		var g errgroup.Group
-		g.SetLimit(opt.accounts())
+		g.SetLimit(orgCalls)
 		for i, id := range group {
 			g.Go(func() error {
 				clients[i], errs[i] = w.client(ctx, src, id)
@@ -154,14 +154,16 @@ func (w *askable) client(ctx context.Context, src Source, id arn.AccountID) (*or
 		return nil, err
 	}
 	c := organizations.NewFromConfig(cfg)
-	got, err := c.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
-	switch {
-	case code(err) == "AWSOrganizationsNotInUseException":
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case len(w.organizations) > 0 && !slices.Contains(w.organizations, aws.ToString(got.Organization.Id)):
-		return nil, nil
+	if !slices.Contains(w.members, id) {
+		got, err := c.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
+		switch {
+		case code(err) == "AWSOrganizationsNotInUseException":
+			return nil, nil
+		case err != nil:
+			return nil, err
+		case len(w.organizations) > 0 && !slices.Contains(w.organizations, aws.ToString(got.Organization.Id)):
+			return nil, nil
+		}
 	}
 	if _, err := c.ListRoots(ctx, &organizations.ListRootsInput{}); err != nil {
 		return nil, err
