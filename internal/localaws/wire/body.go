@@ -39,15 +39,24 @@ func isChunked(r *http.Request) bool {
 		strings.Contains(strings.ToLower(r.Header.Get("Content-Encoding")), "aws-chunked")
 }
 
+// maxFraming and a quarter of the limit bound the chunk headers of a body: a
+// signed chunk has some 90 bytes of header and, but for the last one, at least
+// 8 KiB of data (S3, "Signature calculations: transferring payload in chunks").
+const maxFraming = 64 << 10
+
 // readChunked reads chunks of the form SIZE[;chunk-signature=SIG] CRLF DATA
 // CRLF, the last of size zero, then trailers and an empty line.
 func readChunked(r *http.Request, limit int64) ([]byte, *Error) {
 	in := bufio.NewReaderSize(r.Body, maxChunkLine)
 	var body []byte
+	framing := int64(maxFraming) + limit/4 // what chunk headers may take
 	for {
 		line, err := chunkLine(in)
 		if err != nil {
 			return nil, incomplete()
+		}
+		if framing -= int64(len(line)); framing < 0 {
+			return nil, tooLarge(limit)
 		}
 		text, _, _ := strings.Cut(line, ";")
 		size, err := strconv.ParseUint(strings.TrimSpace(text), 16, 62)
