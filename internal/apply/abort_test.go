@@ -97,9 +97,9 @@ func (r run) calls(t *testing.T) int {
 
 // trouble is what a run has to cope with besides being killed.
 type trouble struct {
-	name  string
-	delay time.Duration // propagation delay
-	fault service.Fault
+	name    string
+	delay   time.Duration // propagation delay
+	fault   service.Fault
 	oneCall bool // makes the runs deterministic
 	shards  int  // worlds that share the kills
 }
