@@ -120,8 +120,16 @@ func TestControlSwitchesFaultsAndDelay(t *testing.T) {
 	if w := control(s, "DELETE", "/_stile/faults/"+id.ID, ""); w.Code != 204 {
 		t.Errorf("delete: %d", w.Code)
 	}
-	if w := control(s, "POST", "/_stile/faults", `{"kind":"earthquake"}`); w.Code != 400 {
-		t.Errorf("an unknown kind: %d", w.Code)
+	for what, body := range map[string]string{
+		"an unknown kind":      `{"kind":"earthquake"}`,
+		"latency of no time":   `{"kind":"latency"}`,
+		"an unknown account":   `{"kind":"throttle","account":"999999999999"}`,
+		"an unknown service":   `{"kind":"throttle","service":"foo"}`,
+		"an unknown operation": `{"kind":"throttle","service":"iam","operation":"createrole"}`,
+	} {
+		if w := control(s, "POST", "/_stile/faults", body); w.Code != 400 {
+			t.Errorf("%s: %d", what, w.Code)
+		}
 	}
 	if _, err := whoami(t, config(t, s, A)); err != nil {
 		t.Error(err)

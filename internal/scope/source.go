@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
@@ -73,6 +74,7 @@ func LoadUnsigned(ctx context.Context, region string) (aws.Config, error) {
 func loadOptions(region string) []func(*config.LoadOptions) error {
 	return append(atEndpoint(),
 		config.WithRegion(region),
+		config.WithLogger(logging.Nop{}), // what matters comes back as an error
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(timeout)),
 		config.WithRetryer(func() aws.Retryer { return newRetryer() }),
 	)

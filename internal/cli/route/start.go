@@ -64,7 +64,7 @@ func (st *starter) byDefaultChain(ctx context.Context, cfg aws.Config, caller co
 		st.who, st.whoErr = &who, err
 	}
 	if st.whoErr != nil {
-		return nil, fmt.Errorf("no credentials of %s at hand: %s", caller.ARN, awserr.Text(st.whoErr))
+		return nil, fmt.Errorf("no credentials of %s at hand; choose them, as by AWS_PROFILE: %s", caller.ARN, awserr.Text(st.whoErr))
 	}
 	if !st.who.Is(caller.ARN) {
 		return nil, fmt.Errorf("the credentials at hand are those of %s, not of %s; choose others, as by AWS_PROFILE", st.who.ARN, caller.ARN)
