@@ -123,7 +123,7 @@ func TestControlSwitchesFaultsAndDelay(t *testing.T) {
 	for what, body := range map[string]string{
 		"an unknown kind":      `{"kind":"earthquake"}`,
 		"latency of no time":   `{"kind":"latency"}`,
-		"an unknown account":   `{"kind":"throttle","account":"999999999999"}`,
+		"an unknown account":   `{"kind":"throttle","account":"123456789012"}`,
 		"an unknown service":   `{"kind":"throttle","service":"foo"}`,
 		"an unknown operation": `{"kind":"throttle","service":"iam","operation":"createrole"}`,
 	} {
