@@ -35,6 +35,7 @@ func (o Options) Compile(set *access.Set, inv *inventory.Inventory) (*Wanted, di
 		own: ownRoles(set), units: map[unitKey]*unit{}, providers: map[providerKey]*Provider{},
 		callers: map[string]*callerPolicy{}, statements: map[string]*Statement{},
 	}
+	c.checkProfiles()
 	c.choosePatterns(c.grants())
 	c.buildAll()
 	c.settlePending()
@@ -47,6 +48,21 @@ func (o Options) Compile(set *access.Set, inv *inventory.Inventory) (*Wanted, di
 		return nil, list
 	}
 	return w, list
+}
+
+// checkProfiles says that declared profiles are written nowhere yet: they change
+// nothing in any account, so the rest of the declaration stands.
+func (c *compiler) checkProfiles() {
+	for _, a := range c.set.Accesses {
+		if len(a.Profiles) == 0 {
+			continue
+		}
+		c.report.add(fault{
+			code: CodeUnsupported, at: a.Pos, warning: true,
+			summary: fmt.Sprintf("the profiles of %s are not written by this version", a.Name),
+			hint:    "write the AWS config file of the workload yourself: role_arn with web_identity_token_file or source_profile",
+		})
+	}
 }
 
 // compiler is one run of Compile.

@@ -43,7 +43,7 @@ const (
 	CodeUnknownGrant = "compile/unknown-grant"
 	// CodePattern: the pattern asked for cannot work here.
 	CodePattern = "compile/impossible-pattern"
-	// CodeUnsupported: the pattern is not in this version.
+	// CodeUnsupported: what is declared is not in this version.
 	CodeUnsupported = "compile/not-in-this-version"
 	// CodeConflict: declarations spell one role, or let one caller into it, in
 	// ways that exclude each other. Two callers of one role are

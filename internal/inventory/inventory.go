@@ -33,11 +33,10 @@ type Inventory struct {
 
 // Organization is the tree of accounts with its SCPs.
 type Organization struct {
-	ID                string           `json:"id"`
-	ManagementAccount arn.AccountID    `json:"managementAccount"`
-	Root              *Node            `json:"root"`
-	Policies          map[string]*SCP  `json:"policies"` // by policy id
-	Accounts          map[string]*Node `json:"-"`        // not filled by Load; see Path
+	ID                string          `json:"id"`
+	ManagementAccount arn.AccountID   `json:"managementAccount"`
+	Root              *Node           `json:"root"`
+	Policies          map[string]*SCP `json:"policies"` // by policy id
 }
 
 // Node is the root, an OU or an account of the organization.

@@ -92,8 +92,8 @@ type Step struct {
 	Summary string        `json:"summary"` // "role payroll-api: create, trusts ci/payroll/api"
 	Why     []string      `json:"why"`     // Access names
 	After   []string      `json:"after,omitempty"`
-	// Read is the Documents entry this step was made from; when it has another
-	// digest at apply time the step is refused.
+	// Read names the entry of Documents this step was made from. A saved plan is
+	// refused as a whole when one of them moved.
 	Read string `json:"read,omitempty"`
 	Op   Op     `json:"op"`
 	// Writes must stand in the ledger before the step runs; Drops leave it

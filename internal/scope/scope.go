@@ -31,6 +31,8 @@ type Scope struct {
 	Source *Source
 	// Options bound what is read at once.
 	Options observe.Options
+	// Repattern lets compile choose a new pattern where another one is in use.
+	Repattern bool
 }
 
 // Load reads the declarations at path, to be used in mode. load is nil for the
@@ -80,7 +82,7 @@ func (s *Scope) Look(ctx context.Context) (*View, diag.List, error) {
 	if err := s.fill(ctx, v, needs); err != nil {
 		return nil, nil, err
 	}
-	wanted, diags := compile.Compile(s.Set, v.Inventory)
+	wanted, diags := compile.Options{Repattern: s.Repattern}.Compile(s.Set, v.Inventory)
 	if diags.HasErrors() {
 		return nil, diags, nil
 	}

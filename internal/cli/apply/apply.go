@@ -29,6 +29,7 @@ type options struct {
 	yes          bool
 	json         bool
 	adopt        bool
+	repattern    bool
 	destroy      bool
 }
 
@@ -48,6 +49,7 @@ func New(s *term.Streams) *cobra.Command {
 	}
 	o.flags(cmd)
 	cmd.Flags().BoolVar(&o.adopt, "adopt", false, "take over roles and providers of the wanted names that no scope owns")
+	cmd.Flags().BoolVar(&o.repattern, "repattern", false, "choose patterns anew where another one is in use")
 	return cmd
 }
 
@@ -120,6 +122,7 @@ func (o *options) plan(ctx context.Context) (*plan.Plan, *scope.Source, error) {
 	if s == nil {
 		return nil, nil, diags
 	}
+	s.Repattern = o.repattern
 	p, _, more, err := s.Plan(ctx, scope.PlanOptions{Destroy: o.destroy, Adopt: o.adopt, Now: time.Now()})
 	if err != nil {
 		return nil, nil, err

@@ -17,13 +17,14 @@ import (
 )
 
 type options struct {
-	streams *term.Streams
-	path    string
-	out     string
-	json    bool
-	why     bool
-	adopt   bool
-	destroy bool
+	streams   *term.Streams
+	path      string
+	out       string
+	json      bool
+	why       bool
+	adopt     bool
+	repattern bool
+	destroy   bool
 }
 
 // New returns the command.
@@ -45,6 +46,7 @@ func New(s *term.Streams) *cobra.Command {
 	f.BoolVar(&o.json, "json", false, "print the plan as JSON")
 	f.BoolVar(&o.why, "why", true, "print why each pattern was chosen, and why not the others")
 	f.BoolVar(&o.adopt, "adopt", false, "take over roles and providers of the wanted names that no scope owns")
+	f.BoolVar(&o.repattern, "repattern", false, "choose patterns anew where another one is in use")
 	f.BoolVar(&o.destroy, "destroy", false, "plan the end of everything the scope owns")
 	return cmd
 }
@@ -102,6 +104,7 @@ func (o *options) make(ctx context.Context) (*plan.Plan, diag.List, error) {
 	if s == nil {
 		return nil, nil, diags
 	}
+	s.Repattern = o.repattern
 	p, _, more, err := s.Plan(ctx, scope.PlanOptions{Destroy: o.destroy, Adopt: o.adopt, Now: time.Now()})
 	return p, append(diags, more...), err
 }
