@@ -347,6 +347,9 @@ func TestGoSDKThroughTheDoors(t *testing.T) {
 
 func TestAWSCLIThroughTheProxy(t *testing.T) {
 	if _, err := exec.LookPath("aws"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("no AWS CLI, and CI needs one: install awscli")
+		}
 		t.Skip("the AWS CLI is not installed")
 	}
 	r := startProxy(t, sts1())
