@@ -33,7 +33,7 @@ func world() *inventory.Inventory {
 	return &inventory.Inventory{
 		OrgState: inventory.Exists,
 		Organization: &inventory.Organization{
-			ID: "o-a1b2c3d4e5", ManagementAccount: home, Policies: map[string]*inventory.SCP{"p-1": {ID: "p-1", Name: "FullAWSAccess", Document: allow("*")}},
+			ID: "o-a1b2c3d4e5", ManagementAccount: home, Policies: map[string]*inventory.OrgPolicy{"p-1": {ID: "p-1", Name: "FullAWSAccess", Document: allow("*")}},
 			Root: &inventory.Node{ID: "r-ab12", SCPs: []string{"p-1"}, Children: []*inventory.Node{
 				{ID: string(home), SCPs: []string{"p-1"}},
 				{ID: "ou-ab12-11111111", SCPs: []string{"p-1"}, Children: []*inventory.Node{{ID: string(away), SCPs: []string{"p-1"}}}},
@@ -247,7 +247,7 @@ func TestWalkIsNotExcusedByTheSameKeyElsewhere(t *testing.T) {
 			st := policy.Statement{Effect: policy.Allow, Actions: policy.Texts("dynamodb:GetItem"), Resources: policy.Texts("*"), Conditions: []policy.Condition{test.granted}}
 			inv.Accounts[away].Roles["reader"].Inline["p"] = policy.NewDocument(st).String()
 			if test.scp != "" {
-				inv.Organization.Policies["p-2"] = &inventory.SCP{ID: "p-2", Name: "Guard", Document: test.scp}
+				inv.Organization.Policies["p-2"] = &inventory.OrgPolicy{ID: "p-2", Name: "Guard", Document: test.scp}
 				inv.Organization.Root.SCPs = append(inv.Organization.Root.SCPs, "p-2")
 			}
 			if w := effective.New(inv).Walk(route(declared), time.Time{}); w.Allowed() != test.want {
@@ -315,7 +315,7 @@ func TestWalkSeesWhatCoversPartOfAPattern(t *testing.T) {
 			reader := inv.Accounts[away].Roles["reader"]
 			reader.Inline["p"] = allow("dynamodb:*")
 			if test.scp != "" {
-				inv.Organization.Policies["p-2"] = &inventory.SCP{ID: "p-2", Name: "Guard", Document: test.scp}
+				inv.Organization.Policies["p-2"] = &inventory.OrgPolicy{ID: "p-2", Name: "Guard", Document: test.scp}
 				inv.Organization.Root.SCPs = append(inv.Organization.Root.SCPs, "p-2")
 			}
 			if test.boundary != "" {

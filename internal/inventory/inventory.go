@@ -9,6 +9,7 @@ package inventory
 
 import (
 	"strings"
+	"time"
 
 	"github.com/stile-aws/stile/arn"
 )
@@ -31,24 +32,31 @@ type Inventory struct {
 	Accounts     map[arn.AccountID]*Account `json:"accounts"`
 }
 
-// Organization is the tree of accounts with its SCPs.
+// Organization is the tree of accounts with its policies.
 type Organization struct {
-	ID                string          `json:"id"`
-	ManagementAccount arn.AccountID   `json:"managementAccount"`
-	Root              *Node           `json:"root"`
-	Policies          map[string]*SCP `json:"policies"` // by policy id
+	ID                string                `json:"id"`
+	ManagementAccount arn.AccountID         `json:"managementAccount"`
+	Root              *Node                 `json:"root"`
+	Policies          map[string]*OrgPolicy `json:"policies"` // SCPs by policy id
+	// RCPs are the resource control policies by policy id. RCPState is Exists
+	// when they were listed, whether or not there are any; Absent when the
+	// policy type is not enabled.
+	RCPs     map[string]*OrgPolicy `json:"rcps,omitempty"`
+	RCPState Lookup                `json:"rcpState,omitempty"`
+	RCPWhy   string                `json:"rcpWhy,omitempty"` // for Unread
 }
 
 // Node is the root, an OU or an account of the organization.
 type Node struct {
 	ID       string   `json:"id"` // "r-…", "ou-…" or an account id
 	Name     string   `json:"name"`
-	SCPs     []string `json:"scps"` // policy ids attached here
+	SCPs     []string `json:"scps"`           // policy ids attached here
+	RCPs     []string `json:"rcps,omitempty"` // policy ids attached here
 	Children []*Node  `json:"children,omitempty"`
 }
 
-// SCP is a service control policy.
-type SCP struct {
+// OrgPolicy is a service control policy or a resource control policy.
+type OrgPolicy struct {
 	ID       string `json:"id"`
 	ARN      string `json:"arn"`
 	Name     string `json:"name"`
@@ -81,6 +89,7 @@ func (o *Organization) Path(id arn.AccountID) []*Node {
 // value was looked for and is absent.
 type Account struct {
 	ID       arn.AccountID `json:"id"`
+	Name     string        `json:"name,omitempty"` // as Organizations has it; "" when not read
 	Problems []Problem     `json:"problems,omitempty"`
 	// Complete is set when everything of IAM was listed: then a role that is
 	// not in Roles is absent, not NotAsked.
@@ -94,6 +103,64 @@ type Account struct {
 	Secrets   map[string]*Secret       `json:"secrets,omitempty"`   // by the identifier it was asked by: ARN or name pattern
 	Keys      map[string]*Key          `json:"keys,omitempty"`      // by key ARN
 	Clusters  map[string]*Cluster      `json:"clusters,omitempty"`  // by "region/name"
+	SAML      map[string]*SAMLProvider `json:"saml,omitempty"`      // by ARN
+	// Resources are the other resources that can carry a policy, by ARN:
+	// buckets, queues, topics, functions, tables, repositories, …
+	Resources map[string]*Resource `json:"resources,omitempty"`
+	Endpoints map[string]*Endpoint `json:"endpoints,omitempty"` // VPC endpoints by ARN
+	// Listed says for which kinds of things every one was listed, so that one
+	// that is not in its map is absent: see [Account.Kind].
+	Listed map[string]Lookup `json:"listed,omitempty"`
+}
+
+// Kinds of things that Account.Listed knows. Regional ones are listed Region by
+// Region: the key is "REGION kind", see [ListKey].
+const (
+	KindSAML      = "saml"      // SAML providers; IAM's other things have Account.Complete
+	KindSecrets   = "secrets"   // with their policies
+	KindKeys      = "keys"      // with policies and grants
+	KindClusters  = "clusters"  // with Pod Identity associations and access entries
+	KindEndpoints = "endpoints" // VPC endpoints
+	// Other resources go by their type, "s3:bucket", as Resource.Type has it.
+)
+
+// ListKey is the key of Account.Listed for a kind in a Region; region is "" for
+// global things and buckets.
+func ListKey(kind, region string) string {
+	if region == "" {
+		return kind
+	}
+	return region + " " + kind
+}
+
+// Resource is a resource that can carry a policy of its own and has no type of
+// its own here.
+type Resource struct {
+	ARN  string `json:"arn"`
+	Type string `json:"type"` // service and type as the catalog names them: "s3:bucket"
+	// Policy is "" when the resource has none; PolicyState tells that from a
+	// policy that could not be read (Unread, with the reason in PolicyWhy).
+	Policy      string            `json:"policy,omitempty"`
+	PolicyState Lookup            `json:"policyState"`
+	PolicyWhy   string            `json:"policyWhy,omitempty"`
+	KMSKey      string            `json:"kmsKey,omitempty"` // ARN, id or alias as the service gives it; "" means AWS's own key or none
+	Tags        map[string]string `json:"tags,omitempty"`
+}
+
+// SAMLProvider is an IAM SAML identity provider.
+type SAMLProvider struct {
+	ARN  string            `json:"arn"`
+	Name string            `json:"name"`
+	Tags map[string]string `json:"tags,omitempty"`
+}
+
+// Endpoint is a VPC endpoint.
+type Endpoint struct {
+	ARN     string `json:"arn"`
+	ID      string `json:"id"` // vpce-…
+	VPC     string `json:"vpc"`
+	Service string `json:"service"` // "com.amazonaws.us-east-1.secretsmanager"
+	Policy  string `json:"policy,omitempty"`
 }
 
 // Membership is what an account itself says about the organization it is in.
@@ -158,6 +225,13 @@ type Role struct {
 	MaxSession  int               `json:"maxSession"`         // seconds
 	Description string            `json:"description,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
+	LastUsed    *LastUsed         `json:"lastUsed,omitempty"` // nil: not read
+}
+
+// LastUsed is when a role was last used, as IAM tracks it (some 400 days back).
+type LastUsed struct {
+	At     time.Time `json:"at,omitzero"` // zero: never within the tracking period
+	Region string    `json:"region,omitempty"`
 }
 
 // User is an IAM user with everything that decides.
@@ -212,6 +286,23 @@ type Key struct {
 	AWSManaged bool   `json:"awsManaged"` // its policy cannot be changed and it cannot be shared
 	Enabled    bool   `json:"enabled"`
 	Policy     string `json:"policy"`
+	// Grants are the key's grants; GrantState is NotAsked when nobody looked.
+	Grants     []Grant  `json:"grants,omitempty"`
+	GrantState Lookup   `json:"grantState,omitempty"`
+	Aliases    []string `json:"aliases,omitempty"` // "alias/orders"
+}
+
+// Grant is a KMS grant.
+type Grant struct {
+	ID         string   `json:"id"`
+	Name       string   `json:"name,omitempty"`
+	Grantee    string   `json:"grantee"` // principal ARN or service principal
+	Retiring   string   `json:"retiring,omitempty"`
+	Operations []string `json:"operations"` // "Decrypt", as KMS names them
+	// EncryptionContext is the constraint, nil for none; Equals says that it
+	// is EncryptionContextEquals rather than EncryptionContextSubset.
+	EncryptionContext map[string]string `json:"encryptionContext,omitempty"`
+	Equals            bool              `json:"equals,omitempty"`
 }
 
 // Cluster is an EKS cluster.
@@ -221,6 +312,50 @@ type Cluster struct {
 	Region string `json:"region"`
 	Issuer string `json:"issuer"` // https URL
 	Status string `json:"status"`
+	// Who may enter, and what its workloads may be. Each list is known only when
+	// its state is Exists.
+	Associations      []Association    `json:"associations,omitempty"`
+	AssociationState  Lookup           `json:"associationState,omitempty"`
+	AccessEntries     []AccessEntry    `json:"accessEntries,omitempty"`
+	AccessEntryState  Lookup           `json:"accessEntryState,omitempty"`
+	ServiceAccounts   []ServiceAccount `json:"serviceAccounts,omitempty"` // those annotated with a role, read from the cluster's API
+	ServiceAcctsState Lookup           `json:"serviceAccountsState,omitempty"`
+}
+
+// Association is an EKS Pod Identity association.
+type Association struct {
+	ID             string `json:"id,omitempty"`
+	ARN            string `json:"arn,omitempty"`
+	Namespace      string `json:"namespace"`
+	ServiceAccount string `json:"serviceAccount"`
+	Role           string `json:"role"`                 // ARN
+	TargetRole     string `json:"targetRole,omitempty"` // ARN, chained from Role
+	ExternalID     string `json:"externalID,omitempty"`
+	NoSessionTags  bool   `json:"noSessionTags,omitempty"`
+}
+
+// AccessEntry lets an IAM principal into a cluster.
+type AccessEntry struct {
+	Principal string            `json:"principal"` // ARN
+	Type      string            `json:"type"`      // STANDARD, EC2_LINUX, …
+	Username  string            `json:"username,omitempty"`
+	Groups    []string          `json:"groups,omitempty"`
+	Policies  []ScopedEKSPolicy `json:"policies,omitempty"`
+}
+
+// ScopedEKSPolicy is an EKS access policy with the namespaces it is limited to;
+// no namespaces means the whole cluster.
+type ScopedEKSPolicy struct {
+	ARN        string   `json:"arn"`
+	Namespaces []string `json:"namespaces,omitempty"`
+}
+
+// ServiceAccount is a Kubernetes service account with the role its
+// eks.amazonaws.com/role-arn annotation names.
+type ServiceAccount struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	Role      string `json:"role"` // ARN
 }
 
 // Get returns the record under key in m, one of an Account's maps.
@@ -308,6 +443,22 @@ func (a *Account) KeyPolicy(full string) (string, Lookup) {
 		return "", state
 	}
 	return k.Policy, state
+}
+
+// Kind reports whether every thing of kind was listed in region ("" for global
+// things): Exists when so, Unread when the listing failed, NotAsked when nobody
+// listed. What is not in its map after Exists is absent.
+func (a *Account) Kind(kind, region string) Lookup {
+	if a == nil {
+		return NotAsked
+	}
+	if state, asked := a.Listed[ListKey(kind, region)]; asked {
+		return state
+	}
+	if a.Failed(AllOfIt) {
+		return Unread
+	}
+	return NotAsked
 }
 
 func (a *Account) orUnread(state Lookup, what string) Lookup {

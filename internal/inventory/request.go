@@ -25,6 +25,10 @@ type AccountRequest struct {
 	Managed    []string     // managed policy ARNs, for boundaries that no role carries yet
 	Clusters   []ClusterRef // EKS clusters
 	Everything bool         // all of IAM, by GetAccountAuthorizationDetails
+	// Regions asks, beside IAM, for everything that carries a policy or lets
+	// somebody in: secrets, keys with grants, clusters, VPC endpoints and other
+	// resources, in each of these Regions and, for global services, once.
+	Regions []string
 }
 
 // ClusterRef names an EKS cluster of an account.
@@ -36,7 +40,7 @@ func (r *Request) Empty() bool {
 		return false
 	}
 	for _, a := range r.Accounts {
-		if a.Quotas || a.Everything || len(a.Roles)+len(a.Users)+len(a.Providers)+len(a.Secrets)+len(a.Keys)+len(a.Managed)+len(a.Clusters) > 0 {
+		if a.Quotas || a.Everything || len(a.Regions)+len(a.Roles)+len(a.Users)+len(a.Providers)+len(a.Secrets)+len(a.Keys)+len(a.Managed)+len(a.Clusters) > 0 {
 			return false
 		}
 	}

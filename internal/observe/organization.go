@@ -194,7 +194,7 @@ func readOrganization(ctx context.Context, c *organizations.Client) (*inventory.
 	o := &orgReader{client: c, slots: make(chan struct{}, orgCalls), org: &inventory.Organization{
 		ID:                aws.ToString(got.Organization.Id),
 		ManagementAccount: arn.AccountID(aws.ToString(got.Organization.MasterAccountId)),
-		Policies:          map[string]*inventory.SCP{},
+		Policies:          map[string]*inventory.OrgPolicy{},
 	}}
 	o.org.Root, err = o.node(ctx, aws.ToString(roots.Roots[0].Id), aws.ToString(roots.Roots[0].Name))
 	return o.org, err
@@ -316,6 +316,6 @@ func (o *orgReader) scp(ctx context.Context, p types.PolicySummary) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.org.Policies[id] = &inventory.SCP{ID: id, ARN: aws.ToString(p.Arn), Name: aws.ToString(p.Name), Document: aws.ToString(got.Policy.Content)}
+	o.org.Policies[id] = &inventory.OrgPolicy{ID: id, ARN: aws.ToString(p.Arn), Name: aws.ToString(p.Name), Document: aws.ToString(got.Policy.Content)}
 	return nil
 }

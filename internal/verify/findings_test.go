@@ -184,7 +184,7 @@ func organization(document string) *inventory.Organization {
 			{ID: string(tooling), SCPs: []string{"p-FullAWSAccess"}},
 			{ID: string(orders), SCPs: []string{"p-FullAWSAccess", "p-own"}},
 		}},
-		Policies: map[string]*inventory.SCP{
+		Policies: map[string]*inventory.OrgPolicy{
 			"p-FullAWSAccess": {ID: "p-FullAWSAccess", Name: "FullAWSAccess", Document: full},
 			"p-own":           {ID: "p-own", Name: "own", Document: document},
 		},

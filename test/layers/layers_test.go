@@ -23,12 +23,13 @@ var floors = [][]string{
 	{"arn", "internal/scalar"},
 	{"policy"},
 	{"authz", "internal/diag", "internal/awserr"},
-	{"internal/catalog", "internal/corpus"},
+	{"authz/remedy", "internal/catalog", "internal/corpus"},
 	{"access", "internal/inventory"},
-	{"internal/ledger"},
-	{"internal/compile", "internal/lint"},
-	{"internal/effective", "internal/reach"},
-	{"internal/plan", "internal/verify", "internal/render", "internal/localaws"},
+	{"internal/ledger", "internal/importer"},
+	{"internal/compile"},
+	{"internal/effective"},
+	{"internal/reach", "internal/plan", "internal/verify", "internal/render", "internal/localaws"},
+	{"internal/lint"},
 	{"creds", "internal/kube", "internal/secretstore"},
 	{""}, // package stile, the module's root
 	{"internal/observe", "internal/apply", "internal/probe", "internal/session"},
@@ -42,7 +43,7 @@ var floors = [][]string{
 
 // pure packages take no context, clock, network, logger, environment or AWS SDK.
 var pure = []string{
-	"arn", "internal/scalar", "policy", "authz", "internal/diag", "internal/catalog", "access", "internal/inventory", "internal/ledger",
+	"arn", "internal/scalar", "policy", "authz", "internal/diag", "internal/catalog", "access", "internal/inventory", "internal/ledger", "internal/importer",
 	"internal/effective", "internal/compile", "internal/plan", "internal/verify", "internal/reach", "internal/lint", "internal/render",
 }
 
