@@ -17,16 +17,24 @@ import (
 // from what is known, and marks every other key that a document mentions as
 // unknown, unless such a request never carries it.
 func (v *View) complete(req *authz.Request, pols *authz.Policies) {
-	v.wellKnown(req)
 	var named []string
+	userid := false
 	for _, p := range all(pols) {
 		named = append(named, keysOf(p.Document())...)
-		if _, given, known := req.Context.Get("aws:userid"); !given && known && nameless(&req.Principal) && variablesOf(p.Document())["aws:userid"] {
-			req.Context.SetUnknown("aws:userid")
-		}
+		userid = userid || variablesOf(p.Document())["aws:userid"]
 	}
 	slices.Sort(named)
-	for _, key := range slices.Compact(named) {
+	v.completeKeys(req, slices.Compact(named), userid)
+}
+
+// completeKeys is complete where it is known which keys the documents mention,
+// and whether aws:userid stands in them as a policy variable.
+func (v *View) completeKeys(req *authz.Request, keys []string, userid bool) {
+	v.wellKnown(req)
+	if _, given, known := req.Context.Get("aws:userid"); userid && !given && known && nameless(&req.Principal) {
+		req.Context.SetUnknown("aws:userid")
+	}
+	for _, key := range keys {
 		if _, present, known := req.Context.Get(key); present || !known || derived(key) || absent(key, req) {
 			continue
 		}
@@ -49,11 +57,11 @@ func (v *View) wellKnown(req *authz.Request) {
 		set("kms:CallerAccount", string(req.Principal.Account()))
 	}
 	if org := v.inv.Organization; org != nil {
-		if path := org.Path(req.Principal.Account()); path != nil && req.Principal.Account() != "" {
+		if path := v.paths[string(req.Principal.Account())]; path != nil {
 			set("aws:PrincipalOrgID", org.ID)
 			set("aws:PrincipalOrgPaths", orgPath(org.ID, path))
 		}
-		if path := org.Path(ownerOf(req)); path != nil {
+		if path := v.paths[string(ownerOf(req))]; path != nil {
 			set("aws:ResourceOrgID", org.ID)
 			set("aws:ResourceOrgPaths", orgPath(org.ID, path))
 		}

@@ -30,6 +30,7 @@ import (
 // safe for concurrent use.
 type View struct {
 	inv      *inventory.Inventory
+	paths    map[string][]*inventory.Node // from the organization's root down to a node, by its id
 	compiled map[compiledKey]compiled
 }
 
@@ -48,7 +49,23 @@ func New(inv *inventory.Inventory) *View {
 	if inv == nil {
 		inv = &inventory.Inventory{}
 	}
-	return &View{inv: inv, compiled: map[compiledKey]compiled{}}
+	v := &View{inv: inv, paths: map[string][]*inventory.Node{}, compiled: map[compiledKey]compiled{}}
+	if inv.Organization != nil {
+		v.walkTree(inv.Organization.Root, nil)
+	}
+	return v
+}
+
+// walkTree notes the path to n and to all nodes below it.
+func (v *View) walkTree(n *inventory.Node, above []*inventory.Node) {
+	if n == nil {
+		return
+	}
+	path := append(slices.Clip(above), n)
+	v.paths[n.ID] = path
+	for _, c := range n.Children {
+		v.walkTree(c, path)
+	}
 }
 
 // Question is one request to decide.
@@ -73,13 +90,24 @@ type Question struct {
 // endpoint policies, KMS grants, and policies of resources other than roles,
 // secrets and keys.
 func (v *View) Ask(q Question) authz.Decision {
-	pols := v.policies(q)
+	return v.decide(q, v.policies(q))
+}
+
+// decide answers q by documents gathered already.
+func (v *View) decide(q Question, pols *authz.Policies) authz.Decision {
 	return anySession(q, pols, func(p authz.Principal) authz.Decision {
-		req := authz.Request{Principal: p, Action: q.Action, Resource: q.Resource, ResourceAccount: q.ResourceAccount, Context: q.Context.Clone()}
-		req.Principal.Management = v.isManagement(p.Account())
+		req := v.request(q, p)
+		req.Context = q.Context.Clone()
 		v.complete(&req, pols)
 		return authz.Evaluate(&req, pols, nil)
 	})
+}
+
+// request is q asked by p, without its context.
+func (v *View) request(q Question, p authz.Principal) authz.Request {
+	req := authz.Request{Principal: p, Action: q.Action, Resource: q.Resource, ResourceAccount: q.ResourceAccount}
+	req.Principal.Management = v.isManagement(p.Account())
+	return req
 }
 
 // policies gathers every document that applies to q.
@@ -87,8 +115,13 @@ func (v *View) policies(q Question) *authz.Policies {
 	pols := &authz.Policies{}
 	v.callerPolicies(&q.Principal, pols)
 	v.scps(q.Principal.Account(), pols)
-	v.resourcePolicy(q, pols)
+	v.guardPolicies(q, pols)
 	return pols
+}
+
+// guardPolicies gathers what stands on the side of q's resource.
+func (v *View) guardPolicies(q Question, pols *authz.Policies) {
+	v.resourcePolicy(q, pols)
 }
 
 // Trust decides whether the trust policy of a role alone would let caller
@@ -305,7 +338,7 @@ func (v *View) orgPathOf(id arn.AccountID) (path []*inventory.Node, unread strin
 	case said.State == inventory.Exists && (org == nil || org.ID != said.Organization):
 		return nil, "account " + string(id) + " is in organization " + said.Organization + ", which was not read"
 	}
-	if path = org.Path(id); path != nil {
+	if path = v.paths[string(id)]; path != nil {
 		return path, ""
 	}
 	switch {
