@@ -21,6 +21,7 @@ import (
 // with [NewAssumeRole].
 type AssumeRole struct {
 	client *sts.Client
+	region string
 	source Provider
 	role   Role
 	key    string
@@ -37,7 +38,7 @@ func NewAssumeRole(cfg aws.Config, source Provider, role Role) (*AssumeRole, err
 		return nil, err
 	}
 	return &AssumeRole{
-		client: newClient(cfg), source: source, role: role,
+		client: newClient(cfg), region: cfg.Region, source: source, role: role,
 		key: digest("AssumeRole", source.Key(), role),
 	}, nil
 }
@@ -51,12 +52,20 @@ func sessionNameOf(source Provider) string {
 }
 
 // newClient makes an STS client whose attempts follow each other closely: the
-// time between fetches is the Cache's to choose.
+// time between fetches is the Cache's to choose, and what to do when STS
+// throttles is its budget's.
 func newClient(cfg aws.Config) *sts.Client {
 	return sts.NewFromConfig(cfg, func(o *sts.Options) {
 		o.Credentials = aws.AnonymousCredentials{}
-		o.Retryer = retry.AddWithMaxBackoffDelay(o.Retryer, time.Second)
+		o.Retryer = patient{retry.AddWithMaxBackoffDelay(o.Retryer, time.Second)}
 	})
+}
+
+// patient does not repeat what was throttled.
+type patient struct{ aws.Retryer }
+
+func (p patient) IsErrorRetryable(err error) bool {
+	return !throttled(err) && p.Retryer.IsErrorRetryable(err)
 }
 
 // Retrieve calls STS. When STS no longer accepts the source's credentials, as
@@ -89,10 +98,23 @@ func (p *AssumeRole) call(ctx context.Context, by aws.Credentials) (*sts.AssumeR
 		Tags: p.role.tags(), TransitiveTagKeys: p.role.TransitiveTags,
 		Policy: optional(p.role.Policy), PolicyArns: p.role.policyARNs(),
 	}
-	return p.client.AssumeRole(ctx, in, func(o *sts.Options) {
-		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return by, nil })
+	if m := p.role.MFA; m != nil {
+		code, err := m.Code(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("asking for the code of MFA device %s: %w", m.Serial, err)
+		}
+		in.SerialNumber, in.TokenCode = aws.String(m.Serial), aws.String(code)
+	}
+	return within(ctx, cmp.Or(by.AccountID, p.source.Key()), p.region, func(ctx context.Context) (*sts.AssumeRoleOutput, error) {
+		return p.client.AssumeRole(ctx, in, func(o *sts.Options) {
+			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return by, nil })
+		})
 	})
 }
+
+// asksPeople reports that fetching takes a person, so that nothing is fetched
+// before somebody needs it.
+func (p *AssumeRole) asksPeople() bool { return p.role.MFA != nil }
 
 // Key implements [Provider].
 func (p *AssumeRole) Key() string { return p.key }

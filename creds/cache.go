@@ -1,8 +1,10 @@
 package creds
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -16,13 +18,34 @@ var ErrClosed = errors.New("the credential cache is closed")
 type Config struct {
 	// Timeout bounds one fetch, whoever waits for it. Default 30 s.
 	Timeout time.Duration
+	// STSRate is how many STS requests a second this cache makes of each source
+	// account and Region. Default 300, half of AWS's quota.
+	STSRate float64
+	// OnFetch, if set, is told of every fetch once it has ended, by the goroutine
+	// that fetched. It must not block, and may be called by several at once.
+	OnFetch func(Fetch)
+	// Logger, if set, has a line for every fetch: Debug for success, Warn for failure.
+	Logger *slog.Logger
+}
+
+// Fetch is what became of one fetch. It holds no secret.
+type Fetch struct {
+	Provider string // as the provider prints itself: "credentials of arn:aws:iam::…"
+	Key      string
+	Took     time.Duration
+	// Background is set when no caller had to wait: there was a valid credential.
+	Background bool
+	Expires    time.Time // of the new credential; zero when it failed or lasts for ever
+	Err        error
 }
 
 // Cache holds one credential for each distinct request: role, external id,
 // tags, policies, session name, duration and source, but never the Region.
 // Make one with [NewCache]. Safe for concurrent use.
 type Cache struct {
+	cfg     Config
 	timeout time.Duration
+	budgets budgets
 
 	mu      sync.Mutex // guards the three
 	entries map[string]*Cached
@@ -41,9 +64,13 @@ const firstPrune = 1024
 
 // NewCache makes an empty Cache. Close it to end what it does in the background.
 func NewCache(cfg Config) *Cache {
-	c := &Cache{timeout: cfg.Timeout, entries: map[string]*Cached{}, pruneAt: firstPrune, flying: map[*flight]struct{}{}}
+	c := &Cache{cfg: cfg, timeout: cfg.Timeout, entries: map[string]*Cached{}, pruneAt: firstPrune, flying: map[*flight]struct{}{}}
 	if c.timeout <= 0 {
 		c.timeout = 30 * time.Second
+	}
+	c.budgets = budgets{rate: cfg.STSRate, of: map[string]*budget{}}
+	if c.budgets.rate <= 0 {
+		c.budgets.rate = defaultRate
 	}
 	return c
 }
@@ -126,6 +153,21 @@ func (c *Cache) leave(f *flight) {
 	delete(c.flying, f)
 	c.life.Unlock()
 	c.fetches.Done()
+}
+
+// report tells the hooks what became of a fetch.
+func (c *Cache) report(ctx context.Context, f Fetch) {
+	if c.cfg.OnFetch != nil {
+		c.cfg.OnFetch(f)
+	}
+	if c.cfg.Logger == nil {
+		return
+	}
+	if f.Err != nil {
+		c.cfg.Logger.WarnContext(ctx, "fetching credentials failed", "of", f.Provider, "took", f.Took, "background", f.Background, "error", f.Err)
+		return
+	}
+	c.cfg.Logger.DebugContext(ctx, "fetched credentials", "of", f.Provider, "took", f.Took, "background", f.Background, "expires", f.Expires)
 }
 
 // String tells how much the cache holds.

@@ -179,20 +179,38 @@ func (c *Cached) fly(ctx context.Context, f *flight) {
 	defer stop()
 	freed := context.AfterFunc(ctx, func() { c.land(f, nil, context.Cause(ctx)) })
 	defer freed()
-	got, err := c.from.Retrieve(ctx)
+	began := time.Now()
+	before := c.held.Load()
+	h, err := c.fetch(ctx)
+	ended := Fetch{Provider: c.String(), Key: c.key, Took: time.Since(began), Background: before != nil && began.Before(before.blockAt), Err: err}
+	if ctx.Err() != nil {
+		ended.Err = context.Cause(ctx) // AfterFunc has said so, or is about to
+	} else {
+		c.land(f, h, err)
+	}
+	if h != nil && !h.forever && ended.Err == nil {
+		ended.Expires = h.credentials.Expires
+	}
+	c.cache.report(ctx, ended)
+}
+
+// fetch asks the provider, and refuses what nobody could use.
+func (c *Cached) fetch(ctx context.Context) (*held, error) {
+	got, err := c.from.Retrieve(context.WithValue(ctx, budgetsKey{}, &c.cache.budgets))
 	now := time.Now()
 	switch {
-	case ctx.Err() != nil:
-		return // AfterFunc says so
 	case err != nil:
-		c.land(f, nil, err)
+		return nil, err
 	case !got.HasKeys():
-		c.land(f, nil, fmt.Errorf("%v: the provider gave none", c.from))
+		return nil, fmt.Errorf("%v: the provider gave none", c.from)
 	case got.CanExpire && !now.Before(got.Expires):
-		c.land(f, nil, fmt.Errorf("%v: expired on arrival, at %s; is the clock right?", c.from, got.Expires.Format(time.RFC3339)))
-	default:
-		c.land(f, hold(got, now), nil)
+		return nil, fmt.Errorf("%v: expired on arrival, at %s; is the clock right?", c.from, got.Expires.Format(time.RFC3339))
 	}
+	h := hold(got, now)
+	if p, ok := c.from.(interface{ asksPeople() bool }); ok && p.asksPeople() && !h.forever {
+		h.halfAt, h.refreshAt = h.blockAt, h.blockAt
+	}
+	return h, nil
 }
 
 // land ends a fetch, once: what it brought is served, or its failure is
@@ -227,6 +245,13 @@ func (c *Cached) nextLocked(now time.Time) time.Time {
 			return h.blockAt
 		}
 		return next
+	}
+	switch {
+	case throttled(c.failed):
+		return now // the budget spaces the calls, and lets everybody go on at once
+	case denied(c.failed):
+		// STS goes on saying so until somebody changes a policy.
+		return now.Add(backoff(c.failures, 1500*time.Millisecond, 30*time.Second))
 	}
 	return now.Add(backoff(c.failures, 1500*time.Millisecond, 3*time.Second))
 }

@@ -1,6 +1,7 @@
 package creds
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -39,7 +40,10 @@ func (e *Error) Error() string { return fmt.Sprintf("assuming role %s: %v", e.Ro
 func (e *Error) Unwrap() error { return e.Err }
 
 // From makes a Provider of one from elsewhere, such as the default chain of an
-// aws.Config. The key must tell it from all others in the same Cache.
+// aws.Config. The key must tell it from all others in the same Cache. An
+// aws.CredentialsCache, which config.LoadDefaultConfig gives, is made to fetch
+// anew each time, so that credentials are refreshed when a [Cache] wants it and
+// not when the SDK's cache does.
 func From(key string, p aws.CredentialsProvider) Provider {
 	return &named{CredentialsProvider: p, key: key}
 }
@@ -47,6 +51,13 @@ func From(key string, p aws.CredentialsProvider) Provider {
 type named struct {
 	aws.CredentialsProvider
 	key string
+}
+
+func (n *named) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if cache, ok := n.CredentialsProvider.(*aws.CredentialsCache); ok {
+		cache.Invalidate()
+	}
+	return n.CredentialsProvider.Retrieve(ctx)
 }
 
 func (n *named) Key() string    { return digest("from", n.key) }

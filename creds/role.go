@@ -1,6 +1,7 @@
 package creds
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -47,6 +48,17 @@ type Role struct {
 	// Policy (JSON) and PolicyARNs narrow what the session may do.
 	Policy     string
 	PolicyARNs []string
+	// MFA is the device to prove the caller's presence with, of AssumeRole only.
+	// A role with one is never refreshed in the background.
+	MFA *MFA
+}
+
+// MFA is a device that makes one-time codes.
+type MFA struct {
+	Serial string // the device's ARN or serial number
+	// Code asks for the code of the moment. It may wait for a person, and is
+	// given up with the fetch (see [Config.Timeout]).
+	Code func(ctx context.Context) (string, error) `json:"-"`
 }
 
 // clone takes the role out of its caller's hands.
@@ -68,13 +80,21 @@ func (r *Role) check() error {
 	if r.SessionName != SessionName(r.SessionName) {
 		return fmt.Errorf("preparing to assume role %s: session name %q: want 2 to 64 letters, digits or any of _+=,.@-", r.ARN, r.SessionName)
 	}
+	if r.MFA != nil && (r.MFA.Serial == "" || r.MFA.Code == nil) {
+		return fmt.Errorf("preparing to assume role %s: MFA needs a serial number and something to ask for codes", r.ARN)
+	}
 	return nil
+}
+
+func accountOf(role string) string {
+	a, _ := arn.Parse(role) // checked when the provider was made
+	return string(a.Account)
 }
 
 // checkWebIdentity refuses what AssumeRoleWithWebIdentity has no parameter for.
 func (r *Role) checkWebIdentity() error {
-	if r.ExternalID != "" || r.SourceIdentity != "" || len(r.Tags) > 0 || len(r.TransitiveTags) > 0 {
-		return errors.New("preparing to assume role " + r.ARN + ": external id, source identity and tags of a web identity come from its token")
+	if r.ExternalID != "" || r.SourceIdentity != "" || r.MFA != nil || len(r.Tags) > 0 || len(r.TransitiveTags) > 0 {
+		return errors.New("preparing to assume role " + r.ARN + ": external id, source identity, tags and MFA of a web identity come from its token")
 	}
 	return r.check()
 }

@@ -48,6 +48,7 @@ func (t Token) String() string { return "token of " + t.name }
 // Kubernetes service account's. Make one with [NewWebIdentity].
 type WebIdentity struct {
 	client *sts.Client
+	region string
 	token  Token
 	role   Role
 	key    string
@@ -64,7 +65,7 @@ func NewWebIdentity(cfg aws.Config, token Token, role Role) (*WebIdentity, error
 	if err := role.checkWebIdentity(); err != nil {
 		return nil, err
 	}
-	return &WebIdentity{client: newClient(cfg), token: token, role: role, key: digest("WebIdentity", token.name, role)}, nil
+	return &WebIdentity{client: newClient(cfg), region: cfg.Region, token: token, role: role, key: digest("WebIdentity", token.name, role)}, nil
 }
 
 // Retrieve reads the token and calls STS.
@@ -73,9 +74,13 @@ func (p *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, &Error{Role: p.role.ARN, Err: err}
 	}
-	out, err := p.client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+	in := &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn: aws.String(p.role.ARN), RoleSessionName: aws.String(p.role.SessionName), WebIdentityToken: aws.String(token),
 		DurationSeconds: p.role.seconds(false), Policy: optional(p.role.Policy), PolicyArns: p.role.policyARNs(),
+	}
+	// Nobody has signed the call, so that it counts in the role's own account.
+	out, err := within(ctx, accountOf(p.role.ARN), p.region, func(ctx context.Context) (*sts.AssumeRoleWithWebIdentityOutput, error) {
+		return p.client.AssumeRoleWithWebIdentity(ctx, in)
 	})
 	if err != nil {
 		return aws.Credentials{}, &Error{Role: p.role.ARN, Err: err}
