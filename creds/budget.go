@@ -45,43 +45,33 @@ func newBudget(rate float64, now time.Time) *budget {
 // many, and that this one was not made.
 var ErrThrottled = errors.New("STS throttles requests of this account")
 
-// enter waits until a call may be made. The leave it returns is told what became
-// of the call.
+// enter waits until a call may be made: by the rate, for a slot, and for the
+// gate. The leave it returns is told what became of the call.
 func (b *budget) enter(ctx context.Context) (leave func(error), err error) {
-	probe, err := b.pass(ctx)
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case b.slots <- struct{}{}:
-	case <-ctx.Done():
-		b.settle(probe, context.Cause(ctx))
-		return nil, context.Cause(ctx)
-	}
-	return func(err error) {
-		<-b.slots
-		b.settle(probe, err)
-	}, nil
-}
-
-// pass waits for a call's turn by the rate, then for the gate. probe is set for
-// the one call that is let through while STS throttles.
-func (b *budget) pass(ctx context.Context) (probe bool, err error) {
 	if err := wait(ctx, b.reserve(time.Now()), nil); err != nil {
-		return false, err
+		return nil, err
 	}
 	deadline := time.Now().Add(longestAtGate)
 	for {
+		select {
+		case b.slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 		now := time.Now()
 		closed, turned, probe := b.gate(now)
-		switch {
-		case closed <= 0:
-			return probe, nil
-		case !now.Before(deadline):
-			return false, ErrThrottled
+		if closed <= 0 {
+			return func(err error) {
+				<-b.slots
+				b.settle(probe, err)
+			}, nil
+		}
+		<-b.slots
+		if !now.Before(deadline) {
+			return nil, ErrThrottled
 		}
 		if err := wait(ctx, min(closed, deadline.Sub(now)), turned); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
 }
@@ -112,6 +102,7 @@ func (b *budget) reserve(now time.Time) time.Duration {
 }
 
 // gate says how long STS is to be left alone, and what to listen to meanwhile.
+// probe is set for the one call that is let through while STS throttles.
 func (b *budget) gate(now time.Time) (closed time.Duration, turned <-chan struct{}, probe bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
