@@ -77,7 +77,7 @@ func (p *AssumeRole) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, err
 	}
 	out, err := p.call(ctx, by)
-	if source, ok := p.source.(invalidator); ok && refused(err) {
+	if source, ok := p.source.(invalidator); ok && Refused(err) {
 		source.Invalidate(by.AccessKeyID)
 		if by, err = p.source.Retrieve(ctx); err != nil {
 			return aws.Credentials{}, err
@@ -133,9 +133,10 @@ func (p *AssumeRole) Format(f fmt.State, _ rune) { fmt.Fprint(f, p.String()) }
 // temporary credentials, AKIA those of users.
 func temporary(c aws.Credentials) bool { return strings.HasPrefix(c.AccessKeyID, "ASIA") }
 
-// refused reports that AWS does not accept the credentials a call was signed
-// with, whatever they would be allowed. Source: STS API reference, common errors.
-func refused(err error) bool {
+// Refused reports that AWS does not accept the credentials a call was signed
+// with, whatever they would be allowed: they expired, or whose they are is gone.
+// Source: STS API reference, common errors.
+func Refused(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return false

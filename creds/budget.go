@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/aws/smithy-go"
+
+	"github.com/stile-aws/stile/internal/awserr"
 )
 
 // A budget keeps the STS calls of one account and Region below AWS's quota,
@@ -146,27 +148,14 @@ func answered(err error) bool {
 	return err == nil || errors.As(err, &api)
 }
 
-// throttled reports that AWS refused a call because there were too many. Source:
-// AWS General Reference, common errors; STS's own code is Throttling.
+// throttled reports that AWS refused a call because there were too many.
 func throttled(err error) bool {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return errors.Is(err, ErrThrottled)
-	}
-	switch api.ErrorCode() {
-	case "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
-		"TooManyRequestsException", "RequestLimitExceeded", "SlowDown":
-		return true
-	}
-	return false
+	return errors.Is(err, ErrThrottled) || awserr.KindOf(err) == awserr.Throttled
 }
 
 // denied reports that AWS will refuse the same call until somebody changes a
 // policy.
-func denied(err error) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && (api.ErrorCode() == "AccessDenied" || api.ErrorCode() == "AccessDeniedException")
-}
+func denied(err error) bool { return awserr.KindOf(err) == awserr.Denied }
 
 // budgets are the budgets of a Cache, by account and Region.
 type budgets struct {

@@ -309,14 +309,18 @@ func (c *Cached) keepOnce(ctx context.Context) (next time.Time, ok bool) {
 }
 
 // Invalidate forgets the credential with this access key id, because AWS does
-// not accept it any more. Another one that came meanwhile stays.
-func (c *Cached) Invalidate(accessKeyID string) {
+// not accept it any more, and reports whether it was held. Another one that came
+// meanwhile stays.
+func (c *Cached) Invalidate(accessKeyID string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h := c.held.Load(); h != nil && h.credentials.AccessKeyID == accessKeyID {
-		c.held.Store(nil)
-		c.retryAt = time.Time{}
+	h := c.held.Load()
+	if h == nil || h.credentials.AccessKeyID != accessKeyID {
+		return false
 	}
+	c.held.Store(nil)
+	c.retryAt = time.Time{}
+	return true
 }
 
 // idle reports that nothing would be lost with c.

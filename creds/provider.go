@@ -24,7 +24,7 @@ type Provider interface {
 type namer interface{ SessionName() string }
 
 // An invalidator is a Provider that can forget a credential that AWS refuses.
-type invalidator interface{ Invalidate(accessKeyID string) }
+type invalidator interface{ Invalidate(accessKeyID string) bool }
 
 // Error is a role that could not be entered. Err is what STS answered, or why
 // it could not be asked.
