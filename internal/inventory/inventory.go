@@ -53,6 +53,9 @@ type Node struct {
 	SCPs     []string `json:"scps"`           // policy ids attached here
 	RCPs     []string `json:"rcps,omitempty"` // policy ids attached here
 	Children []*Node  `json:"children,omitempty"`
+	// State is an account's: "ACTIVE", "SUSPENDED", "PENDING_CLOSURE", as
+	// Organizations names them; "" for the root and OUs, and where it was not read.
+	State string `json:"state,omitempty"`
 }
 
 // OrgPolicy is a service control policy or a resource control policy.
@@ -109,14 +112,17 @@ type Account struct {
 	Resources map[string]*Resource `json:"resources,omitempty"`
 	Endpoints map[string]*Endpoint `json:"endpoints,omitempty"` // VPC endpoints by ARN
 	// Listed says for which kinds of things every one was listed, so that one
-	// that is not in its map is absent: see [Account.Kind].
+	// that is not in its map is absent: see [Account.Kind]. Absent says that the
+	// Region is not enabled in the account, a NotAsked that is in the map that
+	// the endpoint does not serve the kind, as the local AWS.
 	Listed map[string]Lookup `json:"listed,omitempty"`
 }
 
 // Kinds of things that Account.Listed knows. Regional ones are listed Region by
 // Region: the key is "REGION kind", see [ListKey].
 const (
-	KindSAML      = "saml"      // SAML providers; IAM's other things have Account.Complete
+	KindSAML      = "saml"      // SAML providers; IAM's principals and policies have Account.Complete
+	KindProviders = "providers" // OIDC providers
 	KindSecrets   = "secrets"   // with their policies
 	KindKeys      = "keys"      // with policies and grants
 	KindClusters  = "clusters"  // with Pod Identity associations and access entries
@@ -332,6 +338,7 @@ type Association struct {
 	TargetRole     string `json:"targetRole,omitempty"` // ARN, chained from Role
 	ExternalID     string `json:"externalID,omitempty"`
 	NoSessionTags  bool   `json:"noSessionTags,omitempty"`
+	Policy         string `json:"policy,omitempty"` // inline session policy; with TargetRole it limits that role only
 }
 
 // AccessEntry lets an IAM principal into a cluster.
