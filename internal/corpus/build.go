@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/policy"
@@ -43,45 +41,42 @@ func (b *builder) fail(err error) {
 func (b *builder) request() *authz.Request {
 	f := &b.c.facts
 	req := &authz.Request{
-		Principal: b.principal(), Action: f.Action, Resource: f.Resource,
-		ResourceManagement: f.ResourceManagement, ResourceAWSManaged: f.ResourceAWSManaged,
+		Principal: b.principal(), Action: f.action, Resource: f.resource,
+		ResourceManagement: f.resourceManagement, ResourceAWSManaged: f.resourceAWSManaged,
 	}
-	if f.Action == "" || f.Resource == "" {
+	if f.action == "" || f.resource == "" {
 		b.fail(fmt.Errorf("a case needs principal, action and resource"))
 	}
-	if f.ResourceAccount != "" {
-		id, err := arn.ParseAccountID(f.ResourceAccount)
+	if f.resourceAccount != "" {
+		id, err := arn.ParseAccountID(f.resourceAccount)
 		if err != nil {
 			b.fail(err)
 		}
 		req.ResourceAccount = id
 	}
-	keys := make([]string, 0, len(f.Context))
-	for key := range f.Context {
-		keys = append(keys, key)
+	for _, m := range f.context {
+		req.Context.Set(m.Name, b.values(m)...)
 	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		req.Context.Set(key, b.values(key, f.Context[key])...)
-	}
-	for _, key := range f.Unknown {
+	for _, key := range f.unknown {
 		req.Context.SetUnknown(key)
 	}
 	return req
 }
 
 // values reads one value or a list of them, as they are spelt.
-func (b *builder) values(key string, n yaml.Node) []string {
-	items := []*yaml.Node{&n}
-	if n.Kind == yaml.SequenceNode {
-		items = n.Content
+func (b *builder) values(m policy.Member) []string {
+	items := []policy.Node{m.Value}
+	if m.Value.Kind == policy.ListNode {
+		items = m.Value.Items
 	}
 	var list []string
 	for _, item := range items {
-		if item = resolve(item); item.Kind != yaml.ScalarNode || item.ShortTag() == "!!null" {
-			b.fail(fmt.Errorf("context key %s: want a string or a list of strings", key))
+		switch item.Kind {
+		case policy.StringNode, policy.NumberNode, policy.BoolNode:
+		case policy.NullNode, policy.ListNode, policy.ObjectNode:
+			b.fail(fmt.Errorf("context key %s: want a string or a list of strings", m.Name))
 		}
-		list = append(list, item.Value)
+		list = append(list, item.Text)
 	}
 	return list
 }
@@ -91,28 +86,28 @@ var builtinProviders = []string{"cognito-identity.amazonaws.com", "www.amazon.co
 
 func (b *builder) principal() authz.Principal {
 	f := &b.c.facts
-	p := authz.Principal{ID: f.PrincipalID, EntityID: f.EntityID, Management: f.Management, ServiceLinked: f.ServiceLinked}
+	p := authz.Principal{ID: f.principalID, EntityID: f.entityID, Management: f.management, ServiceLinked: f.serviceLinked}
 	switch {
-	case f.Principal == "anonymous":
+	case f.principal == "anonymous":
 		return p
-	case slices.Contains(builtinProviders, f.Principal) && strings.HasSuffix(f.Action, "WithWebIdentity"):
-		p.Kind, p.ServiceName = authz.WebIdentity, f.Principal
+	case slices.Contains(builtinProviders, f.principal) && strings.HasSuffix(f.action, "WithWebIdentity"):
+		p.Kind, p.ServiceName = authz.WebIdentity, f.principal
 		return p
-	case !strings.HasPrefix(f.Principal, "arn:"):
-		p.Kind, p.ServiceName = authz.Service, f.Principal
-		if !strings.Contains(f.Principal, ".") {
-			b.fail(fmt.Errorf("principal %q: want an ARN, a service principal or anonymous", f.Principal))
+	case !strings.HasPrefix(f.principal, "arn:"):
+		p.Kind, p.ServiceName = authz.Service, f.principal
+		if !strings.Contains(f.principal, ".") {
+			b.fail(fmt.Errorf("principal %q: want an ARN, a service principal or anonymous", f.principal))
 		}
 		return p
 	}
-	a, err := arn.Parse(f.Principal)
+	a, err := arn.Parse(f.principal)
 	if err != nil {
 		b.fail(err)
 		return p
 	}
 	b.identify(&p, a)
-	if f.Entity != "" {
-		if p.Entity, err = arn.Parse(f.Entity); err != nil {
+	if f.entity != "" {
+		if p.Entity, err = arn.Parse(f.entity); err != nil {
 			b.fail(err)
 		}
 	}
@@ -150,29 +145,18 @@ func (b *builder) identify(p *authz.Principal, a arn.ARN) {
 func (b *builder) policies(req *authz.Request) *authz.Policies {
 	f := &b.c.facts
 	caller := req.Principal.Account()
-	pols := &authz.Policies{
-		Identity:   b.list(&f.IdentityPolicies, authz.LayerIdentity, caller),
-		Boundary:   b.single(&f.Boundary, authz.LayerBoundary, caller),
-		Session:    b.list(&f.SessionPolicy, authz.LayerSession, caller),
-		HasSession: f.SessionPolicy.Kind != 0 && f.SessionPolicy.Tag != "!!null",
-		SCPs:       b.levels(f.SCPs, authz.LayerSCP),
-		RCPs:       b.levels(f.RCPs, authz.LayerRCP),
-		Resource:   b.single(&f.ResourcePolicy, b.resourceLayer(), b.owner(req)),
-		Endpoint:   b.single(&f.Endpoint, authz.LayerEndpoint, ""),
+	return &authz.Policies{
+		Identity:   b.list(f.identity, authz.LayerIdentity, caller),
+		Boundary:   b.single(f.boundary, authz.LayerBoundary, caller),
+		Session:    b.list(f.session, authz.LayerSession, caller),
+		HasSession: f.session.Kind != policy.NullNode,
+		SCPs:       b.levels(f.scps, authz.LayerSCP),
+		RCPs:       b.levels(f.rcps, authz.LayerRCP),
+		Resource:   b.single(f.resourcePolicy, b.resourceLayer(), b.owner(req)),
+		Endpoint:   b.single(f.endpoint, authz.LayerEndpoint, ""),
+		Grants:     f.grants,
+		Unread:     f.unread,
 	}
-	for _, g := range f.Grants {
-		pols.Grants = append(pols.Grants, authz.Grant{
-			ID: g.ID, Grantee: g.Grantee, Operations: g.Operations, EncryptionContext: g.EncryptionContext, Equals: g.Equals,
-		})
-	}
-	for _, u := range f.Unread {
-		var layer authz.Layer
-		if err := layer.UnmarshalText([]byte(u.Layer)); err != nil {
-			b.fail(fmt.Errorf("unread: %w", err))
-		}
-		pols.Unread = append(pols.Unread, authz.Unread{Source: authz.Source{Layer: layer, Name: u.Name}, Reason: u.Reason})
-	}
-	return pols
 }
 
 // owner is the account whose resource it is, as authz finds it.
@@ -190,14 +174,14 @@ func (b *builder) owner(req *authz.Request) arn.AccountID {
 // resource unless the case says otherwise.
 func (b *builder) resourceLayer() authz.Layer {
 	f := &b.c.facts
-	if f.ResourcePolicyType != "" {
+	if f.resourcePolicyType != "" {
 		var layer authz.Layer
-		if err := layer.UnmarshalText([]byte(f.ResourcePolicyType)); err != nil {
+		if err := layer.UnmarshalText([]byte(f.resourcePolicyType)); err != nil {
 			b.fail(err)
 		}
 		return layer
 	}
-	a, err := arn.Parse(f.Resource)
+	a, err := arn.Parse(f.resource)
 	switch {
 	case err == nil && a.Service == "iam" && a.Type() == "role":
 		return authz.LayerTrust
@@ -210,37 +194,39 @@ func (b *builder) resourceLayer() authz.Layer {
 func (b *builder) levels(list []level, layer authz.Layer) []authz.Level {
 	var levels []authz.Level
 	for i := range list {
-		levels = append(levels, authz.Level{Node: list[i].Node, Policies: b.list(&list[i].Policies, layer, "")})
+		levels = append(levels, authz.Level{Node: list[i].node, Policies: b.list(list[i].policies, layer, "")})
 	}
 	return levels
 }
 
-// single reads at most one document, alone or in a list.
-func (b *builder) single(n *yaml.Node, layer authz.Layer, account arn.AccountID) *authz.Policy {
+// single reads at most one document, alone or in a list: an entity has one
+// boundary, a resource one policy, and a request goes through one endpoint.
+func (b *builder) single(n policy.Node, layer authz.Layer, account arn.AccountID) *authz.Policy {
 	list := b.list(n, layer, account)
 	switch {
 	case len(list) == 0:
 		return nil
 	case len(list) > 1:
-		b.fail(fmt.Errorf("line %d: at most one %s policy can apply", n.Line, layer))
+		b.fail(fmt.Errorf("line %d: at most one %s policy can apply", n.Pos.Line, layer))
 	}
 	return list[0]
 }
 
 // list reads a list of documents, or one document on its own.
-func (b *builder) list(n *yaml.Node, layer authz.Layer, account arn.AccountID) []*authz.Policy {
+func (b *builder) list(n policy.Node, layer authz.Layer, account arn.AccountID) []*authz.Policy {
+	items := n.Items
+	if n.Kind != policy.ListNode && n.Kind != policy.NullNode {
+		items = []policy.Node{n}
+	}
 	var list []*authz.Policy
-	for i, item := range documents(n) {
-		doc, err := policy.Decode(new(converter).node(item, 0))
+	for i, item := range items {
+		src := authz.Source{Layer: layer, Account: account, Name: fmt.Sprintf("#%d", i+1)}
+		doc, err := document(item, &src)
 		if err != nil {
 			b.fail(err)
 			continue
 		}
-		name := fmt.Sprintf("#%d", i+1)
-		if doc.ID != "" {
-			name = doc.ID
-		}
-		compiled, err := b.compile(doc, authz.Source{Layer: layer, Account: account, Name: name})
+		compiled, err := b.compile(doc, src)
 		if err != nil {
 			b.fail(err)
 			continue
@@ -250,71 +236,26 @@ func (b *builder) list(n *yaml.Node, layer authz.Layer, account arn.AccountID) [
 	return list
 }
 
-// documents gives the policy documents below n.
-func documents(n *yaml.Node) []*yaml.Node {
-	n = resolve(n)
-	switch n.Kind {
-	case yaml.MappingNode:
-		return []*yaml.Node{n}
-	case yaml.SequenceNode:
-		return n.Content
-	}
-	return nil
-}
-
-func resolve(n *yaml.Node) *yaml.Node {
-	if n.Kind == yaml.AliasNode {
-		return n.Alias
-	}
-	return n
-}
-
-// Limits of one document, so that aliases of aliases end: a policy is 8 deep.
-const (
-	maxDepth = 16
-	maxNodes = 100_000
-)
-
-// converter turns YAML into the tree that package policy decodes, positions
-// kept. Past its limits it gives null, which no policy accepts.
-type converter struct{ nodes int }
-
-func (c *converter) node(n *yaml.Node, depth int) policy.Node {
-	n = resolve(n)
-	out := policy.Node{Pos: position(n), Text: n.Value}
-	if c.nodes++; c.nodes > maxNodes || depth > maxDepth {
-		return out
-	}
-	switch n.Kind {
-	case yaml.MappingNode:
-		out.Kind, out.Text = policy.ObjectNode, ""
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			name, value := n.Content[i], c.node(n.Content[i+1], depth+1)
-			out.Members = append(out.Members, policy.Member{Name: name.Value, NamePos: position(name), Value: value})
+// document reads a policy: as an object, as a string that holds one, or as
+// {name, policy}, where the name is what explanations call it.
+func document(n policy.Node, src *authz.Source) (*policy.Document, error) {
+	if inner, ok := child(n, "policy"); ok {
+		name, _ := child(n, "name")
+		if name.Text != "" {
+			src.Name = name.Text
 		}
-	case yaml.SequenceNode:
-		out.Kind, out.Text = policy.ListNode, ""
-		for _, item := range n.Content {
-			out.Items = append(out.Items, c.node(item, depth+1))
+		n = inner
+	}
+	if n.Kind == policy.StringNode {
+		doc, err := policy.Parse([]byte(n.Text))
+		for i := 0; err == nil && i < len(doc.Statements); i++ {
+			doc.Statements[i].Pos = n.Pos // places within the string mean nothing in the file
 		}
-	default:
-		out.Kind = scalarKind(n)
+		return doc, err
 	}
-	return out
-}
-
-func position(n *yaml.Node) policy.Pos { return policy.Pos{Line: n.Line, Column: n.Column} }
-
-// scalarKind is the JSON type of a YAML scalar; dates, which YAML knows and
-// JSON does not, are strings.
-func scalarKind(n *yaml.Node) policy.NodeKind {
-	switch n.ShortTag() {
-	case "!!int", "!!float":
-		return policy.NumberNode
-	case "!!bool":
-		return policy.BoolNode
-	case "!!null":
-		return policy.NullNode
+	doc, err := policy.Decode(n)
+	if err == nil && doc.ID != "" && strings.HasPrefix(src.Name, "#") {
+		src.Name = doc.ID
 	}
-	return policy.StringNode
+	return doc, err
 }

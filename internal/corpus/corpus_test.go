@@ -126,6 +126,10 @@ func TestJSONLines(t *testing.T) {
 	}
 }
 
+// bomb is a short text of very many values.
+var bomb = "- &a [x,x,x,x,x,x,x,x,x]\n- &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n- &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n- &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n" +
+	"- &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n- &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n- [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n"
+
 func TestLoadErrorsNameThePlace(t *testing.T) {
 	tests := []struct{ name, file, text, want string }{
 		{"not YAML", "x.yaml", "a: [", "reading x.yaml"},
@@ -141,6 +145,16 @@ func TestLoadErrorsNameThePlace(t *testing.T) {
 		{"two facts differ", "x.yaml", "[{id: a}, {id: b, like: a, action: x, resource: y}]", "exactly one fact"},
 		{"unknown outcome", "x.yaml", "[{id: a, expected: Denied}]", `parsing "Denied"`},
 		{"unknown layer", "x.yaml", "[{id: a, decides: [iam]}]", `parsing "iam"`},
+		{"unread layer", "x.yaml", "[{id: a, unread: [{layer: x}]}]", `x.yaml:1:19: unread: parsing "x"`},
+		{"a field twice", "x.json", `[{"id": "a", "id": "b"}]`, `x.json:1:14: field "id" is there twice`},
+		{"a likely name", "x.yaml", "[{id: a, identityPolicy: []}]", `did you mean "identityPolicies"?`},
+		{"a text for a truth", "x.yaml", "[{id: a, management: no thanks}]", "x.yaml:1:22: management: want true or false"},
+		{"an object for a text", "x.yaml", "[{id: a, action: {}}]", "action: want a string, not an object"},
+		{"an object for a list", "x.yaml", "[{id: a, scps: {}}]", "scps: want a list, not an object"},
+		{"a text for an object", "x.yaml", "[{id: a, context: x}]", "context: want an object, not a string"},
+		{"like in JSON Lines", "x.jsonl", "{\"id\":\"a\"}\n{\"id\":\"b\",\"like\":\"a\",\"action\":\"x\"}", "x.jsonl:2:1: like and from"},
+		{"JSON", "x.json", "[\n{]", "x.json:2:2: "},
+		{"aliases of aliases", "x.yaml", bomb, "values"},
 		{"JSON Lines", "x.jsonl", "{\"id\":\"a\"}\n{\"id\":", "x.jsonl:2"},
 		{"wrong type", "x.yaml", "[{id: a, management: [1]}]", "x.yaml:1"},
 	}
@@ -165,7 +179,6 @@ func TestBuildErrorsNameTheCase(t *testing.T) {
 		{"policy", `{id: a, principal: anonymous, identityPolicies: [{Statement: 1}]` + rest + `}`, "Statement"},
 		{"policy without meaning", `{id: a, principal: anonymous, resourcePolicy: {Statement: {Effect: Allow, Action: "*", Resource: "*"}}` + rest + `}`, "no Principal"},
 		{"two boundaries", `{id: a, principal: anonymous, boundary: [{Statement: {Effect: Allow, Action: "*", Resource: "*"}}, {Statement: {Effect: Allow, Action: "*", Resource: "*"}}]` + rest + `}`, "at most one"},
-		{"unread layer", `{id: a, principal: anonymous, unread: [{layer: x}]` + rest + `}`, "unread"},
 		{"policy type", `{id: a, principal: anonymous, resourcePolicyType: x` + rest + `}`, `parsing "x"`},
 	}
 	for _, tt := range tests {
@@ -216,4 +229,102 @@ func TestLoadDirReadsCaseFilesOnly(t *testing.T) {
 	if _, err := corpus.LoadDir(files); err == nil {
 		t.Error("LoadDir of a broken file succeeds")
 	}
+}
+
+func TestScanReadsAsItComes(t *testing.T) {
+	const line = `{"principal":"anonymous","action":"s3:GetObject","resource":"*"}` + "\n"
+	lines := 0
+	endless := readerFunc(func(p []byte) (int, error) {
+		lines++
+		return copy(p, line), nil
+	})
+	seen := 0
+	for c, err := range corpus.Scan("-", endless) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen++; seen == 10_000 {
+			if c.ID != "-:10000" || c.Line != 10_000 {
+				t.Errorf("case %q of line %d, want the line as its name", c.ID, c.Line)
+			}
+			break
+		}
+	}
+	if lines > 2*seen {
+		t.Errorf("%d lines were read for %d cases", lines, seen)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestScanTellsTheFormByTheFirstLine(t *testing.T) {
+	for form, text := range map[string]string{
+		"JSON Lines":            `{"id":"a"}` + "\n" + `{"id":"b"}`,
+		"JSON Lines after room": "\n\n" + `{"id":"a"}` + "\r\n\n" + `{"id":"b"}` + "\n",
+		"YAML":                  "- id: a\n- id: b\n",
+		"YAML in one line":      "[{id: a}, {id: b}]",
+		"YAML documents":        "\n# cases\nid: a\n---\nid: b\n",
+		"indented JSON":         "[\n  {\"id\": \"a\"},\n  {\"id\": \"b\"}\n]\n",
+	} {
+		all, err := corpus.Load("-", []byte(text))
+		if err != nil || len(all) != 2 || all[0].ID != "a" || all[1].ID != "b" {
+			t.Errorf("%s: Load = %v, %v", form, all, err)
+		}
+	}
+	if _, err := corpus.Load("-", nil); err != nil {
+		t.Errorf("nothing at all: %v", err)
+	}
+}
+
+func TestALineHasABound(t *testing.T) {
+	_, err := corpus.Load("x.jsonl", []byte(`{"id":"`+strings.Repeat("a", 17<<20)+`"}`))
+	if err == nil || !strings.Contains(err.Error(), "x.jsonl:1: a line of more than") {
+		t.Errorf("Load error = %.100v", err)
+	}
+}
+
+func TestPoliciesAreObjectsTextsOrNamed(t *testing.T) {
+	const text = `
+- id: a
+  principal: anonymous
+  action: s3:GetObject
+  resource: "*"
+  x-ours: kept by another program
+  identityPolicies:
+    - {Id: own, Statement: {Effect: Allow, Action: "*", Resource: "*"}}
+    - '{"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}'
+    - {name: reads, policy: {Statement: {Effect: Allow, Action: "*", Resource: "*"}}}
+`
+	all, err := corpus.Load("x.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, pols, err := all[0].Build(authz.Compile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range pols.Identity {
+		names = append(names, p.Source().Name)
+	}
+	if got := strings.Join(names, " "); got != "own #2 reads" {
+		t.Errorf("policies %q, want own, #2 and reads", got)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add("x.yaml", twoCases)
+	f.Add("x.jsonl", `{"id":"a","principal":"anonymous","action":"s3:GetObject","resource":"*","scps":[{"node":"r","policies":[]}]}`)
+	f.Add("-", "[{id: a, grants: [{id: g, operations: [Decrypt], encryptionContext: {a: b}}]}]")
+	f.Fuzz(func(t *testing.T, name, text string) {
+		all, err := corpus.Load(name, []byte(text))
+		if err != nil && all != nil {
+			t.Errorf("Load gives cases and %v", err)
+		}
+		for i := range all {
+			_, _, _ = all[i].Build(authz.Compile)
+		}
+	})
 }
