@@ -67,25 +67,30 @@ type OrgPolicy struct {
 }
 
 // Path returns the nodes from the root down to account id, nil when the
-// account is not in the organization.
+// account is not in the organization. It searches the tree; who asks about many
+// accounts makes a [Tree].
 func (o *Organization) Path(id arn.AccountID) []*Node {
 	if o == nil || o.Root == nil {
 		return nil
 	}
-	var walk func(n *Node, above []*Node) []*Node
-	walk = func(n *Node, above []*Node) []*Node {
-		path := append(append([]*Node(nil), above...), n)
-		if n.ID == string(id) {
+	return o.Root.down(string(id), 0)
+}
+
+// down is the path from n, which stands at that depth, to the node of that id.
+// It is made once the node is found.
+func (n *Node) down(id string, depth int) []*Node {
+	if n.ID == id {
+		path := make([]*Node, depth+1)
+		path[depth] = n
+		return path
+	}
+	for _, c := range n.Children {
+		if path := c.down(id, depth+1); path != nil {
+			path[depth] = n
 			return path
 		}
-		for _, c := range n.Children {
-			if found := walk(c, path); found != nil {
-				return found
-			}
-		}
-		return nil
 	}
-	return walk(o.Root, nil)
+	return nil
 }
 
 // Account is what was read of one account. A key present in a map with a nil
@@ -309,6 +314,7 @@ type Grant struct {
 	// is EncryptionContextEquals rather than EncryptionContextSubset.
 	EncryptionContext map[string]string `json:"encryptionContext,omitempty"`
 	Equals            bool              `json:"equals,omitempty"`
+	SourceARN         string            `json:"sourceARN,omitempty"` // the constraint on aws:SourceArn, "" for none
 }
 
 // Cluster is an EKS cluster.
