@@ -1,16 +1,24 @@
-// Package catalog is what stile knows about AWS without asking it: small,
-// hand-made tables, each citing the AWS page it rests on.
+// Package catalog is what stile knows about AWS without asking it: the actions,
+// resource types and condition keys of every service, generated from AWS's
+// Service Authorization Reference, and small hand-made tables of what that
+// leaves out, each citing the AWS page it rests on.
 //
-// Start with [LookUp] for a grant bundle ("dynamodb/read") and
-// [Bundle.Statements] for the actions and resources it stands for. The other
-// tables answer one question each: [WildcardOnly], [PolicyCallFor],
-// [KeyUseOf], [ProbeFor], [Quotas], [AccessPolicies], [KnownOperator],
-// [Regions].
+// Start with [ActionOf], [ResourceTypesOf] and [ConditionKeyOf] for the data,
+// and with [LookUp] for a grant bundle ("dynamodb/read") and
+// [Bundle.Statements] for what it stands for. [Facts] is what package authz
+// needs. The other tables answer one question each: [PolicyCallFor],
+// [KeyUseOf], [IssuerFor], [ProbeFor], [Quotas], [AccessPolicies],
+// [KnownOperator], [Regions].
 //
-// The tables are facts about AWS's own defaults; what one account really
-// allows (its raised quotas, its service control policies) is read from that
-// account. The catalog is not complete: "not listed" never means "does not
-// exist", and functions say so where it matters.
+// The data is embedded, and unpacked by the first question about it and no
+// further than that question needs; a program that never asks pays nothing.
+// Everything here is safe for concurrent use.
+//
+// These are facts about AWS's own defaults; what one account really allows
+// (its raised quotas, its service control policies) is read from that account.
+// The data is of one day ([DataVersion]) and the hand-made tables are not
+// complete: an unknown service is just unknown, and only for actions of a known
+// service does "not there" mean a mistake. Functions say so where it matters.
 package catalog
 
 import "strings"
@@ -24,46 +32,4 @@ func ServiceOf(action string) string {
 		return ""
 	}
 	return strings.ToLower(service)
-}
-
-// WildcardOnly reports whether action supports no resource-level permission,
-// so that only "*" in Resource allows it. False means: it does, or the catalog
-// does not know the action. Patterns ("s3:List*") are never wildcard-only.
-//
-// Source: the Actions tables of the Service Authorization Reference; an action
-// with no value in the column "Resource types" must be given "*".
-func WildcardOnly(action string) bool {
-	_, ok := wildcardOnly[strings.ToLower(action)]
-	return ok
-}
-
-// wildcardOnly holds actions in lower case. Source: Service Authorization
-// Reference, pages list_amazondynamodb, list_amazonelastickubernetesservice,
-// list_awssecretsmanager, list_amazons3, list_amazonsqs, list_amazonsns,
-// list_awskeymanagementservice, list_awssystemsmanager,
-// list_amazonelasticcontainerregistry, list_awslambda, list_awssts, list_iam.
-var wildcardOnly = map[string]struct{}{
-	"dynamodb:describeendpoints":         {},
-	"dynamodb:describelimits":            {},
-	"dynamodb:listtables":                {},
-	"ecr:getauthorizationtoken":          {},
-	"eks:listclusters":                   {},
-	"iam:getaccountsummary":              {},
-	"iam:listaccountaliases":             {},
-	"iam:listroles":                      {},
-	"iam:listusers":                      {},
-	"kms:createkey":                      {},
-	"kms:generaterandom":                 {},
-	"kms:listaliases":                    {},
-	"kms:listkeys":                       {},
-	"lambda:listfunctions":               {},
-	"s3:listallmybuckets":                {},
-	"secretsmanager:batchgetsecretvalue": {},
-	"secretsmanager:getrandompassword":   {},
-	"secretsmanager:listsecrets":         {},
-	"sns:listtopics":                     {},
-	"sqs:listqueues":                     {},
-	"ssm:describeparameters":             {},
-	"sts:getcalleridentity":              {},
-	"sts:getsessiontoken":                {},
 }

@@ -64,13 +64,13 @@ func within(p, infix string) func(string) bool {
 // like: table/Orders* is a table. Nothing with a wildcard before the name is
 // known ("*", "tab*").
 func TypeOf(a arn.ARN) string {
-	if t := find(a); t != nil {
+	if t := shapeOf(a); t != nil {
 		return t.name
 	}
 	return ""
 }
 
-func find(a arn.ARN) *resourceType {
+func shapeOf(a arn.ARN) *resourceType {
 	if a.Service == "s3" && a.Region != "" {
 		return nil // an access point, not a bucket
 	}
@@ -90,7 +90,7 @@ func find(a arn.ARN) *resourceType {
 // has none: an index of a table exists, a table of an index does not. What has
 // no known type stands for itself, as it may cover every type.
 func derive(a arn.ARN, name string) (string, bool) {
-	given := find(a)
+	given := shapeOf(a)
 	if given == nil || given.name == name {
 		return a.String(), true
 	}

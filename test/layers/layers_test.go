@@ -38,7 +38,7 @@ var floors = [][]string{
 	{"internal/broker", "stiletest"},
 	{"internal/operator", "internal/agent", "internal/web", "internal/demo"},
 	{"internal/cli"},
-	{"cmd"},
+	{"cmd", "tools"},
 }
 
 // pure packages take no context, clock, network, logger, environment or AWS SDK.
