@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz/internal/operator"
 	"github.com/stile-aws/stile/internal/scalar"
 	"github.com/stile-aws/stile/policy"
 )
@@ -57,14 +58,14 @@ type resourcePattern struct {
 // condition is one key under one operator. Of the slices of values the one
 // that the operator's kind needs is set, in the order written.
 type condition struct {
-	operator
+	operator.Operator
 	key      contextKey
 	written  *policy.Condition
 	patterns []pattern
 	decimals []maybe[scalar.Decimal]
 	dates    []maybe[time.Time]
 	networks []maybe[scalar.Network]
-	bools    []bool // opNull
+	bools    []bool // Null
 }
 
 // maybe is a value of a policy that may not be readable as what the operator compares.
@@ -277,11 +278,11 @@ func (c *compiler) variables() bool { return !c.literal && !c.off.has(ruleVariab
 func (c *compiler) escapes() bool { return !c.off.has(ruleVariableEscape) }
 
 func (c *compiler) condition(from *policy.Condition, to *condition) error {
-	op, ok := parseOperator(from.Operator)
+	op, ok := operator.Parse(from.Operator)
 	if !ok {
 		return fmt.Errorf("unknown condition operator %q%s", from.Operator, at(from.OperatorPos))
 	}
-	to.operator, to.written, to.key = op, from, newContextKey(from.Key, c.off.has(ruleKeyCase))
+	to.Operator, to.written, to.key = op, from, newContextKey(from.Key, c.off.has(ruleKeyCase))
 	for _, v := range from.Values {
 		if err := c.value(to, v.Value); err != nil {
 			return fmt.Errorf("%w%s", err, at(v.Pos))
@@ -295,18 +296,18 @@ func (c *compiler) condition(from *policy.Condition, to *condition) error {
 func (c *compiler) value(to *condition, s string) error {
 	syn := syntax{
 		variables: c.variables(), escapes: c.escapes(),
-		keyCase: c.off.has(ruleKeyCase), lower: to.kind == opBool,
+		keyCase: c.off.has(ruleKeyCase), lower: to.Kind == operator.Bool,
 	}
-	switch to.kind {
-	case opStringEquals, opStringIgnoreCase, opBool:
+	switch to.Kind {
+	case operator.StringEquals, operator.StringIgnoreCase, operator.Bool:
 		to.patterns = append(to.patterns, compilePattern(s, syn))
-	case opStringLike:
+	case operator.StringLike:
 		syn.wildcards = !c.off.has(ruleStringLike)
 		to.patterns = append(to.patterns, compilePattern(s, syn))
-	case opARN:
+	case operator.ARN:
 		syn.wildcards = true
 		to.patterns = append(to.patterns, compilePattern(s, syn))
-	case opBinary:
+	case operator.Binary:
 		if c.off.has(ruleBinary) {
 			to.patterns = append(to.patterns, compilePattern(s, syntax{}))
 			break
@@ -316,19 +317,19 @@ func (c *compiler) value(to *condition, s string) error {
 			return fmt.Errorf("value %q of %s is not base64", s, to.written.Operator)
 		}
 		to.patterns = append(to.patterns, pattern{text: base64.RawStdEncoding.EncodeToString(raw)})
-	case opNumeric:
+	case operator.Numeric:
 		v, ok := scalar.ParseDecimal(s)
 		to.decimals = append(to.decimals, maybe[scalar.Decimal]{v, ok})
 		if c.off.has(ruleVariableOperators) {
 			to.patterns = append(to.patterns, compilePattern(s, syn))
 		}
-	case opDate:
+	case operator.Date:
 		v, ok := scalar.ParseDate(s)
 		to.dates = append(to.dates, maybe[time.Time]{v, ok})
-	case opIP:
+	case operator.IP:
 		v, ok := scalar.ParseNetwork(s)
 		to.networks = append(to.networks, maybe[scalar.Network]{v, ok})
-	case opNull:
+	case operator.Null:
 		if !strings.EqualFold(s, "true") && !strings.EqualFold(s, "false") {
 			return fmt.Errorf("value %q of Null is neither true nor false", s)
 		}

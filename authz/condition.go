@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"strings"
 
+	"github.com/stile-aws/stile/authz/internal/glob"
+	"github.com/stile-aws/stile/authz/internal/operator"
 	"github.com/stile-aws/stile/internal/scalar"
 )
 
@@ -31,13 +33,13 @@ func (e *evaluation) conditionsMatch(s *statement) Match {
 
 // condition compares what the request has with what the policy wants.
 func (e *evaluation) condition(c *condition, got *found) Match {
-	if c.misspelt && !e.off.has(ruleOperatorCase) {
+	if c.Misspelt && !e.off.has(ruleOperatorCase) {
 		return Maybe
 	}
 	if c.count() == 0 && !e.off.has(ruleValuesEmpty) {
 		return Maybe // IAM accepts an empty list of values, and does not say what it means
 	}
-	if c.kind == opNull {
+	if c.Kind == operator.Null {
 		return e.isNull(c, got)
 	}
 	if got.presence == unknown {
@@ -46,13 +48,13 @@ func (e *evaluation) condition(c *condition, got *found) Match {
 	if got.len() == 0 {
 		return e.missing(c)
 	}
-	switch c.set {
-	case forAllValues:
+	switch c.Set {
+	case operator.ForAllValues:
 		if got.null() && !e.off.has(ruleForAllValuesEmpty) {
 			return Yes // "true … if the key values in the request resolve to an empty data set (for example, an empty string)"
 		}
 		return e.forAll(c, got)
-	case forAnyValue:
+	case operator.ForAnyValue:
 		if got.null() && !e.off.has(ruleForAnyValueEmpty) {
 			return No
 		}
@@ -88,13 +90,13 @@ func (e *evaluation) isNull(c *condition, got *found) Match {
 // missing is the result for a key that the request does not have.
 func (e *evaluation) missing(c *condition) Match {
 	switch {
-	case c.ifExists && !e.off.has(ruleIfExists):
+	case c.IfExists && !e.off.has(ruleIfExists):
 		return Yes
-	case c.set == forAllValues && !e.off.has(ruleForAllValuesEmpty):
+	case c.Set == operator.ForAllValues && !e.off.has(ruleForAllValuesEmpty):
 		return Yes
-	case c.set == forAnyValue && !e.off.has(ruleForAnyValueEmpty):
+	case c.Set == operator.ForAnyValue && !e.off.has(ruleForAnyValueEmpty):
 		return No
-	case c.negated:
+	case c.Negated:
 		return truth(!e.off.has(ruleMissingKeyNegated))
 	}
 	return truth(e.off.has(ruleMissingKey))
@@ -128,14 +130,14 @@ func (e *evaluation) compare(c *condition, s string) Match {
 	m := No
 	for i := range c.count() {
 		m = or(m, e.compareOne(c, i, s))
-		if e.off.has(ruleValuesOr) && !c.negated {
+		if e.off.has(ruleValuesOr) && !c.Negated {
 			break
 		}
-		if e.off.has(ruleNegatedNor) && c.negated {
+		if e.off.has(ruleNegatedNor) && c.Negated {
 			break
 		}
 	}
-	if c.negated {
+	if c.Negated {
 		return not(m)
 	}
 	return m
@@ -143,16 +145,16 @@ func (e *evaluation) compare(c *condition, s string) Match {
 
 // count is the number of values the policy has under c.
 func (c *condition) count() int {
-	switch c.kind {
-	case opNumeric:
+	switch c.Kind {
+	case operator.Numeric:
 		return len(c.decimals)
-	case opDate:
+	case operator.Date:
 		return len(c.dates)
-	case opIP:
+	case operator.IP:
 		return len(c.networks)
-	case opNull:
+	case operator.Null:
 		return len(c.bools)
-	case opStringEquals, opStringIgnoreCase, opStringLike, opARN, opBool, opBinary:
+	case operator.StringEquals, operator.StringIgnoreCase, operator.StringLike, operator.ARN, operator.Bool, operator.Binary:
 		return len(c.patterns)
 	}
 	return 0
@@ -162,36 +164,36 @@ func (c *condition) count() int {
 // A value that is not what the operator compares leaves the answer open: AWS
 // does not say what happens then.
 func (e *evaluation) compareOne(c *condition, i int, s string) Match {
-	switch c.kind {
-	case opStringEquals, opStringLike:
-		if c.kind == opStringEquals && e.off.has(ruleStringEquals) {
+	switch c.Kind {
+	case operator.StringEquals, operator.StringLike:
+		if c.Kind == operator.StringEquals && e.off.has(ruleStringEquals) {
 			return e.ignoreCase(&c.patterns[i], s)
 		}
 		return e.pattern(&c.patterns[i], s)
-	case opStringIgnoreCase:
+	case operator.StringIgnoreCase:
 		if e.off.has(ruleStringIgnoreCase) {
 			return e.pattern(&c.patterns[i], s)
 		}
 		return e.ignoreCase(&c.patterns[i], s)
-	case opBool:
+	case operator.Bool:
 		if e.off.has(ruleBool) {
 			return e.pattern(&c.patterns[i], s)
 		}
 		return e.ignoreCase(&c.patterns[i], s)
-	case opARN:
+	case operator.ARN:
 		if e.off.has(ruleARNSegments) {
 			return e.pattern(&c.patterns[i], s)
 		}
 		return e.arnPattern(&c.patterns[i], s)
-	case opBinary:
+	case operator.Binary:
 		return truth(c.patterns[i].text == strings.TrimRight(s, "="))
-	case opNumeric:
+	case operator.Numeric:
 		return e.numeric(c, i, s)
-	case opDate:
+	case operator.Date:
 		return e.date(c, i, s)
-	case opIP:
+	case operator.IP:
 		return e.ip(c, i, s)
-	case opNull:
+	case operator.Null:
 	}
 	return No
 }
@@ -207,12 +209,12 @@ func (e *evaluation) numeric(c *condition, i int, s string) Match {
 	if !ok || !c.decimals[i].ok {
 		return Maybe
 	}
-	return truth(c.relation.holds(v.Compare(c.decimals[i].value)))
+	return truth(c.Relation.Holds(v.Compare(c.decimals[i].value)))
 }
 
 func (e *evaluation) date(c *condition, i int, s string) Match {
 	if e.off.has(ruleDate) {
-		return truth(c.relation.holds(cmp.Compare(s, c.written.Values[i].Value)))
+		return truth(c.Relation.Holds(cmp.Compare(s, c.written.Values[i].Value)))
 	}
 	if e.off.has(ruleDateEpoch) {
 		if _, epoch := scalar.ParseEpoch(s); epoch {
@@ -223,14 +225,14 @@ func (e *evaluation) date(c *condition, i int, s string) Match {
 	if !ok || !c.dates[i].ok {
 		return Maybe
 	}
-	return truth(c.relation.holds(v.Compare(c.dates[i].value)))
+	return truth(c.Relation.Holds(v.Compare(c.dates[i].value)))
 }
 
 func (e *evaluation) ip(c *condition, i int, s string) Match {
 	n := c.networks[i]
 	switch {
 	case e.off.has(ruleIP), e.off.has(ruleIPNoPrefix) && n.value.Bare:
-		return truth(c.written.Values[i].Value == s && c.kind != opIP)
+		return truth(c.written.Values[i].Value == s && c.Kind != operator.IP)
 	case e.off.has(ruleIPv6) && strings.Contains(s, ":"):
 		return truth(strings.HasPrefix(s, strings.TrimSuffix(c.written.Values[i].Value, "/128")))
 	}
@@ -293,7 +295,7 @@ func (e *evaluation) expanded(p *pattern, s string, isARN bool) Match {
 		return No
 	case x.open:
 		// Whatever the unknown value is, it must fit where the variable stands.
-		if glob(view(x.text), s) {
+		if glob.Match(view(x.text), s) {
 			return Maybe
 		}
 		return No
@@ -315,7 +317,7 @@ func (e *evaluation) globAs(isARN bool, text, s string) Match {
 	if isARN {
 		return e.globARN(text, s)
 	}
-	return truth(glob(text, s))
+	return truth(glob.Match(text, s))
 }
 
 // globARN compares component by component; only the last may contain colons.
@@ -326,13 +328,13 @@ func (e *evaluation) globARN(text, s string) Match {
 		v, sRest, ok2 := strings.Cut(s, ":")
 		switch {
 		case !ok1 && ok2 && !e.off.has(ruleARNIncomplete):
-			return truthOr(glob(text, s))
-		case !ok1 || !ok2 || !glob(t, v):
+			return truthOr(glob.Match(text, s))
+		case !ok1 || !ok2 || !glob.Match(t, v):
 			return No
 		}
 		text, s = textRest, sRest
 	}
-	return truth(glob(text, s))
+	return truth(glob.Match(text, s))
 }
 
 // expansion is a pattern with its variables replaced.
@@ -362,7 +364,7 @@ func (e *evaluation) expandWith(p *pattern, wildValues bool) expansion {
 			got.len() > 0 && !e.off.has(ruleVariableMultivalued) && (got.len() > 1 || e.facts.Multivalued[v.key.name]):
 			// Policy variables are for single-valued keys; for others AWS does not say.
 			x.open = true
-			x.text = append(x.text, anyRun)
+			x.text = append(x.text, glob.AnyRun)
 		case got.len() > 0:
 			x.wild = x.wild || hasWildcard(got.at(0))
 			x.text = appendValue(x.text, got.at(0), wildValues)
@@ -380,7 +382,7 @@ func (e *evaluation) expandWith(p *pattern, wildValues bool) expansion {
 
 func appendValue(b []byte, s string, wildcards bool) []byte {
 	for i := range len(s) {
-		b = append(b, encode(s[i], wildcards))
+		b = append(b, glob.Encode(s[i], wildcards))
 	}
 	return b
 }

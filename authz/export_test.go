@@ -1,6 +1,9 @@
 package authz
 
-import "github.com/stile-aws/stile/policy"
+import (
+	"github.com/stile-aws/stile/authz/internal/glob"
+	"github.com/stile-aws/stile/policy"
+)
 
 // ruleNames are the names that the corpus uses.
 var ruleNames = [ruleCount]string{
@@ -149,7 +152,7 @@ func (w Without) Evaluate(req *Request, pols *Policies) Decision {
 }
 
 // Glob is the wildcard matcher.
-var Glob = glob
+var Glob = glob.Match
 
 // CompileGlob encodes a pattern for Glob.
 func CompileGlob(s string) string {

@@ -2,15 +2,9 @@ package authz
 
 import (
 	"strings"
-	"unicode/utf8"
 	"unsafe"
-)
 
-// In compiled text the two wildcards are bytes that UTF-8 never contains, so
-// that an asterisk which must be taken literally can stand as itself.
-const (
-	anyRun  = 0xFF // *: any run of characters, none included
-	anyChar = 0xFE // ?: exactly one character
+	"github.com/stile-aws/stile/authz/internal/glob"
 )
 
 // patternKind lets the common shapes be compared without the general matcher.
@@ -66,8 +60,11 @@ func compilePattern(s string, syn syntax) pattern {
 			text.Reset()
 		}
 	}
+	// What ends variables is looked for once, so that text which only begins
+	// them over and over costs linear time.
+	ends, defaults := strings.LastIndexByte(s, '}'), strings.LastIndex(s, "'}")
 	for i := 0; i < len(s); {
-		if v, n := parseVariable(s[i:], syn.keyCase); n > 0 && syn.variables {
+		if v, n := parseVariable(s[i:max(i, ends+1)], syn.keyCase, i < defaults); n > 0 && syn.variables {
 			if c, special := escaped(v); special && syn.escapes {
 				text.WriteByte(c)
 			} else {
@@ -77,7 +74,7 @@ func compilePattern(s string, syn syntax) pattern {
 			i += n
 			continue
 		}
-		text.WriteByte(encode(s[i], syn.wildcards))
+		text.WriteByte(glob.Encode(s[i], syn.wildcards))
 		i++
 	}
 	if parts == nil {
@@ -87,27 +84,14 @@ func compilePattern(s string, syn syntax) pattern {
 	return pattern{kind: globPattern, parts: parts}
 }
 
-// encode gives the byte that stands for c in compiled text. Bytes that are
-// not UTF-8 are replaced so that they can't pose as wildcards.
-func encode(c byte, wildcards bool) byte {
-	switch {
-	case c == '*' && wildcards:
-		return anyRun
-	case c == '?' && wildcards:
-		return anyChar
-	case c == anyRun || c == anyChar:
-		return 0xC0 // no UTF-8 text has it either, and it is no wildcard
-	}
-	return c
-}
-
 // parseVariable reads a policy variable at the start of s and gives its
-// length, or 0 when there is none: an unterminated ${ is text.
-func parseVariable(s string, keyCase bool) (*variable, int) {
+// length, or 0 when there is none: an unterminated ${ is text, and so is one
+// before a name that has another in it, which no key has.
+func parseVariable(s string, keyCase, defaults bool) (*variable, int) {
 	if !strings.HasPrefix(s, "${") {
 		return nil, 0
 	}
-	end := strings.IndexAny(s, ",}")
+	end := nameEnd(s)
 	if end < 0 {
 		return nil, 0
 	}
@@ -116,7 +100,7 @@ func parseVariable(s string, keyCase bool) (*variable, int) {
 		return &variable{key: newContextKey(name, keyCase)}, end + 1
 	}
 	rest := strings.TrimLeft(s[end+1:], " ")
-	if !strings.HasPrefix(rest, "'") {
+	if !strings.HasPrefix(rest, "'") || !defaults {
 		return nil, 0
 	}
 	body, _, found := strings.Cut(rest[1:], "'}")
@@ -125,6 +109,19 @@ func parseVariable(s string, keyCase bool) (*variable, int) {
 	}
 	length := len(s) - len(rest) + 1 + len(body) + 2
 	return &variable{key: newContextKey(name, keyCase), fallback: body, hasDefault: true}, length
+}
+
+// nameEnd is where the name of the variable that begins s ends, or -1.
+func nameEnd(s string) int {
+	for i := 2; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == ',' || c == '}':
+			return i
+		case c == '$' && i > 2:
+			return -1
+		}
+	}
+	return -1
 }
 
 // escaped gives the character that ${*}, ${?} and ${$} stand for.
@@ -138,26 +135,16 @@ func escaped(v *variable) (byte, bool) {
 
 // classify finds the kind of compiled text without variables.
 func classify(text string) pattern {
-	i := indexWildcard(text)
+	i := glob.Index(text)
 	switch {
 	case i < 0:
 		return pattern{kind: exactPattern, text: text}
 	case text == "\xFF":
 		return pattern{kind: anyPattern, text: text}
-	case i == len(text)-1 && text[i] == anyRun:
+	case i == len(text)-1 && text[i] == glob.AnyRun:
 		return pattern{kind: prefixPattern, text: text[:i]}
 	}
 	return pattern{kind: globPattern, text: text}
-}
-
-// indexWildcard finds the first wildcard of compiled text.
-func indexWildcard(text string) int {
-	for i := range len(text) {
-		if text[i] == anyRun || text[i] == anyChar {
-			return i
-		}
-	}
-	return -1
 }
 
 // matches reports whether s is what p, which has no variables, describes.
@@ -170,47 +157,7 @@ func (p *pattern) matches(s string) bool {
 	case prefixPattern:
 		return strings.HasPrefix(s, p.text)
 	}
-	return glob(p.text, s)
-}
-
-// glob compares s with compiled text. Only the last run of * seen is ever
-// tried again, so that the time is at most len(text)·len(s).
-func glob(text, s string) bool {
-	p, i := 0, 0
-	retryP, retryI := -1, 0
-	for i < len(s) {
-		switch {
-		case p < len(text) && text[p] == anyRun:
-			p++
-			retryP, retryI = p, i
-			continue
-		case p < len(text) && text[p] == anyChar:
-			p++
-			i += charLen(s[i:])
-			continue
-		case p < len(text) && text[p] == s[i]:
-			p++
-			i++
-			continue
-		}
-		if retryP < 0 {
-			return false
-		}
-		retryI += charLen(s[retryI:])
-		p, i = retryP, retryI
-	}
-	for p < len(text) && text[p] == anyRun {
-		p++
-	}
-	return p == len(text)
-}
-
-func charLen(s string) int {
-	if s[0] < utf8.RuneSelf {
-		return 1
-	}
-	_, n := utf8.DecodeRuneInString(s)
-	return n
+	return glob.Match(p.text, s)
 }
 
 // view is b as a string without a copy. The bytes must not change while the
