@@ -14,60 +14,61 @@ import (
 )
 
 // complete adds to a request the condition keys AWS would send and that follow
-// from what is known, and marks every other key that a document mentions as
+// from what is known, and marks every other key that the documents mention as
 // unknown, unless such a request never carries it.
-func (v *View) complete(req *authz.Request, pols *authz.Policies) {
-	var named []string
-	userid := false
-	for _, p := range all(pols) {
-		named = append(named, keysOf(p.Document())...)
-		userid = userid || variablesOf(p.Document())["aws:userid"]
+func (v *View) complete(req *authz.Request, said *Side) {
+	if len(said.keys) == 0 && !said.userid {
+		return
 	}
-	slices.Sort(named)
-	v.completeKeys(req, slices.Compact(named), userid)
-}
-
-// completeKeys is complete where it is known which keys the documents mention,
-// and whether aws:userid stands in them as a policy variable.
-func (v *View) completeKeys(req *authz.Request, keys []string, userid bool) {
 	v.wellKnown(req)
-	if _, given, known := req.Context.Get("aws:userid"); userid && !given && known && nameless(&req.Principal) {
+	o := opener{req: req, assume: assumes(req.Action), nameless: nameless(&req.Principal)}
+	for _, key := range said.keys {
+		o.mentioned(key)
+	}
+	if _, given, known := req.Context.Get("aws:userid"); said.userid && o.nameless && !given && known {
 		req.Context.SetUnknown("aws:userid")
 	}
-	for _, key := range keys {
-		if _, present, known := req.Context.Get(key); present || !known || derived(key) || absent(key, req) {
-			continue
-		}
-		req.Context.SetUnknown(key)
+}
+
+// opener marks the keys of a request that are not known.
+type opener struct {
+	req      *authz.Request
+	assume   bool // the request is for a session
+	nameless bool // the caller's session name is made up
+}
+
+func (o *opener) mentioned(key string) {
+	if _, present, known := o.req.Context.Get(key); !present && known && !derived(key) && !o.absent(key) {
+		o.req.Context.SetUnknown(key)
 	}
 }
 
 // wellKnown sets what follows from the caller, the resource and the way AWS is
 // called. Source: IAM guide reference_policies_condition-keys.
 func (v *View) wellKnown(req *authz.Request) {
-	set := func(key string, values ...string) {
-		if _, present, known := req.Context.Get(key); !present && known {
-			req.Context.Set(key, values...)
-		}
-	}
+	set := func(key string, values ...string) { setAbsent(&req.Context, key, values...) }
 	set("aws:SecureTransport", "true")
 	_, via, _ := req.Context.Get("kms:ViaService")
 	set("aws:ViaAWSService", strconv.FormatBool(via))
-	if catalog.ServiceOf(req.Action) == "kms" && req.Principal.Account() != "" {
-		set("kms:CallerAccount", string(req.Principal.Account()))
-	}
-	if org := v.inv.Organization; org != nil {
-		if path := v.paths[string(req.Principal.Account())]; path != nil {
-			set("aws:PrincipalOrgID", org.ID)
-			set("aws:PrincipalOrgPaths", orgPath(org.ID, path))
+	if catalog.ServiceOf(req.Action) == "kms" {
+		if req.Principal.Account() != "" {
+			set("kms:CallerAccount", string(req.Principal.Account()))
 		}
-		if path := v.paths[string(ownerOf(req))]; path != nil {
-			set("aws:ResourceOrgID", org.ID)
-			set("aws:ResourceOrgPaths", orgPath(org.ID, path))
+		if k := v.keyOf(req.Resource); k != nil && len(k.Aliases) > 0 {
+			set("kms:ResourceAliases", k.Aliases...)
 		}
 	}
-	for key, value := range v.principalTags(&req.Principal) {
-		set("aws:PrincipalTag/"+key, value)
+	if path := v.inOrganization(req.Principal.Account()); path != nil {
+		set("aws:PrincipalOrgID", v.inv.Organization.ID)
+		set("aws:PrincipalOrgPaths", orgPath(v.inv.Organization.ID, path))
+	}
+	if path := v.inOrganization(ownerOf(req)); path != nil {
+		set("aws:ResourceOrgID", v.inv.Organization.ID)
+		set("aws:ResourceOrgPaths", orgPath(v.inv.Organization.ID, path))
+	}
+	tags := v.principalTags(&req.Principal)
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		set("aws:PrincipalTag/"+key, tags[key])
 	}
 	if a, err := arn.Parse(req.Resource); err == nil && a.Region != "" && !strings.ContainsAny(a.Region, "*?") {
 		set("aws:RequestedRegion", a.Region)
@@ -121,53 +122,46 @@ func derived(key string) bool {
 	return false
 }
 
-// absent reports whether a request like req never carries key (lower case)
-// unless the question sets it. Source: IAM guide
-// reference_policies_condition-keys, "Availability" of each key.
-func absent(key string, req *authz.Request) bool {
-	assume := strings.HasPrefix(strings.ToLower(req.Action), "sts:assumerole") || strings.EqualFold(req.Action, "sts:TagSession")
+// assumes reports whether action asks for a session.
+func assumes(action string) bool {
+	action = strings.ToLower(action)
+	switch action {
+	case "sts:tagsession", "sts:setsourceidentity":
+		return true
+	}
+	return strings.HasPrefix(action, "sts:assumerole")
+}
+
+// absent reports whether the request never carries key (lower case) unless the
+// question sets it. Source: IAM guide reference_policies_condition-keys,
+// "Availability" of each key.
+func (o *opener) absent(key string) bool {
+	caller := o.req.Principal.Kind
 	switch {
 	case strings.HasPrefix(key, "aws:principaltag/"):
 		return true // wellKnown sets those that there are
 	case strings.HasPrefix(key, "aws:requesttag/"), key == "aws:tagkeys", key == "sts:externalid", key == "sts:transitivetagkeys", key == "sts:sourceidentity":
-		return assume
-	case key == "kms:viaservice", strings.HasPrefix(key, "kms:encryptioncontext"):
-		return true // a question that goes through a service sets them
+		return o.assume
+	case key == "kms:viaservice":
+		return true // a question that goes through a service sets it
+	case strings.HasPrefix(key, "kms:encryptioncontext"):
+		_, via, _ := o.req.Context.Get("kms:ViaService")
+		return !via // and the encryption context, where it is known
 	case strings.HasPrefix(key, "aws:calledvia"), key == "aws:principalservicenameslist":
 		return true // only in calls by services on a caller's behalf
 	case key == "aws:sourcearn", key == "aws:sourceaccount", key == "aws:sourceorgid", key == "aws:sourceorgpaths":
-		return req.Principal.Kind != authz.Service
+		return caller != authz.Service
 	case key == "aws:principalorgid", key == "aws:principalorgpaths":
-		return req.Principal.Kind == authz.WebIdentity
+		return caller == authz.WebIdentity || caller == authz.SAML
 	}
 	// Claims of tokens are carried by the exchange of a token alone.
 	if issuer, claim, ok := strings.Cut(key, ":"); ok && strings.Contains(issuer, ".") && (claim == "sub" || claim == "aud" || claim == "amr") {
-		return req.Principal.Kind != authz.WebIdentity
+		return caller != authz.WebIdentity
+	}
+	if strings.HasPrefix(key, "saml:") {
+		return caller != authz.SAML
 	}
 	return false
-}
-
-// all lists the compiled documents of pols.
-func all(pols *authz.Policies) []*authz.Policy {
-	out := append([]*authz.Policy{pols.Boundary, pols.Resource}, pols.Identity...)
-	for _, l := range pols.SCPs {
-		out = append(out, l.Policies...)
-	}
-	return slices.DeleteFunc(out, func(p *authz.Policy) bool { return p == nil })
-}
-
-// keysOf lists the condition keys a document mentions, in conditions and as
-// policy variables, in lower case.
-func keysOf(doc *policy.Document) []string {
-	keys := map[string]bool{}
-	for i := range doc.Statements {
-		st := &doc.Statements[i]
-		for _, c := range st.Conditions {
-			keys[strings.ToLower(c.Key)] = true
-		}
-	}
-	maps.Copy(keys, variablesOf(doc))
-	return slices.Collect(maps.Keys(keys))
 }
 
 // variablesOf has the keys that a document mentions as policy variables.

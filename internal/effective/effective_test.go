@@ -33,7 +33,7 @@ func world() *inventory.Inventory {
 	return &inventory.Inventory{
 		OrgState: inventory.Exists,
 		Organization: &inventory.Organization{
-			ID: "o-a1b2c3d4e5", ManagementAccount: home, Policies: map[string]*inventory.OrgPolicy{"p-1": {ID: "p-1", Name: "FullAWSAccess", Document: allow("*")}},
+			ID: "o-a1b2c3d4e5", ManagementAccount: home, RCPState: inventory.Absent, Policies: map[string]*inventory.OrgPolicy{"p-1": {ID: "p-1", Name: "FullAWSAccess", Document: allow("*")}},
 			Root: &inventory.Node{ID: "r-ab12", SCPs: []string{"p-1"}, Children: []*inventory.Node{
 				{ID: string(home), SCPs: []string{"p-1"}},
 				{ID: "ou-ab12-11111111", SCPs: []string{"p-1"}, Children: []*inventory.Node{{ID: string(away), SCPs: []string{"p-1"}}}},
@@ -46,7 +46,7 @@ func world() *inventory.Inventory {
 				Users: map[string]*inventory.User{"bob": {ARN: "arn:aws:iam::111111111111:user/bob", Name: "bob", ID: "AIDABOB", Groups: []inventory.Group{{Name: "g", Inline: map[string]string{"p": allow("sts:*")}}}}},
 			},
 			away: {
-				ID: away,
+				ID: away, Listed: map[string]inventory.Lookup{"us-east-1 dynamodb:table": inventory.Exists},
 				Roles: map[string]*inventory.Role{"reader": {
 					ARN: "arn:aws:iam::222222222222:role/reader", Name: "reader", ID: "AROAREADER", Inline: map[string]string{"p": allow("dynamodb:GetItem")},
 					Trust: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::111111111111:role/x/app","arn:aws:iam::111111111111:user/bob"]},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:PrincipalTag/team":"pay"}}}}`,

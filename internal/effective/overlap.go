@@ -28,7 +28,8 @@ func (v *View) whole(q Question, declared string, l Leg) Leg {
 		return l
 	}
 	asked := map[string]bool{}
-	for _, p := range all(v.policies(q)) {
+	pols := join(&q, v.Caller(q.Principal), v.Guard(q))
+	for p := range each(&pols) {
 		doc, src := p.Document(), p.Source()
 		for i := range doc.Statements {
 			st := &doc.Statements[i]

@@ -14,7 +14,7 @@ const sessionName = "stile"
 
 // Session is a session of a role, of whatever name.
 func (v *View) Session(role arn.ARN) authz.Principal {
-	p := authz.Principal{Kind: authz.RoleSession, Entity: role, ServiceLinked: strings.HasPrefix(role.Path(), "/aws-service-role/")}
+	p := authz.Principal{Kind: authz.RoleSession, Entity: role, ServiceLinked: serviceLinked(role)}
 	if r, _ := v.inv.Accounts[role.Account].Role(role.Name()); r != nil {
 		p.ID = r.ID
 	}
@@ -36,21 +36,14 @@ func nameless(p *authz.Principal) bool {
 	return ok && session == sessionName && !p.Entity.IsZero()
 }
 
-// anySession decides q for a session whose name is made up: where a document
-// names sessions of the role, and the name makes a difference, the answer is
-// unknown. evaluate decides one question by pols.
-func anySession(q Question, pols *authz.Policies, evaluate func(authz.Principal) authz.Decision) authz.Decision {
-	d := evaluate(q.Principal)
-	if !nameless(&q.Principal) {
-		return d
-	}
-	var names []string
-	for _, p := range all(pols) {
-		names = append(names, sessionsIn(p.Document(), q.Principal)...)
-	}
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
-		other := evaluate(named(q.Principal, name))
+// anySession decides for a session whose name is made up: where documents treat
+// sessions of the role by the names given, and the name makes a difference, the
+// answer is unknown.
+func anySession(p *authz.Principal, names []string, evaluate func(*authz.Principal) authz.Decision) authz.Decision {
+	d := evaluate(p)
+	for _, name := range names {
+		as := named(*p, name)
+		other := evaluate(&as)
 		if other.Outcome == d.Outcome {
 			continue
 		}
@@ -63,30 +56,21 @@ func anySession(q Question, pols *authz.Policies, evaluate func(authz.Principal)
 	return d
 }
 
-// sessionsIn lists names of sessions of p's role that a document treats by
-// name: as a principal, or by aws:userid.
-func sessionsIn(doc *policy.Document, p authz.Principal) []string {
+// sessionNames lists names of sessions of p's role that documents treat by name,
+// as a principal or by aws:userid, where p's own is made up.
+func (s *Side) sessionNames(p *authz.Principal) []string {
+	if len(s.sessions)+len(s.userIDs) == 0 || !nameless(p) {
+		return nil
+	}
 	var out []string
-	for i := range doc.Statements {
-		st := &doc.Statements[i]
-		for _, list := range []*policy.Principals{st.Principal, st.NotPrincipal} {
-			if list == nil {
-				continue
-			}
-			for _, e := range list.Entries {
-				a, err := arn.Parse(e.Value.Value)
-				if role, session, ok := a.RoleSession(); err == nil && ok && a.Account == p.Entity.Account && role == p.Entity.Name() {
-					out = append(out, session)
-				}
-			}
-		}
-		for _, c := range st.Conditions {
-			if strings.EqualFold(c.Key, "aws:userid") {
-				out = append(out, sessionsLike(c.Values, p.ID)...)
-			}
+	for _, a := range s.sessions {
+		if role, session, _ := a.RoleSession(); a.Account == p.Entity.Account && role == p.Entity.Name() {
+			out = append(out, session)
 		}
 	}
-	return out
+	out = append(out, sessionsLike(s.userIDs, p.ID)...)
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // sessionsLike gives names of sessions with whose unique id a value agrees.

@@ -192,17 +192,16 @@ func (v *View) bearer(provider, audience string) (authz.Principal, string) {
 	if err != nil {
 		return authz.Principal{}, "the provider's ARN cannot be read"
 	}
-	account := v.inv.Accounts[a.Account]
-	if account == nil {
+	if v.inv.Accounts[a.Account] == nil {
 		return authz.Principal{}, "account " + string(a.Account) + " was not read, so its OIDC providers are not known"
 	}
-	p, state := inventory.Get(account.Providers, a.Name())
+	audiences, state := v.provider(a)
 	switch {
 	case state == inventory.Absent:
 		return authz.Principal{}, "there is no OIDC provider " + provider
 	case state != inventory.Exists:
 		return authz.Principal{}, "the OIDC provider " + provider + " was not read"
-	case !slices.Contains(p.ClientIDs, audience):
+	case !slices.Contains(audiences, audience):
 		return authz.Principal{}, "the OIDC provider " + provider + " does not accept the audience " + audience
 	}
 	return authz.Principal{Kind: authz.WebIdentity, Provider: a}, ""

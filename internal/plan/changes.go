@@ -18,7 +18,7 @@ import (
 // engine about each route before and after.
 func accessChanges(p *Plan, in Input, gone []ledger.Entry) []AccessChange {
 	afterwards := effective.After(in.Inventory, in.Wanted, gone...)
-	before, after := effective.New(in.Inventory), effective.New(afterwards)
+	before, after := effective.Options{Assume: true}.New(in.Inventory), effective.Options{Assume: true}.New(afterwards)
 	var out []AccessChange
 	for i := range in.Wanted.Routes {
 		r := &in.Wanted.Routes[i]

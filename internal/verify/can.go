@@ -78,7 +78,7 @@ func Can(set *access.Set, w *compile.Wanted, inv *inventory.Inventory, q Query) 
 	if inv == nil {
 		inv = &inventory.Inventory{}
 	}
-	c := &canner{set: set, w: w, inv: inv, view: effective.New(inv), q: q}
+	c := &canner{set: set, w: w, inv: inv, view: effective.Options{Assume: true}.New(inv), q: q}
 	if err := c.itself(); err != nil {
 		return Answer{}, err
 	}

@@ -92,7 +92,7 @@ func TestFindings(t *testing.T) {
 		{"an SCP denies", "webidentity", func(inv *inventory.Inventory) {
 			inv.OrgState, inv.Organization = inventory.Exists, organization(`{"Version":"2012-10-17","Statement":[{"Sid":"NoTables","Effect":"Deny","Action":"dynamodb:*","Resource":"*"}]}`)
 		}, verify.Denied, "statement 1 (NoTables) of service control policy"},
-		{"the organization could not be read", "webidentity", func(inv *inventory.Inventory) { inv.OrgState = inventory.Unread }, verify.Unknown, "service control policies"},
+		{"the organization could not be read", "webidentity", func(inv *inventory.Inventory) { inv.OrgState = inventory.Unread }, verify.Unknown, "service control policy above account"},
 		{"the caller's own policy is gone", "assumerole", func(inv *inventory.Inventory) { inv.Accounts[tooling].Roles["deploy"].Inline = nil }, verify.Denied, "no identity-based policy"},
 		{"the secret's statement is gone", "resourcepolicy", func(inv *inventory.Inventory) { inv.Accounts[orders].Secrets[secretAny].Policy = "" }, verify.Drift, "it is missing, and with it 2 statements"},
 		{"the secret's policy could not be read", "resourcepolicy", func(inv *inventory.Inventory) { delete(inv.Accounts[orders].Secrets, secretAny) }, verify.Unknown, "it was not read"},

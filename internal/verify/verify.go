@@ -88,7 +88,7 @@ func (o Options) Check(w *compile.Wanted, inv *inventory.Inventory, led *ledger.
 	if inv == nil {
 		inv = &inventory.Inventory{}
 	}
-	c := &checker{options: o, w: w, inv: inv, view: effective.New(inv), ids: principalIDs(inv)}
+	c := &checker{options: o, w: w, inv: inv, view: effective.Options{Assume: true}.New(inv), ids: principalIDs(inv)}
 	for i := range w.Routes {
 		c.route(&w.Routes[i])
 	}
@@ -116,7 +116,6 @@ type checker struct {
 	view     *effective.View
 	ids      map[string]string // unique id to ARN, of the principals known
 	findings []Finding
-	assumed  []string
 }
 
 func (c *checker) add(f Finding) { c.findings = append(c.findings, f) }
@@ -132,9 +131,8 @@ func (c *checker) report() Report {
 	}
 	r := Report{Findings: slices.CompactFunc(c.findings, same)}
 	r.OK = !slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.OK() })
-	r.Assumed = append(c.assumed,
-		"resource control policies, VPC endpoint policies and KMS grants are not read in this version",
-		"policies of resources other than roles, secrets and keys are not read in this version: a deny in one is not seen",
+	r.Assumed = append(c.view.Assumed(),
+		"requests are taken not to go through a VPC endpoint with a policy of its own",
 		"what is declared by a pattern of resources is tried on one that fits it, made up where none is known",
 		"which actions there are is not known in this version: a declared pattern of actions is verified as a whole, and is unknown where a policy treats a part of it differently")
 	slices.Sort(r.Assumed)

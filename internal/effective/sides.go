@@ -1,0 +1,264 @@
+package effective
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/policy"
+)
+
+// A Side is what one side of a request brings to it, gathered once and shared
+// by many questions: see [View.Caller], [View.Guard] and [View.Decide]. It
+// never changes and may be used by any number of goroutines at once.
+type Side struct {
+	policies authz.Policies
+	keys     []string // condition keys that the documents mention, sorted, lower case
+	userid   bool     // a document has aws:userid as a policy variable
+	sessions []arn.ARN
+	userIDs  []policy.Text // values that documents compare aws:userid with
+
+	// Of a guard:
+	target     Question        // what the resource of the question stands for
+	known      authz.Context   // keys that the resource and the way to it tell
+	key        *inventory.Key  // the resource, where it is one
+	management bool            // the owner is the organization's management account
+	refused    *authz.Decision // see noProvider
+}
+
+// Caller gathers what p brings to every request it makes: its identity
+// policies, its boundary and the service control policies above its account.
+func (v *View) Caller(p authz.Principal) *Side {
+	var pols authz.Policies
+	v.callerPolicies(&p, &pols)
+	v.scps(p.Account(), &pols)
+	s := v.sideOf(pols)
+	if d, refused := v.noProvider(&p); refused {
+		s.refused = &d
+	}
+	return s
+}
+
+// Guard gathers what the resource of q brings to every request of that action
+// to it. The principal of q counts only where nothing else tells who owns the
+// resource, its context not at all.
+func (v *View) Guard(q Question) *Side {
+	var pols authz.Policies
+	var known authz.Context
+	v.resolve(&q, &known)
+	v.endpoint(&q, &known, &pols)
+	v.rcps(&q, &pols)
+	v.resourcePolicy(&q, &pols)
+	s := v.sideOf(pols)
+	s.target, s.known = q, known
+	s.management = v.isManagement(ownerOf(&authz.Request{Resource: q.Resource, ResourceAccount: q.ResourceAccount, Principal: q.Principal}))
+	if s.key = v.keyOf(q.Resource); s.key != nil {
+		s.policies.Grants = grantsOf(s.key, "")
+	}
+	return s
+}
+
+// sideOf looks through the documents for what decides how requests are completed.
+func (v *View) sideOf(pols authz.Policies) *Side {
+	s := &Side{policies: pols}
+	one := true
+	for p := range each(&s.policies) {
+		m := v.mentionsOf(p)
+		if len(m.keys) > 0 {
+			one = len(s.keys) == 0
+			s.keys = slices.Concat(s.keys, m.keys)
+		}
+		s.userid = s.userid || m.userIDVariable
+		s.sessions = append(s.sessions, m.sessions...)
+		s.userIDs = append(s.userIDs, m.userIDs...)
+	}
+	if !one {
+		slices.Sort(s.keys)
+		s.keys = slices.Clip(slices.Compact(s.keys))
+	}
+	return s
+}
+
+// Policies has the documents of the side, which must not be changed. Those of
+// the other side are not among them.
+func (s *Side) Policies() *authz.Policies { return &s.policies }
+
+// Decide answers q as [View.Ask] does, by sides gathered before: caller that
+// of q's principal, guard that of its action and resource. It says nothing of
+// why. Safe for concurrent use.
+func (v *View) Decide(q Question, caller, guard *Side) authz.Outcome {
+	if caller.refused != nil {
+		return caller.refused.Outcome
+	}
+	pols := join(&q, caller, guard)
+	both := caller.with(guard)
+	decide := func(p *authz.Principal) authz.Outcome {
+		req := v.request(&q, p, guard)
+		v.complete(&req, &both)
+		return authz.Decide(&req, &pols, v.Facts())
+	}
+	o := decide(&q.Principal)
+	for _, name := range both.sessionNames(&q.Principal) {
+		other := named(q.Principal, name)
+		if decide(&other) != o {
+			return authz.Unknown
+		}
+	}
+	return o
+}
+
+// Explain is Decide with everything that led to the answer.
+func (v *View) Explain(q Question, caller, guard *Side) authz.Decision {
+	if caller.refused != nil {
+		d := *caller.refused
+		d.Action, d.Resource = q.Action, q.Resource
+		return d
+	}
+	pols := join(&q, caller, guard)
+	both := caller.with(guard)
+	return anySession(&q.Principal, both.sessionNames(&q.Principal), func(p *authz.Principal) authz.Decision {
+		req := v.request(&q, p, guard)
+		v.complete(&req, &both)
+		return authz.Evaluate(&req, &pols, v.Facts())
+	})
+}
+
+// request is q as asked by p, without what [View.complete] adds.
+func (v *View) request(q *Question, p *authz.Principal, guard *Side) authz.Request {
+	req := authz.Request{
+		Principal: *p, Action: q.Action, Resource: guard.target.Resource, ResourceAccount: guard.target.ResourceAccount,
+		ResourceManagement: guard.management, ResourceAWSManaged: guard.key != nil && guard.key.AWSManaged, Context: q.Context.Clone(),
+	}
+	if q.ResourceAccount != "" {
+		req.ResourceAccount = q.ResourceAccount
+	}
+	req.Principal.Management = req.Principal.Management || v.isManagement(p.Account())
+	guard.known.All(func(key string, values []string, _ bool) bool {
+		setAbsent(&req.Context, key, values...)
+		return true
+	})
+	return req
+}
+
+func join(q *Question, caller, guard *Side) authz.Policies {
+	pols := caller.policies
+	g := &guard.policies
+	pols.Session, pols.HasSession = q.Session, q.Session != nil
+	pols.Resource, pols.RCPs, pols.Grants, pols.Endpoint = g.Resource, g.RCPs, g.Grants, g.Endpoint
+	if source, _, _ := q.Context.Get("aws:SourceArn"); len(source) == 1 && guard.key != nil {
+		pols.Grants = grantsOf(guard.key, source[0])
+	}
+	if len(g.Unread) > 0 {
+		pols.Unread = slices.Concat(pols.Unread, g.Unread)
+	}
+	return pols
+}
+
+// with joins what two sides mention.
+func (s *Side) with(other *Side) Side {
+	return Side{
+		keys: merged(s.keys, other.keys), userid: s.userid || other.userid,
+		sessions: joined(s.sessions, other.sessions), userIDs: joined(s.userIDs, other.userIDs),
+	}
+}
+
+// joined is both lists as one, without copying where one is empty.
+func joined[T any](a, b []T) []T {
+	switch {
+	case len(a) == 0:
+		return b
+	case len(b) == 0:
+		return a
+	}
+	return slices.Concat(a, b)
+}
+
+// merged joins two sorted lists without repetitions.
+func merged(a, b []string) []string {
+	if len(a) == 0 || len(b) == 0 {
+		return joined(a, b)
+	}
+	out := slices.Concat(a, b)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// each yields the compiled documents of pols.
+func each(pols *authz.Policies) iter.Seq[*authz.Policy] {
+	return func(yield func(*authz.Policy) bool) {
+		singles := [...]*authz.Policy{pols.Boundary, pols.Resource, pols.Endpoint}
+		for _, list := range [...][]*authz.Policy{singles[:], pols.Session, pols.Identity} {
+			for _, p := range list {
+				if p != nil && !yield(p) {
+					return
+				}
+			}
+		}
+		for _, levels := range [...][]authz.Level{pols.SCPs, pols.RCPs} {
+			for i := range levels {
+				for _, p := range levels[i].Policies {
+					if !yield(p) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// mentions is what a document speaks of, found once.
+type mentions struct {
+	// keys are the condition keys in conditions and as policy variables, in
+	// lower case, sorted.
+	keys []string
+	// userIDVariable is set when aws:userid stands as a policy variable.
+	userIDVariable bool
+	sessions       []arn.ARN     // role sessions named as principals
+	userIDs        []policy.Text // values that aws:userid is compared with
+}
+
+func (v *View) mentionsOf(p *authz.Policy) *mentions {
+	if known, ok := v.mentions.Load(p); ok {
+		return known.(*mentions)
+	}
+	known, _ := v.mentions.LoadOrStore(p, mentionsIn(p.Document()))
+	return known.(*mentions)
+}
+
+func mentionsIn(doc *policy.Document) *mentions {
+	m := &mentions{}
+	keys := map[string]bool{}
+	for i := range doc.Statements {
+		st := &doc.Statements[i]
+		for _, c := range st.Conditions {
+			keys[strings.ToLower(c.Key)] = true
+			if strings.EqualFold(c.Key, "aws:userid") {
+				m.userIDs = append(m.userIDs, c.Values...)
+			}
+		}
+		for _, list := range []*policy.Principals{st.Principal, st.NotPrincipal} {
+			m.principals(list)
+		}
+	}
+	used := variablesOf(doc)
+	m.userIDVariable = used["aws:userid"]
+	maps.Copy(keys, used)
+	m.keys = slices.Sorted(maps.Keys(keys))
+	return m
+}
+
+func (m *mentions) principals(list *policy.Principals) {
+	if list == nil {
+		return
+	}
+	for _, e := range list.Entries {
+		a, err := arn.Parse(e.Value.Value)
+		if _, _, ok := a.RoleSession(); err == nil && ok {
+			m.sessions = append(m.sessions, a)
+		}
+	}
+}
