@@ -10,12 +10,13 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/lint"
+	"github.com/stile-aws/stile/internal/lint/rule"
 	"github.com/stile-aws/stile/policy"
 )
 
 // brief gives each diagnostic as "line:column severity code", followed by its
 // summary.
-func brief(list diag.List) []string {
+func brief(list rule.List) []string {
 	var out []string
 	for _, d := range list {
 		out = append(out, fmt.Sprintf("%d:%d %s %s: %s", d.Pos.Line, d.Pos.Column, d.Severity, d.Code, d.Summary))
@@ -23,13 +24,13 @@ func brief(list diag.List) []string {
 	return out
 }
 
-func checkList(t *testing.T, got diag.List, want ...string) {
+func checkList(t *testing.T, got rule.List, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, brief(got)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 	for _, d := range got {
-		if d.Severity != diag.Info && d.Hint == "" {
+		if d.Severity != rule.Info && d.Hint == "" {
 			t.Errorf("%s says not what to do: %s", d.Code, d.Summary)
 		}
 	}
@@ -58,8 +59,8 @@ func TestMisspeltOperatorAndKeyWithoutClaim(t *testing.T) {
                "oidc.eks.us-east-1.amazonaws.com/id/AFF2087DBFD0EF4528F23B057B9F1C21%s": "system:serviceaccount:your-namespace:service-account-name"
                "oidc.eks.us-east-1.amazonaws.com/id/AFF2087DBFD0EF4528F23B057B9F1C21:aud": "sts.amazonaws.com"
 `
-	const misspelt = `15:13 error policy/unknown-operator: unknown condition operator "SringEquals"`
-	const noClaim = `16:16 error trust/claim-missing: the condition key "oidc.eks.us-east-1.amazonaws.com/id/AFF2087DBFD0EF4528F23B057B9F1C21" names the issuer and no claim`
+	const misspelt = `15:13 critical policy/unknown-operator: unknown condition operator "SringEquals"`
+	const noClaim = `16:16 critical trust/claim-missing: the condition key "oidc.eks.us-east-1.amazonaws.com/id/AFF2087DBFD0EF4528F23B057B9F1C21" names the issuer and no claim`
 
 	got := lint.File("template.yaml", fmt.Appendf(nil, role, "SringEquals", ""))
 	checkList(t, got, misspelt, noClaim)
@@ -93,7 +94,7 @@ func TestTrustWithoutSubject(t *testing.T) {
   ]
 }`
 	checkList(t, lint.File("trust.json", fmt.Appendf(nil, trust, "")),
-		"7:22 error trust/no-subject: every service account of the cluster may assume the role")
+		"7:22 high trust/no-subject: every service account of the cluster may assume the role")
 	checkList(t, lint.File("trust.json", fmt.Appendf(nil, trust,
 		`, "oidc.eks.us-east-1.amazonaws.com/id/A1:sub": "system:serviceaccount:ci-namespace:ci-serviceaccount"`)))
 }
@@ -121,9 +122,9 @@ func TestResourcePolicyForEveryone(t *testing.T) {
             Resource: '*'
 `
 	checkList(t, lint.File("t.yaml", fmt.Appendf(nil, template, `"*"`)),
-		"16:20 error principal/everyone: every principal of every AWS account may do this")
+		"16:20 critical principal/everyone: every principal of every AWS account may do this")
 	checkList(t, lint.File("t.yaml", fmt.Appendf(nil, template, `arn:aws:iam::222222222222:role/App*`)),
-		`16:20 error policy/principal: principal "arn:aws:iam::222222222222:role/App*" has a wildcard, which principals cannot have`)
+		`16:20 high policy/principal: principal "arn:aws:iam::222222222222:role/App*" has a wildcard, which principals cannot have`)
 	checkList(t, lint.File("t.yaml", fmt.Appendf(nil, template, `arn:aws:iam::222222222222:role/AppRole`)))
 }
 
@@ -148,7 +149,7 @@ func TestSecretSharedUnderTheManagedKey(t *testing.T) {
             Action: secretsmanager:GetSecretValue
             Resource: '*'
 `
-	const finding = "error secret/managed-key: arn:aws:iam::222222222222:role/AppRole can never read this secret: it is encrypted with the AWS managed key aws/secretsmanager"
+	const finding = "high secret/managed-key: arn:aws:iam::222222222222:role/AppRole can never read this secret: it is encrypted with the AWS managed key aws/secretsmanager"
 	checkList(t, lint.File("t.yaml", fmt.Appendf(nil, template, "", "'222222222222'")), "15:20 "+finding)
 	checkList(t, lint.File("t.yaml", fmt.Appendf(nil, template, "      KmsKeyId: alias/aws/secretsmanager\n", "'222222222222'")), "16:20 "+finding)
 	checkList(t, lint.File("t.yaml", fmt.Appendf(nil, template,
@@ -164,14 +165,14 @@ func TestSecretNameOfAnotherAccount(t *testing.T) {
 }
 `
 	checkList(t, lint.File("Program.cs", fmt.Appendf(nil, program, "AppDemoSecret")),
-		`4:25 warning secret/short-name: the secret name "AppDemoSecret" is looked up in the caller's own account; for a secret of another account give its full ARN`)
+		`4:25 medium secret/short-name: the secret name "AppDemoSecret" is looked up in the caller's own account; for a secret of another account give its full ARN`)
 	checkList(t, lint.File("Program.cs", fmt.Appendf(nil, program, "arn:aws:secretsmanager:us-east-1:222222222222:secret:AppDemoSecret")),
-		`4:25 warning secret/partial-arn: "arn:aws:secretsmanager:us-east-1:222222222222:secret:AppDemoSecret" lacks the hyphen and six characters that end a secret's ARN`)
+		`4:25 medium secret/partial-arn: "arn:aws:secretsmanager:us-east-1:222222222222:secret:AppDemoSecret" lacks the hyphen and six characters that end a secret's ARN`)
 	checkList(t, lint.File("Program.cs", fmt.Appendf(nil, program, "arn:aws:secretsmanager:us-east-1:222222222222:secret:AppDemoSecret-a1B2c3")))
 
 	pos := diag.Position{File: "access.yaml", Line: 3, Column: 9}
 	checkList(t, lint.SecretID(pos, "AppDemoSecret", "111111111111", "222222222222"),
-		`3:9 error secret/short-name: the secret name "AppDemoSecret" is looked up in account 111111111111, but the secret is in account 222222222222`)
+		`3:9 high secret/short-name: the secret name "AppDemoSecret" is looked up in account 111111111111, but the secret is in account 222222222222`)
 	checkList(t, lint.SecretID(pos, "AppDemoSecret", "222222222222", "222222222222"))
 }
 
@@ -192,15 +193,15 @@ func TestDeployerThatOnlyReads(t *testing.T) {
 ]
 }`
 	checkList(t, lint.File("policy.json", fmt.Appendf(nil, document, "AllowAllCloudformationActivitites", "")),
-		`8:1 warning identity/read-only-deployer: "AllowAllCloudformationActivitites" can only describe, list and get, and deploys nothing`)
+		`8:1 medium identity/read-only-deployer: "AllowAllCloudformationActivitites" can only describe, list and get, and deploys nothing`)
 	checkList(t, lint.File("policy.json", fmt.Appendf(nil, document, "AllowAllCloudformationActivitites", `, "cloudformation:*Stack*"`)))
 	checkList(t, lint.File("policy.json", fmt.Appendf(nil, document, "ReadStacks", "")))
 
 	doc := parse(t, fmt.Sprintf(document, "", ""))
 	checkList(t, lint.Identity(doc, lint.Context{Name: "ResourceDeployCAR"}),
-		`8:1 warning identity/read-only-deployer: "ResourceDeployCAR" can only describe, list and get, and deploys nothing`)
+		`8:1 medium identity/read-only-deployer: "ResourceDeployCAR" can only describe, list and get, and deploys nothing`)
 	checkList(t, lint.Identity(doc, lint.Context{Deploys: true}),
-		`8:1 warning identity/read-only-deployer: this can only describe, list and get, and deploys nothing`)
+		`8:1 medium identity/read-only-deployer: this can only describe, list and get, and deploys nothing`)
 	checkList(t, lint.Identity(doc, lint.Context{Name: "ListAllStacks"}))
 }
 
@@ -215,7 +216,7 @@ source_profile = ci-env
 role_session_name = xactarget
 `
 	got := lint.File("awsconfig-configmap.yaml", fmt.Appendf(nil, config, "."))
-	checkList(t, got, `3:27 error config/token-file: the token file path "/var/run/secrets/eks.amazonaws.com/serviceaccount/token." ends with a stray .`)
+	checkList(t, got, `3:27 high config/token-file: the token file path "/var/run/secrets/eks.amazonaws.com/serviceaccount/token." ends with a stray .`)
 	if want := "write /var/run/secrets/eks.amazonaws.com/serviceaccount/token"; got[0].Hint != want {
 		t.Errorf("hint = %q, want %q", got[0].Hint, want)
 	}
@@ -239,7 +240,7 @@ func TestAssumeRoleInAnyAccount(t *testing.T) {
               Resource: "arn:aws:iam::%s:role/AppRole*"
 %s`
 	checkList(t, lint.File("t.yaml", fmt.Appendf(nil, template, "*", "")),
-		`14:25 warning identity/assume-any-account: "arn:aws:iam::*:role/AppRole*" allows to assume roles of every AWS account, strangers' included`)
+		`14:25 medium identity/assume-any-account: "arn:aws:iam::*:role/AppRole*" allows to assume roles of every AWS account, strangers' included`)
 	checkList(t, lint.File("t.yaml", fmt.Appendf(nil, template, "222222222222", "")))
 	checkList(t, lint.File("t.yaml", fmt.Appendf(nil, template, "*", `              Condition:
                 StringEquals: {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}
@@ -261,12 +262,12 @@ func TestTrustInANodeRole(t *testing.T) {
   ]
 }`
 	checkList(t, lint.File("trust.json", fmt.Appendf(nil, trust, "eksctl-ci-nodegroup-ng-1-NodeInstanceRole-1ABC")),
-		"7:16 warning trust/node-role: eksctl-ci-nodegroup-ng-1-NodeInstanceRole-1ABC looks like the role of a node; then every pod on it may assume this role")
+		"7:16 medium trust/node-role: eksctl-ci-nodegroup-ng-1-NodeInstanceRole-1ABC looks like the role of a node; then every pod on it may assume this role")
 	checkList(t, lint.File("trust.json", fmt.Appendf(nil, trust, "ci-account-iam-role")))
 
 	known := lint.Context{NodeRoles: []string{"arn:aws:iam::111111111111:role/workers"}}
 	checkList(t, lint.Trust(parse(t, fmt.Sprintf(trust, "workers")), known),
-		"7:16 error trust/node-role: workers is the role of a node, so every pod on it may assume this role")
+		"7:16 high trust/node-role: workers is the role of a node, so every pod on it may assume this role")
 	checkList(t, lint.Trust(parse(t, fmt.Sprintf(trust, "eks-node-role")), known)) // known not to be one
 }
 
@@ -289,8 +290,8 @@ sso_registration_scopes = sso:account:access
 `
 	text := fmt.Appendf(nil, credentials, "profile ", session)
 	checkList(t, lint.File("/home/u/.aws/credentials", text),
-		"7:1 error credentials/profile-heading: clients do not find the profile user1: headings of a credentials file are names alone",
-		"11:1 error credentials/section: clients read [sso-session my-sso] from config files only")
+		"7:1 high credentials/profile-heading: clients do not find the profile user1: headings of a credentials file are names alone",
+		"11:1 high credentials/section: clients read [sso-session my-sso] from config files only")
 	checkList(t, lint.File("/home/u/.aws/credentials", fmt.Appendf(nil, credentials, "", "")))
 	checkList(t, lint.File("/home/u/.aws/config", text))
 }
@@ -307,18 +308,18 @@ data:
       username: test-user
 `
 	checkList(t, lint.File("aws-auth.yaml", fmt.Appendf(nil, configMap, "system:masters")),
-		"7:9 warning awsauth/system-masters: arn:aws:iam::TARGET_ACCOUNT_ID:role/target-account-iam-role becomes cluster administrator beyond any restriction")
+		"7:9 medium awsauth/system-masters: arn:aws:iam::TARGET_ACCOUNT_ID:role/target-account-iam-role becomes cluster administrator beyond any restriction")
 	checkList(t, lint.File("aws-auth.yaml", fmt.Appendf(nil, configMap, "viewers")))
 	_, fragment, _ := strings.Cut(configMap, "data:\n")
 	checkList(t, lint.File("aws-auth.yaml", fmt.Appendf(nil, fragment, "system:masters")),
-		"3:9 warning awsauth/system-masters: arn:aws:iam::TARGET_ACCOUNT_ID:role/target-account-iam-role becomes cluster administrator beyond any restriction")
+		"3:9 medium awsauth/system-masters: arn:aws:iam::TARGET_ACCOUNT_ID:role/target-account-iam-role becomes cluster administrator beyond any restriction")
 }
 
 // TestUnquotedStar is a thirteenth mistake: the template of one article is not
 // YAML.
 func TestUnquotedStar(t *testing.T) {
 	got := lint.File("t.yaml", []byte("Statement:\n- Effect: Allow\n  Action:\n  - kms:Decrypt\n  Resource: *\n"))
-	if len(got) != 1 || got[0].Code != lint.CodeUnreadable || !strings.Contains(got[0].Hint, `"*"`) {
+	if len(got) != 1 || got[0].Code != rule.Unreadable || !strings.Contains(got[0].Hint, `"*"`) {
 		t.Errorf("findings = %q, hint %q", brief(got), got[0].Hint)
 	}
 }

@@ -9,18 +9,11 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/diag"
-)
-
-// Codes of findings on the aws-auth ConfigMap of EKS.
-const (
-	CodeMasters      = "awsauth/system-masters" // an IAM identity in the group system:masters
-	CodeMapARN       = "awsauth/arn"            // an entry whose ARN never matches a caller
-	CodeMapPath      = "awsauth/role-path"      // a role ARN with a path, which the authenticator does not match
-	CodeMapStructure = "awsauth/structure"      // maps of another shape than the authenticator reads
+	"github.com/stile-aws/stile/internal/lint/rule"
 )
 
 // AWSAuth checks the YAML of an aws-auth ConfigMap, or of its data alone.
-func AWSAuth(file string, src []byte) diag.List {
+func AWSAuth(file string, src []byte) rule.List {
 	root, list := readYAML(file, src)
 	for _, doc := range root {
 		list = append(list, awsAuth(file, src, doc)...)
@@ -30,7 +23,7 @@ func AWSAuth(file string, src []byte) diag.List {
 }
 
 // awsAuth checks one document that has mapRoles or mapUsers.
-func awsAuth(file string, src []byte, doc *yaml.Node) diag.List {
+func awsAuth(file string, src []byte, doc *yaml.Node) rule.List {
 	a := &authMap{file: file, lines: strings.Split(string(src), "\n")}
 	data := doc
 	if inner := child(doc, "data"); inner != nil {
@@ -57,12 +50,12 @@ func isAWSAuth(doc *yaml.Node) bool {
 type authMap struct {
 	file  string
 	lines []string
-	list  diag.List
+	list  rule.List
 	// The entries are YAML inside a YAML string: where that text begins.
 	line, column int
 }
 
-func (a *authMap) add(n *yaml.Node, d diag.Diagnostic) {
+func (a *authMap) add(n *yaml.Node, d rule.Finding) {
 	d.Pos = diag.Position{File: a.file, Line: n.Line + a.line, Column: n.Column + a.column}
 	a.list.Add(d)
 }
@@ -73,7 +66,7 @@ func (a *authMap) entries(kind string, value *yaml.Node) {
 	if value.Kind == yaml.ScalarNode {
 		var doc yaml.Node
 		if err := yaml.Unmarshal([]byte(value.Value), &doc); err != nil {
-			a.add(value, diag.Diagnostic{Severity: diag.Error, Code: CodeMapStructure, Summary: fmt.Sprintf("%s is not YAML: %v", kind, err)})
+			a.add(value, rule.Finding{Code: rule.MapStructure, Summary: fmt.Sprintf("%s is not YAML: %v", kind, err)})
 			return
 		}
 		if len(doc.Content) == 0 {
@@ -83,7 +76,7 @@ func (a *authMap) entries(kind string, value *yaml.Node) {
 		a.inside(value)
 	}
 	if list.Kind != yaml.SequenceNode {
-		a.add(list, diag.Diagnostic{Severity: diag.Error, Code: CodeMapStructure, Summary: kind + " must be a list of entries"})
+		a.add(list, rule.Finding{Code: rule.MapStructure, Summary: kind + " must be a list of entries"})
 		return
 	}
 	for _, entry := range list.Content {
@@ -122,8 +115,8 @@ func (a *authMap) entry(kind string, entry *yaml.Node) {
 	}
 	for _, g := range groups.Content {
 		if g.Value == "system:masters" {
-			a.add(g, diag.Diagnostic{
-				Severity: diag.Warning, Code: CodeMasters,
+			a.add(g, rule.Finding{
+				Code:    rule.Masters,
 				Summary: fmt.Sprintf("%s becomes cluster administrator beyond any restriction", who),
 				Detail:  "system:masters bypasses RBAC altogether: no role binding can narrow it, and removing bindings does not take it away.",
 				Hint:    "map to a group of your own and bind that to the roles it needs, or use an access entry with AmazonEKSViewPolicy, AmazonEKSEditPolicy or, for administrators, AmazonEKSClusterAdminPolicy",
@@ -140,16 +133,16 @@ func (a *authMap) arn(kind string, value *yaml.Node) {
 	parsed, err := arn.Parse(value.Value)
 	switch {
 	case err != nil || parsed.Type() != want || parsed.Service != "iam" || !parsed.Account.Valid():
-		a.add(value, diag.Diagnostic{
-			Severity: diag.Error, Code: CodeMapARN,
+		a.add(value, rule.Finding{
+			Code:    rule.MapARN,
 			Summary: fmt.Sprintf("%q is not the ARN of a %s, so the entry matches nobody", value.Value, want),
 			Hint:    fmt.Sprintf("write arn:aws:iam::ACCOUNT:%s/NAME, also for people who come as sessions of a role", want),
 		})
 	case want == "role" && parsed.Path() != "/":
 		// The authenticator compares with the ARN of the session, which has no
 		// path (kubernetes-sigs/aws-iam-authenticator#268).
-		a.add(value, diag.Diagnostic{
-			Severity: diag.Error, Code: CodeMapPath,
+		a.add(value, rule.Finding{
+			Code:    rule.MapPath,
 			Summary: fmt.Sprintf("the role's path %s keeps the entry from matching", parsed.Path()),
 			Hint:    fmt.Sprintf("leave the path out: arn:%s:iam::%s:role/%s", parsed.Partition, parsed.Account, parsed.Name()),
 		})

@@ -10,22 +10,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/diag"
-)
-
-// Codes of findings on AWS config and credentials files.
-const (
-	CodeProfileHeading  = "credentials/profile-heading" // [profile x] in a credentials file
-	CodeForeignSection  = "credentials/section"         // another section that only config files have
-	CodeNoPrefix        = "config/no-profile-prefix"    // [x] in a config file
-	CodeTokenFile       = "config/token-file"           // a token file path that cannot be right
-	CodeRoleSource      = "config/role-source"          // role_arn without, or with two, sources of credentials
-	CodeUnknownProfile  = "config/unknown-profile"      // source_profile names no profile
-	CodeProfileCycle    = "config/profile-cycle"        // source_profile leads back to itself
-	CodeConfigRole      = "config/role-arn"             // role_arn that is no role's ARN
-	CodeChainedDuration = "config/chained-duration"     // more than an hour along a chain of roles
-	CodeUnknownSetting  = "config/unknown-setting"      // a setting that is almost a known one
-	CodeRepeated        = "config/repeated"             // a section or setting written twice
-	CodeConfigSyntax    = "config/syntax"               // a line that is neither section nor setting
+	"github.com/stile-aws/stile/internal/lint/rule"
 )
 
 // setting is one line key = value.
@@ -51,7 +36,7 @@ func (s *section) get(key string) (setting, bool) {
 }
 
 // Config checks an AWS config file (~/.aws/config, AWS_CONFIG_FILE).
-func Config(file string, src []byte) diag.List {
+func Config(file string, src []byte) rule.List {
 	c := &configFile{file: file}
 	c.read(src)
 	for i := range c.sections {
@@ -59,8 +44,8 @@ func Config(file string, src []byte) diag.List {
 		_, isProfile := profileName(s.heading)
 		if !isProfile && !strings.HasPrefix(s.heading, "sso-session ") && !strings.HasPrefix(s.heading, "services ") &&
 			!slices.Contains([]string{"plugins", "preview"}, s.heading) {
-			c.add(diag.Diagnostic{
-				Pos: c.at(s.line, 1), Severity: diag.Error, Code: CodeNoPrefix,
+			c.add(rule.Finding{
+				Pos: c.at(s.line, 1), Code: rule.NoPrefix,
 				Summary: fmt.Sprintf("clients do not find the profile [%s] in a config file", s.heading),
 				Detail:  "Only default stands alone there; the headings of other profiles begin with the word profile.",
 				Hint:    fmt.Sprintf("write [profile %s]", s.heading),
@@ -76,7 +61,7 @@ func Config(file string, src []byte) diag.List {
 
 // Credentials checks an AWS credentials file (~/.aws/credentials,
 // AWS_SHARED_CREDENTIALS_FILE).
-func Credentials(file string, src []byte) diag.List {
+func Credentials(file string, src []byte) rule.List {
 	c := &configFile{file: file, credentials: true}
 	c.read(src)
 	for i := range c.sections {
@@ -84,15 +69,15 @@ func Credentials(file string, src []byte) diag.List {
 		kind, name, _ := strings.Cut(s.heading, " ")
 		switch {
 		case kind == "profile" && name != "":
-			c.add(diag.Diagnostic{
-				Pos: c.at(s.line, 1), Severity: diag.Error, Code: CodeProfileHeading,
+			c.add(rule.Finding{
+				Pos: c.at(s.line, 1), Code: rule.ProfileHeading,
 				Summary: fmt.Sprintf("clients do not find the profile %s: headings of a credentials file are names alone", name),
 				Detail:  "The word profile belongs into config files; here it becomes part of the name.",
 				Hint:    fmt.Sprintf("write [%s], or move the section to ~/.aws/config", name),
 			})
 		case (kind == "sso-session" || kind == "services") && name != "":
-			c.add(diag.Diagnostic{
-				Pos: c.at(s.line, 1), Severity: diag.Error, Code: CodeForeignSection,
+			c.add(rule.Finding{
+				Pos: c.at(s.line, 1), Code: rule.ForeignSection,
 				Summary: fmt.Sprintf("clients read [%s] from config files only", s.heading),
 				Hint:    "move the section to ~/.aws/config",
 			})
@@ -107,14 +92,14 @@ type configFile struct {
 	file        string
 	credentials bool
 	sections    []section
-	list        diag.List
+	list        rule.List
 }
 
 func (c *configFile) at(line, column int) diag.Position {
 	return diag.Position{File: c.file, Line: line, Column: column}
 }
 
-func (c *configFile) add(d diag.Diagnostic) { c.list.Add(d) }
+func (c *configFile) add(d rule.Finding) { c.list.Add(d) }
 
 // profileName is the profile a heading of a config file declares.
 func profileName(heading string) (string, bool) {
@@ -148,8 +133,8 @@ func (c *configFile) read(src []byte) {
 }
 
 func (c *configFile) syntax(line int) {
-	c.add(diag.Diagnostic{
-		Pos: c.at(line, 1), Severity: diag.Error, Code: CodeConfigSyntax,
+	c.add(rule.Finding{
+		Pos: c.at(line, 1), Code: rule.ConfigSyntax,
 		Summary: "the line is neither a [section], a setting = value nor a comment",
 	})
 }
@@ -164,8 +149,8 @@ func (c *configFile) heading(text string, line int) {
 	heading := strings.Join(strings.Fields(inner), " ")
 	for _, s := range c.sections {
 		if s.heading == heading {
-			c.add(diag.Diagnostic{
-				Pos: c.at(line, 1), Severity: diag.Warning, Code: CodeRepeated,
+			c.add(rule.Finding{
+				Pos: c.at(line, 1), Code: rule.Repeated,
 				Summary: fmt.Sprintf("the section [%s] is already in line %d", heading, s.line),
 				Hint:    "write one section: clients differ in how they merge two",
 			})
@@ -184,8 +169,8 @@ func (c *configFile) setting(line string, number int) {
 	x := setting{key: strings.ToLower(strings.TrimSpace(key)), value: strings.TrimSpace(value), line: number, column: column}
 	s := &c.sections[len(c.sections)-1]
 	if _, twice := s.get(x.key); twice {
-		c.add(diag.Diagnostic{
-			Pos: c.at(number, 1), Severity: diag.Warning, Code: CodeRepeated,
+		c.add(rule.Finding{
+			Pos: c.at(number, 1), Code: rule.Repeated,
 			Summary: fmt.Sprintf("%s is set twice in [%s]", x.key, s.heading),
 		})
 	}
@@ -206,8 +191,8 @@ func (c *configFile) profile(s *section) {
 	}
 	a, err := arn.Parse(role.value)
 	if !strings.ContainsAny(role.value, "<$") && (err != nil || a.Service != "iam" || a.Type() != "role" || !a.Account.Valid()) && !hasPlaceholder(role.value) {
-		c.add(diag.Diagnostic{
-			Pos: c.at(role.line, role.column), Severity: diag.Error, Code: CodeConfigRole,
+		c.add(rule.Finding{
+			Pos: c.at(role.line, role.column), Code: rule.ConfigRole,
 			Summary: fmt.Sprintf("%q is not the ARN of a role", role.value),
 			Hint:    "a role's ARN is arn:aws:iam::ACCOUNT:role/NAME",
 		})
@@ -243,8 +228,8 @@ func (c *configFile) known(x setting) {
 		return
 	}
 	if near := diag.Suggest(x.key, knownSettings()); near != "" && near[0] == x.key[0] {
-		c.add(diag.Diagnostic{
-			Pos: c.at(x.line, 1), Severity: diag.Warning, Code: CodeUnknownSetting,
+		c.add(rule.Finding{
+			Pos: c.at(x.line, 1), Code: rule.UnknownSetting,
 			Summary: fmt.Sprintf("clients ignore the setting %q", x.key),
 			Hint:    fmt.Sprintf("did you mean %q?", near),
 		})
@@ -266,8 +251,8 @@ func (c *configFile) tokenFile(x setting) {
 	default:
 		return
 	}
-	d := diag.Diagnostic{
-		Pos: c.at(x.line, x.column), Severity: diag.Error, Code: CodeTokenFile,
+	d := rule.Finding{
+		Pos: c.at(x.line, x.column), Code: rule.TokenFile,
 		Summary: fmt.Sprintf("the token file path %q %s", x.value, why),
 		Detail:  "The client reads exactly this file and fails when it does not exist.",
 	}
@@ -278,7 +263,7 @@ func (c *configFile) tokenFile(x setting) {
 	case x.value == "":
 		d.Hint = "name the file, or remove the setting"
 	case strings.HasPrefix(why, "is relative"):
-		d.Severity, d.Hint = diag.Warning, "write the absolute path"
+		d.Severity, d.Hint = rule.Medium, "write the absolute path"
 	}
 	c.add(d)
 }
@@ -291,8 +276,8 @@ func (c *configFile) roleSource(s *section, role setting) {
 		}
 	}
 	if len(sources) != 1 {
-		d := diag.Diagnostic{
-			Pos: c.at(role.line, 1), Severity: diag.Error, Code: CodeRoleSource,
+		d := rule.Finding{
+			Pos: c.at(role.line, 1), Code: rule.RoleSource,
 			Summary: "role_arn without the credentials to assume the role with",
 			Hint:    "add source_profile, credential_source or web_identity_token_file",
 		}
@@ -325,8 +310,8 @@ func (c *configFile) find(profile string) *section {
 func (c *configFile) sourceProfile(s *section, source setting) {
 	from := c.find(source.value)
 	if from == nil {
-		c.add(diag.Diagnostic{
-			Pos: c.at(source.line, source.column), Severity: diag.Warning, Code: CodeUnknownProfile,
+		c.add(rule.Finding{
+			Pos: c.at(source.line, source.column), Code: rule.UnknownProfile,
 			Summary: fmt.Sprintf("this file has no profile %q", source.value),
 			Hint:    c.suggestProfile(source.value),
 		})
@@ -337,8 +322,8 @@ func (c *configFile) sourceProfile(s *section, source setting) {
 		if slices.Contains(seen, at) {
 			// A profile may be its own source when it has static keys.
 			if _, static := at.get("aws_access_key_id"); !static {
-				c.add(diag.Diagnostic{
-					Pos: c.at(source.line, source.column), Severity: diag.Error, Code: CodeProfileCycle,
+				c.add(rule.Finding{
+					Pos: c.at(source.line, source.column), Code: rule.ProfileCycle,
 					Summary: fmt.Sprintf("source_profile %s leads back to [%s]", source.value, at.heading),
 					Hint:    "end the chain at a profile with credentials of its own",
 				})
@@ -376,8 +361,8 @@ func (c *configFile) chainedDuration(s, from *section) {
 		return
 	}
 	if n, err := strconv.Atoi(duration.value); err == nil && n > catalog.ChainedSessionSeconds {
-		c.add(diag.Diagnostic{
-			Pos: c.at(duration.line, duration.column), Severity: diag.Error, Code: CodeChainedDuration,
+		c.add(rule.Finding{
+			Pos: c.at(duration.line, duration.column), Code: rule.ChainedDuration,
 			Summary: fmt.Sprintf("a role assumed from another role's session lasts at most %d seconds; AWS refuses %d", catalog.ChainedSessionSeconds, n),
 			Hint:    "remove duration_seconds; clients renew the session by themselves",
 		})

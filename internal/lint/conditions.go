@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/lint/rule"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -82,8 +82,8 @@ func (r *report) exactWildcards(st *policy.Statement) {
 				continue
 			}
 			op.Base = like
-			r.add(v.Pos, diag.Diagnostic{
-				Severity: exactSeverity(c), Code: CodeExactWildcard,
+			r.add(v.Pos, rule.Finding{
+				Severity: exactSeverity(c), Code: rule.ExactWildcard,
 				Summary: fmt.Sprintf("%s compares %q literally; it knows no wildcards", c.Operator, v.Value),
 				Detail:  "No request carries a * or ? there, so the condition " + never(op.Negated()) + ".",
 				Hint:    fmt.Sprintf("use %s, or write the exact value", op),
@@ -92,11 +92,11 @@ func (r *report) exactWildcards(st *policy.Statement) {
 	}
 }
 
-func exactSeverity(c policy.Condition) diag.Severity {
+func exactSeverity(c policy.Condition) rule.Severity {
 	if strings.HasSuffix(strings.ToLower(c.Key), ":sub") {
-		return diag.Error // nobody can assume the role
+		return rule.High // nobody can assume the role
 	}
-	return diag.Warning
+	return rule.Medium
 }
 
 func never(negated bool) string {
@@ -188,8 +188,8 @@ func (r *report) resourceVariables(doc *policy.Document, st *policy.Statement, t
 			continue
 		}
 		if strings.Count(t.Value[:x.offset], ":") < 5 {
-			r.add(t.Pos, diag.Diagnostic{
-				Severity: diag.Warning, Code: CodeBadVariable,
+			r.add(t.Pos, rule.Finding{
+				Code:    rule.BadVariable,
 				Summary: fmt.Sprintf("the variable ${%s} stands before the fifth colon of the ARN, where none is substituted", x.key),
 				Hint:    "write the partition, service, region and account, or *",
 			})
@@ -206,8 +206,8 @@ func (r *report) conditionVariable(doc *policy.Document, st *policy.Statement, v
 	}
 	substitutes := strings.HasPrefix(op.Base, "String") || strings.HasPrefix(op.Base, "Arn") || op.Base == "Bool"
 	if op.Known() && !substitutes {
-		r.add(v.Pos, diag.Diagnostic{
-			Severity: diag.Warning, Code: CodeBadVariable,
+		r.add(v.Pos, rule.Finding{
+			Code:    rule.BadVariable,
 			Summary: fmt.Sprintf("%s does not substitute the variable ${%s}", op, x.key),
 			Hint:    "variables work in String, Arn and Bool conditions only",
 		})
@@ -218,8 +218,8 @@ func (r *report) conditionVariable(doc *policy.Document, st *policy.Statement, v
 }
 
 func (r *report) noDefault(t policy.Text, x variable, then string) {
-	r.add(t.Pos, diag.Diagnostic{
-		Severity: diag.Warning, Code: CodeNoDefault,
+	r.add(t.Pos, rule.Finding{
+		Code:    rule.NoDefault,
 		Summary: fmt.Sprintf("the variable ${%s} may have no value; %s", x.key, then),
 		Hint:    fmt.Sprintf("give it a default, ${%s, 'none'}, or require the key", x.key),
 	})
@@ -230,21 +230,21 @@ func (r *report) noDefault(t policy.Text, x variable, then string) {
 func (r *report) usable(doc *policy.Document, t policy.Text, x variable) bool {
 	switch {
 	case !x.closed:
-		r.add(t.Pos, diag.Diagnostic{
-			Severity: diag.Warning, Code: CodeOpenVariable,
+		r.add(t.Pos, rule.Finding{
+			Code:    rule.OpenVariable,
 			Summary: fmt.Sprintf("%q has ${ without }", t.Value),
 			Hint:    "close the variable, or write ${$}{ for a literal ${",
 		})
 	case doc.Version != policy.Version2012:
-		r.add(t.Pos, diag.Diagnostic{
-			Severity: diag.Warning, Code: CodeOldVariable,
+		r.add(t.Pos, rule.Finding{
+			Code:    rule.OldVariable,
 			Summary: fmt.Sprintf("${%s} is literal text here, not a variable", x.key),
 			Detail:  "Policy variables exist since version 2012-10-17; a document without Version is of 2008-10-17.",
 			Hint:    `add "Version": "2012-10-17"`,
 		})
 	case anyOf(multivaluedKeys()...)(x.key):
-		r.add(t.Pos, diag.Diagnostic{
-			Severity: diag.Warning, Code: CodeBadVariable,
+		r.add(t.Pos, rule.Finding{
+			Code:    rule.BadVariable,
 			Summary: fmt.Sprintf("%s has several values and cannot be a variable", x.key),
 			Hint:    "test it with ForAnyValue or ForAllValues instead",
 		})

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/stile-aws/stile/arn"
-	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/lint"
+	"github.com/stile-aws/stile/internal/lint/rule"
 )
 
 func TestFileRecognisesKindsOfPolicy(t *testing.T) {
@@ -16,23 +16,23 @@ func TestFileRecognisesKindsOfPolicy(t *testing.T) {
 		want             []string
 	}{
 		{"an identity policy", "p.json", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"b"}}`,
-			[]string{`1:82 error policy/resource: resource "b" is neither an ARN nor "*"`}},
+			[]string{`1:82 high policy/resource: resource "b" is neither an ARN nor "*"`}},
 		{"a trust policy", "p.json", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*","Principal":{"AWS":"arn:aws:iam::111111111111:role/r"}}}`,
-			[]string{`1:92 error policy/prohibited: a trust policy may not have Resource`}},
+			[]string{`1:92 high policy/prohibited: a trust policy may not have Resource`}},
 		{"a key policy", "p.json", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Principal":{"AWS":"111111111111"}}}`,
-			[]string{`1:1 warning key/unmanageable: the key policy does not let the account itself manage the key`}},
+			[]string{`1:1 high key/unmanageable: the key policy does not let the account itself manage the key`}},
 		{"a policy that is broken", "p.json", `{"Statement":{"Efect":"Allow","Action":"s3:*"}}`,
-			[]string{`1:14 error policy/missing-element: the statement has no Effect`, `1:15 error policy/unknown-element: unknown element "Efect" in a statement`}},
-		{"no json", "p.json", `{"Statement":`, []string{`1:14 error policy/json: the text ends where a value should be`}},
+			[]string{`1:14 high policy/missing-element: the statement has no Effect`, `1:15 high policy/unknown-element: unknown element "Efect" in a statement`}},
+		{"no json", "p.json", `{"Statement":`, []string{`1:14 high policy/json: the text ends where a value should be`}},
 		{"an answer of the AWS CLI, indented by tabs", "role.json",
 			"{\n\t\"Role\": {\n\t\t\"RoleName\": \"x\",\n\t\t\"AssumeRolePolicyDocument\": {\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\n\t\t\"Principal\":{\"AWS\":\"*\"},\"Action\":\"sts:AssumeRole\"}]}}}",
-			[]string{`5:22 error principal/everyone: every principal of every AWS account may assume the role`}},
+			[]string{`5:22 critical principal/everyone: every principal of every AWS account may assume the role`}},
 		{"a policy inside a string", "key.json", "{\n \"Policy\": \"{\\\"Version\\\":\\\"2012-10-17\\\",\\\"Statement\\\":[{\\\"Effect\\\":\\\"Allow\\\",\\\"Principal\\\":\\\"*\\\",\\\"Action\\\":\\\"kms:*\\\",\\\"Resource\\\":\\\"*\\\"}]}\"}",
-			[]string{`2:12 error principal/everyone: every principal of every AWS account may do this`}},
-		{"a broken policy inside a string", "key.json", `{"Policy": "{\"Statement\":}"}`, []string{`1:12 error policy/json: '}' where a value should be`}},
+			[]string{`2:92 critical principal/everyone: every principal of every AWS account may do this`}},
+		{"a broken policy inside a string", "key.json", `{"Policy": "{\"Statement\":}"}`, []string{`1:28 high policy/json: '}' where a value should be`}},
 		{"a policy in YAML", "p.yaml", "Version: 2012-10-17\nStatement:\n- Effect: Allow\n  Action: s3:*\n  Resource: '*'\n  Principal: {AWS: 222222222222}\n- Effect: allow\n  Action: s3:*\n",
-			[]string{`7:11 error policy/effect: Effect is "allow", must be Allow or Deny`}},
-		{"json without a policy", "x.json", `{"a": 1}`, []string{`1:1 error policy/missing-element: the document has no Statement`, `1:2 error policy/unknown-element: unknown element "a" in a policy document`}},
+			[]string{`7:11 high policy/effect: Effect is "allow", must be Allow or Deny`}},
+		{"json without a policy", "x.json", `{"a": 1}`, []string{`1:1 high policy/missing-element: the document has no Statement`, `1:2 high policy/unknown-element: unknown element "a" in a policy document`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			checkFindings(t, lint.File(test.file, []byte(test.text)), test.want)
@@ -41,7 +41,7 @@ func TestFileRecognisesKindsOfPolicy(t *testing.T) {
 }
 
 // checkFindings compares without asking for hints.
-func checkFindings(t *testing.T, got diag.List, want []string) {
+func checkFindings(t *testing.T, got rule.List, want []string) {
 	t.Helper()
 	if g, w := strings.Join(brief(got), "\n"), strings.Join(want, "\n"); g != w {
 		t.Errorf("findings:\n%s\nwant:\n%s", g, w)
@@ -69,19 +69,19 @@ Resources:
 		{"a reference to another resource", statement("{AWS: !GetAtt Role.Arn}"), nil},
 		{"a parameter inside an ARN", statement("{AWS: !Sub 'arn:aws:iam::${Account}:role/r'}"), nil},
 		{"an import", statement("{AWS: !ImportValue {'Fn::Sub': '${Stack}-arn'}}"), nil},
-		{"a join that makes everyone", statement("{AWS: !Join ['', ['*']]}"), []string{`9:78 error principal/everyone: every principal of every AWS account may do this`}},
+		{"a join that makes everyone", statement("{AWS: !Join ['', ['*']]}"), []string{`9:78 critical principal/everyone: every principal of every AWS account may do this`}},
 		{"a wildcard beside a pseudo parameter", statement("{AWS: !Sub 'arn:${AWS::Partition}:iam::${AWS::AccountId}:role/*'}"),
-			[]string{`9:78 error policy/principal: principal "arn:aws:iam::${AWS::AccountId}:role/*" has a wildcard, which principals cannot have`}},
-		{"the first branch of a condition", statement("!If [Open, '*', {AWS: 111111111111}]"), []string{`9:72 error principal/everyone: every principal of every AWS account may do this`}},
+			[]string{`9:78 high policy/principal: principal "arn:aws:iam::${AWS::AccountId}:role/*" has a wildcard, which principals cannot have`}},
+		{"the first branch of a condition", statement("!If [Open, '*', {AWS: 111111111111}]"), []string{`9:72 critical principal/everyone: every principal of every AWS account may do this`}},
 		{"no value", fmt.Sprintf(template, `{Effect: Allow, Action: 'sqs:*', Principal: {AWS: '111111111111'}, NotPrincipal: !Ref AWS::NoValue}`), nil},
 		{"an unclosed variable", fmt.Sprintf(template, `{Effect: Allow, Action: 'sqs:*', Resource: !Sub 'arn:aws:s3:::b/${!aws:username', Principal: {AWS: '111111111111'}}`),
-			[]string{`9:56 warning variable/unclosed: "arn:aws:s3:::b/${!aws:username" has ${ without }`}},
+			[]string{`9:56 medium variable/unclosed: "arn:aws:s3:::b/${!aws:username" has ${ without }`}},
 		{"a literal variable", fmt.Sprintf(template, `{Effect: Allow, Action: 'sqs:*', Resource: !Sub 'arn:aws:s3:${!aws:x}::b', Principal: {AWS: '111111111111'}}`),
-			[]string{`9:56 warning variable/unusable: the variable ${aws:x} stands before the fifth colon of the ARN, where none is substituted`}},
+			[]string{`9:56 medium variable/unusable: the variable ${aws:x} stands before the fifth colon of the ARN, where none is substituted`}},
 		{"json", `{"Resources":{"R":{"Type":"AWS::IAM::Role","Properties":{"RoleName":{"Ref":"Name"},"AssumeRolePolicyDocument":{"Version":"2012-10-17",` +
 			`"Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":{"Fn::Join":[":",["arn:aws:iam:",{"Ref":"AWS::AccountId"},"root"]]}}},` +
 			`{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":222222222222}}]}}}}}`,
-			[]string{`1:344 warning trust/whole-account: the whole account 222222222222 may assume the role`}},
+			[]string{`1:344 high trust/whole-account: the whole account 222222222222 may assume the role`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			name := "template.yaml"
@@ -102,18 +102,18 @@ func TestTemplateKnowsItsAccount(t *testing.T) {
         Version: 2012-10-17
         Statement: [{Effect: Allow, Action: 'sts:AssumeRole', Principal: {AWS: '111111111111'}}]
 `
-	if got := lint.File("t.yaml", []byte(text)); len(got) != 1 || got[0].Code != lint.CodeWholeAccount {
+	if got := lint.File("t.yaml", []byte(text)); len(got) != 1 || got[0].Code != rule.WholeAccount {
 		t.Errorf("findings without an account = %q", brief(got))
 	}
 	checkFindings(t, lint.Context{Account: own}.FileIn("t.yaml", []byte(text)), nil)
 }
 
 func TestSeverityOfATrustPolicyAboveTheQuota(t *testing.T) {
-	for n, want := range map[int]diag.Severity{50: diag.Warning, 200: diag.Error} {
+	for n, want := range map[int]rule.Severity{50: rule.Medium, 200: rule.High} {
 		arns := strings.TrimSuffix(strings.Repeat(`"arn:aws:iam::222222222222:role/some-role-name",`, n), ",")
 		list := lint.Trust(parse(t, trustIn(`{"AWS":[`+arns+`]}`, ``)), none())
-		if len(list) != 1 || list[0].Code != lint.CodeTrustSize || list[0].Severity != want {
-			t.Errorf("%d principals: %q, want one %s with severity %v", n, brief(list), lint.CodeTrustSize, want)
+		if len(list) != 1 || list[0].Code != rule.TrustSize || list[0].Severity != want {
+			t.Errorf("%d principals: %q, want one %s with severity %v", n, brief(list), rule.TrustSize, want)
 		}
 	}
 }

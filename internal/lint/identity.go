@@ -7,7 +7,7 @@ import (
 	"unicode"
 
 	"github.com/stile-aws/stile/arn"
-	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/lint/rule"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -26,8 +26,8 @@ func (r *report) assumeAnywhere(doc *policy.Document) {
 			if !everywhere || unresolved(a.Owner) {
 				continue
 			}
-			r.add(res.Pos, diag.Diagnostic{
-				Severity: diag.Warning, Code: CodeAssumeAnywhere,
+			r.add(res.Pos, rule.Finding{
+				Code:    rule.AssumeAnywhere,
 				Summary: fmt.Sprintf("%q allows to assume roles of every AWS account, strangers' included", res.Value),
 				Detail:  "Any account can make a role of a matching name that trusts you, and be handed your requests.",
 				Hint:    `name each account, or add "StringEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}`,
@@ -75,8 +75,8 @@ func (r *report) readOnlyDeployer(doc *policy.Document) {
 	if claim != "" {
 		summary = fmt.Sprintf("%q can only describe, list and get, and deploys nothing", claim)
 	}
-	r.add(pos, diag.Diagnostic{
-		Severity: diag.Warning, Code: CodeReadOnly, Summary: summary,
+	r.add(pos, rule.Finding{
+		Code: rule.ReadOnlyDeployer, Summary: summary,
 		Detail: "Creating a stack needs cloudformation:CreateStack and its relatives, and the actions on what the stack contains (or iam:PassRole for a service role that has them).",
 		Hint:   "add the actions that change things, or name it as the reader it is",
 	})
@@ -145,8 +145,8 @@ func (r *report) partialSecrets(doc *policy.Document) {
 			if err != nil || a.Service != "secretsmanager" || a.Type() != "secret" || secretSuffix(a.Resource) {
 				continue
 			}
-			r.add(res.Pos, diag.Diagnostic{
-				Severity: diag.Warning, Code: CodePartialSecret,
+			r.add(res.Pos, rule.Finding{
+				Code:    rule.PartialSecret,
 				Summary: fmt.Sprintf("%q matches no secret: the ARN of each ends in a hyphen and six characters", res.Value),
 				Hint:    fmt.Sprintf("write %q", res.Value+"-??????"),
 			})

@@ -3,15 +3,14 @@
 // reports what AWS would refuse (see [policy.Validate]), so that one run says
 // everything.
 //
-// Start with [File], which recognises what it is given, or with the function
-// for one kind of document: [Trust], [Identity], [Resource], [Key], [Config],
-// [Credentials], [AWSAuth], [SecretID], [Source]. What a rule must know about
-// the surroundings comes in a [Context]; a rule whose facts are missing stays
-// silent or says "if".
+// Start with [File], which recognises what it is given, or with [Check] for one
+// document whose kind is known. What a rule must know about the surroundings
+// comes in a [Context]; a rule whose facts are missing stays silent or says
+// "if". Rules that need both sides of a crossing, or the organization, are in
+// internal/lint/snapshot. The registry of all rules is internal/lint/rule, each
+// with a page in docs/lint.
 //
-// The package is pure. Questions that need both sides of a request (does the
-// trusted role exist, may it assume) are for packages verify and reach.
-// Rule numbers in comments are those of the project's list of lint rules; AWS
+// The package is pure. Rule numbers in comments are those of the registry; AWS
 // pages are cited where a rule rests on one.
 package lint
 
@@ -21,44 +20,8 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/lint/rule"
 	"github.com/stile-aws/stile/policy"
-)
-
-// Codes of findings on policy documents. What policy.Validate finds has the
-// codes "policy/…" that diag.FromPolicy gives it.
-const (
-	CodeNoSubject      = "trust/no-subject"            // web identity trust that any subject of the issuer passes
-	CodeSharedIssuer   = "trust/shared-issuer"         // the same for an issuer that many organizations share
-	CodeNoAudience     = "trust/no-audience"           // web identity trust without a condition on aud
-	CodeVacuousClaim   = "trust/vacuous-claim"         // a claim tested only where absence passes
-	CodeClaimMissing   = "trust/claim-missing"         // an OIDC condition key that names the issuer and no claim
-	CodeUnknownClaim   = "trust/unknown-claim"         // an OIDC condition key for a claim that does not exist
-	CodeOtherIssuer    = "trust/other-issuer"          // an OIDC condition key of another issuer than the principal's
-	CodeWideSubject    = "trust/wide-subject"          // a sub pattern that strangers can match
-	CodeSubjectShape   = "trust/malformed-subject"     // a sub value that no token of the issuer has
-	CodeWrongAction    = "trust/wrong-action"          // an action this type of principal cannot call
-	CodeWholeAccount   = "trust/whole-account"         // all of another account trusted, without condition
-	CodeNoExternalID   = "trust/no-external-id"        // a third party trusted without external id
-	CodeWeakExternalID = "trust/weak-external-id"      // an external id that can be guessed
-	CodeConfusedDeputy = "trust/confused-deputy"       // a service trusted on behalf of any account
-	CodePodIdentity    = "trust/pod-identity-tags"     // EKS Pod Identity trusted without sts:TagSession
-	CodeNodeRole       = "trust/node-role"             // a node's role trusted, and so every pod on the node
-	CodeTrustSize      = "trust/size"                  // a trust policy above the quota
-	CodeEveryone       = "principal/everyone"          // the wildcard principal without a limiting condition
-	CodeDeleted        = "principal/deleted"           // the unique id of a deleted user or role
-	CodeAllowExcept    = "principal/allow-except"      // Allow with NotPrincipal
-	CodeDenyExcept     = "principal/deny-except"       // Deny with NotPrincipal
-	CodeUnmanageable   = "key/unmanageable"            // a key policy that no administrator of the account can change
-	CodeManagedKey     = "secret/managed-key"          // a secret shared with another account under the AWS managed key
-	CodeShortSecret    = "secret/short-name"           // a secret of another account asked for by its name
-	CodePartialSecret  = "secret/partial-arn"          // a secret's ARN without the six characters AWS appends
-	CodeReadOnly       = "identity/read-only-deployer" // a deployment role that can only describe, list and get
-	CodeAssumeAnywhere = "identity/assume-any-account" // sts:AssumeRole on roles of any account
-	CodeExactWildcard  = "condition/wildcard-in-exact" // * or ? in an operator that knows no wildcards
-	CodeOldVariable    = "variable/old-version"        // a policy variable in a document where it is literal text
-	CodeBadVariable    = "variable/unusable"           // a policy variable where none is substituted
-	CodeNoDefault      = "variable/no-default"         // a variable whose absence widens the statement
-	CodeOpenVariable   = "variable/unclosed"           // ${ without }
 )
 
 // Context is what the caller knows about the surroundings of a document. The
@@ -66,8 +29,14 @@ const (
 type Context struct {
 	// File is the name positions are given with.
 	File string
+	// Subject names the document inside the file, such as the role of a
+	// template; "" when the file is the document.
+	Subject string
 	// Name of the role or policy the document belongs to.
 	Name string
+	// Kind, unless nil, is what documents in a file are used as; otherwise the
+	// kind is guessed from what they contain.
+	Kind *policy.Kind
 	// Account is the account the document lives in.
 	Account arn.AccountID
 	// Organization lists the accounts of the own organization; nil when it is
@@ -83,6 +52,9 @@ type Context struct {
 	Secret *Secret
 	// Deploys is set when the document is meant to let its role change things.
 	Deploys bool
+	// Privileged is set when the role of a trust policy is an administrator:
+	// weak doors to it are worse.
+	Privileged bool
 }
 
 // Secret is what a resource policy's rules need to know about its secret.
@@ -92,29 +64,91 @@ type Secret struct {
 	KMSKey string
 }
 
+// Check reports what is the matter with a document of the given kind.
+func Check(doc *policy.Document, kind policy.Kind, ctx Context) rule.List {
+	r := &report{ctx: ctx, doc: doc, kind: kind}
+	r.check()
+	return r.sorted()
+}
+
+// Trust is [Check] of a role's trust policy.
+func Trust(doc *policy.Document, ctx Context) rule.List { return Check(doc, policy.Trust, ctx) }
+
+// Identity is [Check] of an identity-based policy, a boundary or a session
+// policy.
+func Identity(doc *policy.Document, ctx Context) rule.List { return Check(doc, policy.Identity, ctx) }
+
+// Resource is [Check] of a resource-based policy other than trust and key
+// policies.
+func Resource(doc *policy.Document, ctx Context) rule.List { return Check(doc, policy.Resource, ctx) }
+
+// Key is [Check] of a KMS key policy.
+func Key(doc *policy.Document, ctx Context) rule.List { return Check(doc, policy.Key, ctx) }
+
 // report collects the findings on one document.
 type report struct {
 	ctx  Context
-	list diag.List
+	doc  *policy.Document
+	kind policy.Kind
+	// partial is set when statements that cannot be read were left out, so
+	// that nothing can be said about what is missing.
+	partial bool
+	list    rule.List
+	anchors map[policy.Pos]string // see anchor
 }
 
-func (r *report) add(pos policy.Pos, d diag.Diagnostic) {
-	d.Pos = diag.At(r.ctx.File, pos)
-	r.list.Add(d)
-}
-
-// document adds what holds for documents of every kind.
-func (r *report) document(doc *policy.Document, kind policy.Kind) {
-	for _, d := range diag.FromPolicy(r.ctx.File, asError(policy.Validate(doc, kind))) {
+func (r *report) check() {
+	for _, d := range diag.FromPolicy(r.ctx.File, asError(policy.Validate(r.doc, r.kind))) {
 		if !unresolved(d.Summary) {
-			r.list.Add(d)
+			r.diagnostic(d)
 		}
 	}
-	for i := range doc.Statements {
-		st := &doc.Statements[i]
-		r.principals(st, kind)
+	for i := range r.doc.Statements {
+		st := &r.doc.Statements[i]
+		r.principals(st, r.kind)
 		r.exactWildcards(st)
-		r.variables(doc, st)
+		r.variables(r.doc, st)
+	}
+	switch r.kind {
+	case policy.Trust:
+		r.trust()
+	case policy.Key:
+		r.unmanageable(r.doc)
+	case policy.Resource:
+		r.managedKey(r.doc)
+	case policy.Identity, policy.Managed, policy.Boundary, policy.Session:
+		r.assumeAnywhere(r.doc)
+		r.readOnlyDeployer(r.doc)
+		r.partialSecrets(r.doc)
+	case policy.Endpoint, policy.SCP, policy.RCP:
+	}
+}
+
+func (r *report) trust() {
+	r.trustSize(r.doc)
+	for i := range r.doc.Statements {
+		if st := &r.doc.Statements[i]; st.Effect == policy.Allow && st.Principal != nil {
+			r.trusted(st)
+			r.webIdentity(st)
+		}
+	}
+	if r.ctx.Privileged {
+		Privileged(r.list)
+	}
+}
+
+func (r *report) add(pos policy.Pos, f rule.Finding) {
+	f.Pos = diag.At(r.ctx.File, pos)
+	f.Subject = r.ctx.Subject
+	f.Anchor = r.anchor(pos)
+	r.list.Add(f)
+}
+
+func (r *report) diagnostic(d diag.Diagnostic) {
+	before := len(r.list)
+	r.list.AddDiagnostics(diag.List{d})
+	for i := before; i < len(r.list); i++ {
+		r.list[i].Subject = r.ctx.Subject
 	}
 }
 
@@ -125,49 +159,64 @@ func asError(errs policy.Errors) error {
 	return errs
 }
 
-func (r *report) sorted() diag.List {
+func (r *report) sorted() rule.List {
 	r.list.Sort()
 	return r.list
 }
 
-// Trust checks a role's trust policy.
-func Trust(doc *policy.Document, ctx Context) diag.List {
-	r := &report{ctx: ctx}
-	r.document(doc, policy.Trust)
-	r.trustSize(doc)
-	for i := range doc.Statements {
-		if st := &doc.Statements[i]; st.Effect == policy.Allow && st.Principal != nil {
-			r.trusted(st)
-			r.webIdentity(st)
+// anchor says what stands at pos: the Sid of its statement, and the value.
+func (r *report) anchor(pos policy.Pos) string {
+	if r.anchors == nil {
+		r.anchors = map[policy.Pos]string{r.doc.Pos: "document"}
+		for i := range r.doc.Statements {
+			r.anchorStatement(&r.doc.Statements[i])
 		}
 	}
-	return r.sorted()
+	return r.anchors[pos]
 }
 
-// Identity checks an identity-based policy, a boundary or a session policy.
-func Identity(doc *policy.Document, ctx Context) diag.List {
-	r := &report{ctx: ctx}
-	r.document(doc, policy.Identity)
-	r.assumeAnywhere(doc)
-	r.readOnlyDeployer(doc)
-	r.partialSecrets(doc)
-	return r.sorted()
+func (r *report) anchorStatement(st *policy.Statement) {
+	put := func(pos policy.Pos, parts ...string) {
+		if _, taken := r.anchors[pos]; !taken {
+			r.anchors[pos] = strings.Join(append([]string{st.Sid}, parts...), "\x00")
+		}
+	}
+	put(st.Pos, "statement")
+	for _, p := range []*policy.Principals{st.Principal, st.NotPrincipal} {
+		if p == nil {
+			continue
+		}
+		for _, e := range p.Entries {
+			put(e.Value.Pos, e.Type, e.Value.Value)
+		}
+		put(p.Pos, "principal")
+	}
+	for _, texts := range [][]policy.Text{st.Actions, st.NotActions, st.Resources, st.NotResources} {
+		for _, t := range texts {
+			put(t.Pos, t.Value)
+		}
+	}
+	for _, c := range st.Conditions {
+		put(c.OperatorPos, c.Operator)
+		put(c.Pos, c.Operator, c.Key)
+		for _, v := range c.Values {
+			put(v.Pos, c.Operator, c.Key, v.Value)
+		}
+	}
 }
 
-// Resource checks a resource-based policy other than trust and key policies.
-func Resource(doc *policy.Document, ctx Context) diag.List {
-	r := &report{ctx: ctx}
-	r.document(doc, policy.Resource)
-	r.managedKey(doc)
-	return r.sorted()
-}
-
-// Key checks a KMS key policy.
-func Key(doc *policy.Document, ctx Context) diag.List {
-	r := &report{ctx: ctx}
-	r.document(doc, policy.Key)
-	r.unmanageable(doc)
-	return r.sorted()
+// Privileged is T26: it makes findings on a trust policy one degree worse when
+// they leave a door open (T01 to T11) and the role behind it is an
+// administrator's.
+func Privileged(list rule.List) {
+	for i := range list {
+		f := &list[i]
+		if f.Number < "T01" || f.Number > "T11" || f.Severity == rule.Critical || f.Severity == rule.Info {
+			continue
+		}
+		f.Severity++
+		f.Detail = strings.TrimSpace(f.Detail + " The role is an administrator's.")
+	}
 }
 
 // placeholder opens a value that could not be worked out from the file alone,
@@ -180,16 +229,17 @@ func unresolved(text string) bool { return strings.Contains(text, placeholder) }
 
 // allows reports whether st is an Allow statement whose actions can cover action.
 func allows(st *policy.Statement, action string) bool {
-	if st.Effect != policy.Allow {
-		return false
-	}
-	covers := func(t policy.Text) bool {
-		return policy.Glob(strings.ToLower(t.Value), strings.ToLower(action))
-	}
+	return st.Effect == policy.Allow && covers(st, action)
+}
+
+// covers reports whether the actions of st can cover action.
+func covers(st *policy.Statement, action string) bool {
+	action = strings.ToLower(action)
+	fits := func(t policy.Text) bool { return policy.Glob(strings.ToLower(t.Value), action) }
 	if st.NotActions != nil {
-		return !slices.ContainsFunc(st.NotActions, covers)
+		return !slices.ContainsFunc(st.NotActions, fits)
 	}
-	return slices.ContainsFunc(st.Actions, covers)
+	return slices.ContainsFunc(st.Actions, fits)
 }
 
 // accountOf is the account a principal of type AWS belongs to, "" when its

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
-	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/lint/rule"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -75,8 +75,8 @@ func (r *report) webIdentity(st *policy.Statement) {
 		return
 	}
 	if !allows(st, "sts:AssumeRoleWithWebIdentity") {
-		r.add(issuers[0].text.Pos, diag.Diagnostic{
-			Severity: diag.Error, Code: CodeWrongAction,
+		r.add(issuers[0].text.Pos, rule.Finding{
+			Code:    rule.WrongAction,
 			Summary: "bearers of OIDC tokens call sts:AssumeRoleWithWebIdentity, which this statement does not allow",
 			Hint:    `write "Action": "sts:AssumeRoleWithWebIdentity"`,
 		})
@@ -108,8 +108,8 @@ func (r *report) claimKey(c policy.Condition, issuers []issuer) bool {
 		case !mine || rest != "" && rest[0] != ':' && rest[0] != '/':
 			continue
 		case bare != key:
-			r.add(c.Pos, diag.Diagnostic{
-				Severity: diag.Error, Code: CodeClaimMissing,
+			r.add(c.Pos, rule.Finding{
+				Code:    rule.ClaimMissing,
 				Summary: fmt.Sprintf("the condition key %q begins with https://; no token has such a key", c.Key),
 				Hint:    fmt.Sprintf("write %q", iss.url+":sub"),
 			})
@@ -133,8 +133,8 @@ func (r *report) claimMissing(c policy.Condition, iss issuer, rest string) {
 	if rest == "/aud" || len(c.Values) > 0 && c.Values[0].Value == "sts.amazonaws.com" {
 		claim = "aud"
 	}
-	r.add(c.Pos, diag.Diagnostic{
-		Severity: diag.Error, Code: CodeClaimMissing,
+	r.add(c.Pos, rule.Finding{
+		Code:    rule.ClaimMissing,
 		Summary: fmt.Sprintf("the condition key %q names the issuer and no claim", c.Key),
 		Detail:  "No token carries such a key, so the condition never holds and nobody can assume the role.",
 		Hint:    fmt.Sprintf("write %q", iss.url+":"+claim),
@@ -142,8 +142,8 @@ func (r *report) claimMissing(c policy.Condition, iss issuer, rest string) {
 }
 
 func (r *report) otherIssuer(c policy.Condition, iss issuer, hasClaim bool) {
-	d := diag.Diagnostic{
-		Severity: diag.Error, Code: CodeOtherIssuer,
+	d := rule.Finding{
+		Code:    rule.OtherIssuer,
 		Summary: fmt.Sprintf("the condition key %q is of another issuer than the principal, %s", c.Key, iss.url),
 		Detail:  "A token brings the keys of its own issuer only, so the condition never holds.",
 		Hint:    fmt.Sprintf("write %q", iss.url+":sub"),
@@ -167,8 +167,8 @@ func (r *report) claim(c policy.Condition, iss issuer, claim string) bool {
 	if near == "" {
 		near = policy.Closest(claim, known)
 	}
-	d := diag.Diagnostic{
-		Severity: diag.Error, Code: CodeUnknownClaim,
+	d := rule.Finding{
+		Code:    rule.UnknownClaim,
 		Summary: fmt.Sprintf("there is no claim %q to test", claim),
 		Detail:  "The condition never holds, so nobody can assume the role.",
 		Hint:    "remove the condition: the issuer is checked by the provider the principal names",
@@ -185,10 +185,10 @@ func isClaim(iss issuer, claim string) func(string) bool { return anyOf(iss.url 
 // subject reports trust that does not depend on who bears the token.
 func (r *report) subject(st *policy.Statement, iss issuer, faulty bool) {
 	claim := "sub"
-	code, summary := CodeNoSubject, fmt.Sprintf("whoever has a token of %s may assume the role", iss.url)
+	code, summary := rule.NoSubject, fmt.Sprintf("whoever has a token of %s may assume the role", iss.url)
 	for _, s := range sharedIssuers() {
 		if s.host == iss.url || strings.HasSuffix(iss.url, "."+s.host) {
-			claim, code = s.claim, CodeSharedIssuer
+			claim, code = s.claim, rule.SharedIssuer
 			summary = fmt.Sprintf("%s issues tokens to many organizations, and whoever has one may assume the role", iss.url)
 		}
 	}
@@ -203,7 +203,7 @@ func (r *report) subject(st *policy.Statement, iss issuer, faulty bool) {
 		if faulty || r.meant(st, iss, claim) {
 			return // the condition that was meant has its own finding
 		}
-		r.add(iss.text.Pos, diag.Diagnostic{
+		r.add(iss.text.Pos, rule.Finding{
 			Severity: r.subjectSeverity(st, iss, code), Code: code, Summary: summary,
 			Detail: fmt.Sprintf("The statement has no condition that %s:%s must equal something.", iss.url, claim),
 			Hint:   fmt.Sprintf(`add "StringEquals": {"%s:%s": "%s"}`, iss.url, claim, exampleClaim(iss, claim)),
@@ -222,14 +222,14 @@ func (r *report) meant(st *policy.Statement, iss issuer, claim string) bool {
 
 // subjectSeverity makes the finding a warning where another claim than aud
 // narrows the trust: private issuers have claims of their own.
-func (r *report) subjectSeverity(st *policy.Statement, iss issuer, code string) diag.Severity {
+func (r *report) subjectSeverity(st *policy.Statement, iss issuer, code string) rule.Severity {
 	others := func(key string) bool {
 		return strings.HasPrefix(strings.ToLower(key), strings.ToLower(iss.url)+":") && !isClaim(iss, "aud")(key) && !isClaim(iss, "sub")(key)
 	}
-	if code == CodeNoSubject && restricts(st, others) == tested {
-		return diag.Warning
+	if code == rule.NoSubject && restricts(st, others) == tested {
+		return rule.Medium
 	}
-	return diag.Error
+	return rule.OfRule
 }
 
 func exampleClaim(iss issuer, claim string) string {
@@ -249,8 +249,8 @@ func (r *report) vacuous(st *policy.Statement, iss issuer, claim string) {
 	for _, c := range st.Conditions {
 		if isClaim(iss, claim)(c.Key) && strengthOf(st, c) == vacuous {
 			op := policy.SplitOperator(c.Operator)
-			r.add(c.OperatorPos, diag.Diagnostic{
-				Severity: diag.Error, Code: CodeVacuousClaim,
+			r.add(c.OperatorPos, rule.Finding{
+				Code:    rule.VacuousClaim,
 				Summary: fmt.Sprintf("%s lets a token without the claim %s pass", c.Operator, claim),
 				Hint:    fmt.Sprintf("use %s", op.Base),
 			})
@@ -267,8 +267,8 @@ func (r *report) audience(st *policy.Statement, iss issuer) {
 	if meant || restricts(st, isClaim(iss, "aud")) == tested {
 		return
 	}
-	r.add(iss.text.Pos, diag.Diagnostic{
-		Severity: diag.Warning, Code: CodeNoAudience,
+	r.add(iss.text.Pos, rule.Finding{
+		Code:    rule.NoAudience,
 		Summary: fmt.Sprintf("tokens of %s are accepted whatever audience they were issued for", iss.url),
 		Detail:  "Any audience the provider has registered passes; a token meant for another service could be replayed here.",
 		Hint:    fmt.Sprintf(`add "StringEquals": {"%s:aud": "sts.amazonaws.com"}`, iss.url),
@@ -278,7 +278,7 @@ func (r *report) audience(st *policy.Statement, iss issuer) {
 // verdict is what is the matter with a value of sub; severity counts only when
 // summary is set.
 type verdict struct {
-	severity diag.Severity
+	severity rule.Severity
 	code     string
 	summary  string
 	hint     string
@@ -302,14 +302,14 @@ func (r *report) subjectValues(st *policy.Statement, iss issuer) {
 		for _, v := range c.Values {
 			if w := judgeSubject(iss, v.Value, op.Base == "StringLike"); w.summary != "" {
 				found = append(found, finding{v.Pos, w})
-				wide = wide || w.code == CodeWideSubject
+				wide = wide || w.code == rule.WideSubject
 			}
 		}
 		narrowed = narrowed || !wide && strengthOf(st, c) == tested
 	}
 	for _, f := range found {
-		if f.code != CodeWideSubject || !narrowed {
-			r.add(f.pos, diag.Diagnostic{Severity: f.severity, Code: f.code, Summary: f.summary, Hint: f.hint})
+		if f.code != rule.WideSubject || !narrowed {
+			r.add(f.pos, rule.Finding{Severity: f.severity, Code: f.code, Summary: f.summary, Hint: f.hint})
 		}
 	}
 }
@@ -319,7 +319,7 @@ func judgeSubject(iss issuer, value string, like bool) verdict {
 	case unresolved(value):
 		return verdict{}
 	case like && strings.Trim(value, "*?") == "":
-		return verdict{diag.Error, CodeWideSubject, "every subject of " + iss.url + " matches " + value, "name the subject: " + exampleClaim(iss, "sub")}
+		return verdict{rule.OfRule, rule.WideSubject, "every subject of " + iss.url + " matches " + value, "name the subject: " + exampleClaim(iss, "sub")}
 	case strings.HasPrefix(iss.url, eksIssuer):
 		return judgeServiceAccount(value, like)
 	case iss.url == githubIssuer:
@@ -339,16 +339,16 @@ func judgeServiceAccount(value string, like bool) verdict {
 	}
 	rest, ok := strings.CutPrefix(value, eksSubject)
 	if wild >= 0 && wild < len(eksSubject) {
-		return verdict{diag.Error, CodeWideSubject, fmt.Sprintf("%q matches service accounts of every namespace", value), "write " + eksSubject + "NAMESPACE:NAME"}
+		return verdict{rule.OfRule, rule.WideSubject, fmt.Sprintf("%q matches service accounts of every namespace", value), "write " + eksSubject + "NAMESPACE:NAME"}
 	}
 	namespace, name, colon := strings.Cut(rest, ":")
 	switch {
 	case wild >= 0 && (!colon || strings.ContainsAny(namespace, "*?")) && ok:
-		return verdict{diag.Error, CodeWideSubject, fmt.Sprintf("%q matches service accounts of several namespaces", value), "name the namespace in full: " + eksSubject + "NAMESPACE:NAME"}
+		return verdict{rule.OfRule, rule.WideSubject, fmt.Sprintf("%q matches service accounts of several namespaces", value), "name the namespace in full: " + eksSubject + "NAMESPACE:NAME"}
 	case !ok || !colon || namespace == "" || name == "" || strings.Contains(name, ":"):
-		return verdict{diag.Error, CodeSubjectShape, fmt.Sprintf("no service account has the subject %q", value), "write " + eksSubject + "NAMESPACE:NAME"}
+		return verdict{rule.OfRule, rule.SubjectShape, fmt.Sprintf("no service account has the subject %q", value), "write " + eksSubject + "NAMESPACE:NAME"}
 	case name == "*" && like:
-		return verdict{diag.Warning, CodeWideSubject, fmt.Sprintf("%q matches every service account of the namespace", value), "name the service account"}
+		return verdict{rule.Medium, rule.WideSubject, fmt.Sprintf("%q matches every service account of the namespace", value), "name the service account"}
 	}
 	return verdict{}
 }
@@ -357,14 +357,14 @@ func judgeServiceAccount(value string, like bool) verdict {
 // have customized subjects, which are not judged.
 func judgeRepository(value string, like bool) verdict {
 	if like && strings.IndexAny(value, "*?") == 0 {
-		return verdict{diag.Error, CodeWideSubject, fmt.Sprintf("%q matches repositories of other organizations", value), "begin with repo:ORGANIZATION/REPOSITORY:"}
+		return verdict{rule.OfRule, rule.WideSubject, fmt.Sprintf("%q matches repositories of other organizations", value), "begin with repo:ORGANIZATION/REPOSITORY:"}
 	}
 	rest, ok := strings.CutPrefix(value, "repo:")
 	if !ok {
 		return verdict{}
 	}
 	if strings.HasSuffix(value, ":pull_request") {
-		return verdict{diag.Warning, CodeWideSubject, "whoever can open a pull request in the repository may assume the role", "name a branch or an environment"}
+		return verdict{rule.Medium, rule.WideSubject, "whoever can open a pull request in the repository may assume the role", "name a branch or an environment"}
 	}
 	if !like {
 		return verdict{}
@@ -372,9 +372,9 @@ func judgeRepository(value string, like bool) verdict {
 	organization, repository, slash := strings.Cut(rest, "/")
 	switch {
 	case !slash || strings.ContainsAny(organization, "*?"):
-		return verdict{diag.Error, CodeWideSubject, fmt.Sprintf("%q matches other organizations whose names begin the same", value), "write the organization in full and a slash: repo:ORGANIZATION/REPOSITORY:"}
+		return verdict{rule.OfRule, rule.WideSubject, fmt.Sprintf("%q matches other organizations whose names begin the same", value), "write the organization in full and a slash: repo:ORGANIZATION/REPOSITORY:"}
 	case strings.ContainsAny(beforeColon(repository), "*?"):
-		return verdict{diag.Warning, CodeWideSubject, fmt.Sprintf("%q matches several repositories of the organization", value), "name the repository"}
+		return verdict{rule.Medium, rule.WideSubject, fmt.Sprintf("%q matches several repositories of the organization", value), "name the repository"}
 	}
 	return verdict{}
 }

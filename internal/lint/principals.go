@@ -7,7 +7,7 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/catalog"
-	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/lint/rule"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -36,8 +36,8 @@ func (r *report) principals(st *policy.Statement, kind policy.Kind) {
 	}
 	for _, e := range p.Entries {
 		if e.Type == "AWS" && policy.IsUniqueID(e.Value.Value) {
-			r.add(e.Value.Pos, diag.Diagnostic{
-				Severity: diag.Error, Code: CodeDeleted, // T13
+			r.add(e.Value.Pos, rule.Finding{
+				Code:    rule.Deleted, // T13
 				Summary: fmt.Sprintf("%s is what is left of a deleted user or role", e.Value.Value),
 				Detail:  "AWS stores principals by unique id. A new user or role of the same name has another id and is not meant here.",
 				Hint:    "name the new one's ARN again, or remove the entry",
@@ -49,8 +49,8 @@ func (r *report) principals(st *policy.Statement, kind policy.Kind) {
 		if kind == policy.Trust {
 			what = "may assume the role"
 		}
-		r.add(pos, diag.Diagnostic{
-			Severity: diag.Error, Code: CodeEveryone, // T11, R05
+		r.add(pos, rule.Finding{
+			Code:    rule.Everyone, // T11, R05
 			Summary: "every principal of every AWS account " + what,
 			Detail:  "The wildcard principal is not limited by a condition on who calls; a condition that passes when its key is absent does not count.",
 			Hint:    `name the principals by full ARN, or add "StringEquals": {"aws:PrincipalOrgID": …}`,
@@ -74,15 +74,15 @@ func everyone(p *policy.Principals) (policy.Pos, bool) {
 // exceptPrincipal is R08 (IAM guide, NotPrincipal).
 func (r *report) exceptPrincipal(st *policy.Statement, np *policy.Principals) {
 	if st.Effect == policy.Allow {
-		r.add(np.Pos, diag.Diagnostic{
-			Severity: diag.Error, Code: CodeAllowExcept,
+		r.add(np.Pos, rule.Finding{
+			Code:    rule.AllowExcept,
 			Summary: "Allow with NotPrincipal grants to everyone else in the world, anonymous callers included",
 			Hint:    "name in Principal who may, or use Deny",
 		})
 		return
 	}
-	r.add(np.Pos, diag.Diagnostic{
-		Severity: diag.Warning, Code: CodeDenyExcept,
+	r.add(np.Pos, rule.Finding{
+		Code:    rule.DenyExcept,
 		Summary: "Deny with NotPrincipal also denies the exempted ones when they have a permissions boundary, or come as a session",
 		Hint:    `use "Principal": "*" with "ArnNotEquals": {"aws:PrincipalArn": …}`,
 	})
@@ -107,8 +107,8 @@ func (r *report) trusted(st *policy.Statement) {
 func (r *report) trustedAWS(st *policy.Statement, v policy.Text) {
 	account := accountOf(v.Value)
 	if isAccount(v.Value) && r.foreign(account) && len(st.Conditions) == 0 {
-		r.add(v.Pos, diag.Diagnostic{
-			Severity: diag.Warning, Code: CodeWholeAccount, // T09
+		r.add(v.Pos, rule.Finding{
+			Code:    rule.WholeAccount, // T09
 			Summary: fmt.Sprintf("the whole account %s may assume the role", account),
 			Detail:  "Whoever administers that account decides who becomes this role.",
 			Hint:    `name the role, or add "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::` + string(account) + `:role/…"}`,
@@ -116,8 +116,8 @@ func (r *report) trustedAWS(st *policy.Statement, v policy.Text) {
 	}
 	if r.ctx.Organization != nil && r.foreign(account) && !slices.Contains(r.ctx.Organization, account) &&
 		restricts(st, anyOf("sts:ExternalId")) != tested {
-		r.add(v.Pos, diag.Diagnostic{
-			Severity: diag.Warning, Code: CodeNoExternalID, // T10
+		r.add(v.Pos, rule.Finding{
+			Code:    rule.NoExternalID, // T10
 			Summary: fmt.Sprintf("account %s is not of your organization and needs no external id", account),
 			Detail:  "A third party that serves several customers can be tricked into using its access to you for another of them.",
 			Hint:    `agree on a random value and add "StringEquals": {"sts:ExternalId": …}`,
@@ -125,8 +125,8 @@ func (r *report) trustedAWS(st *policy.Statement, v policy.Text) {
 	}
 	r.nodeRole(v)
 	if !assumesByRole(st) {
-		r.add(v.Pos, diag.Diagnostic{
-			Severity: diag.Error, Code: CodeWrongAction,
+		r.add(v.Pos, rule.Finding{
+			Code:    rule.WrongAction,
 			Summary: "AWS principals call sts:AssumeRole, which this statement does not allow",
 			Hint:    `write "Action": "sts:AssumeRole"`,
 		})
@@ -151,14 +151,14 @@ func (r *report) nodeRole(v policy.Text) {
 	if !known && (r.ctx.NodeRoles != nil || !looksLikeNodeRole(a.Name())) {
 		return
 	}
-	d := diag.Diagnostic{
-		Severity: diag.Error, Code: CodeNodeRole,
+	d := rule.Finding{
+		Code:    rule.NodeRole,
 		Summary: fmt.Sprintf("%s is the role of a node, so every pod on it may assume this role", a.Name()),
 		Detail:  "Pods reach their node's credentials through the instance metadata service.",
 		Hint:    "trust the cluster's OIDC provider with the service account as sub, or EKS Pod Identity",
 	}
 	if !known {
-		d.Severity = diag.Warning
+		d.Severity = rule.Medium
 		d.Summary = fmt.Sprintf("%s looks like the role of a node; then every pod on it may assume this role", a.Name())
 	}
 	r.add(v.Pos, d)
@@ -185,8 +185,8 @@ func (r *report) trustedService(st *policy.Statement, v policy.Text) {
 	service, _, _ := strings.Cut(v.Value, ".amazonaws.com")
 	if service == "pods.eks" {
 		if !slices.ContainsFunc(st.Actions, func(t policy.Text) bool { return policy.Glob(strings.ToLower(t.Value), "sts:tagsession") }) {
-			r.add(v.Pos, diag.Diagnostic{
-				Severity: diag.Error, Code: CodePodIdentity, // T17
+			r.add(v.Pos, rule.Finding{
+				Code:    rule.PodIdentity, // T17
 				Summary: "EKS Pod Identity cannot assume the role without sts:TagSession",
 				Detail:  "The service always passes the pod's cluster, namespace and service account as session tags.",
 				Hint:    `write "Action": ["sts:AssumeRole", "sts:TagSession"]`,
@@ -195,8 +195,8 @@ func (r *report) trustedService(st *policy.Statement, v policy.Text) {
 	}
 	sources := anyOf("aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOrgPaths")
 	if !slices.Contains(runsAsCustomer(), service) && restricts(st, sources) != tested {
-		r.add(v.Pos, diag.Diagnostic{
-			Severity: diag.Warning, Code: CodeConfusedDeputy, // T16
+		r.add(v.Pos, rule.Finding{
+			Code:    rule.ConfusedDeputy, // T16
 			Summary: fmt.Sprintf("%s may assume the role on behalf of any account", v.Value),
 			Detail:  "A service acts for all its customers; without a condition one of them can point it at your role.",
 			Hint:    `add "StringEquals": {"aws:SourceAccount": …} or "ArnLike": {"aws:SourceArn": …}, if the service sends them`,
@@ -212,8 +212,8 @@ func (r *report) weakExternalID(st *policy.Statement) {
 		}
 		for _, v := range c.Values {
 			if why := externalIDWeakness(v.Value); why != "" {
-				r.add(v.Pos, diag.Diagnostic{
-					Severity: diag.Warning, Code: CodeWeakExternalID,
+				r.add(v.Pos, rule.Finding{
+					Code:    rule.WeakExternalID,
 					Summary: fmt.Sprintf("the external id %q %s", v.Value, why),
 					Hint:    "let the third party generate a random value for each customer, such as a UUID",
 				})
@@ -244,14 +244,14 @@ func (r *report) trustSize(doc *policy.Document) {
 	if size <= catalog.TrustPolicySize {
 		return
 	}
-	d := diag.Diagnostic{
-		Severity: diag.Warning, Code: CodeTrustSize,
+	d := rule.Finding{
+		Code:    rule.TrustSize,
 		Summary: fmt.Sprintf("the trust policy has %d characters, the default quota is %d", size, catalog.TrustPolicySize),
 		Detail:  fmt.Sprintf("The quota can be raised to %d.", catalog.TrustPolicySizeMax),
 		Hint:    "put all principals with the same conditions into one statement, or name accounts and list the roles under ArnLike aws:PrincipalArn, or use aws:PrincipalOrgPaths",
 	}
 	if size > catalog.TrustPolicySizeMax {
-		d.Severity = diag.Error
+		d.Severity = rule.High
 		d.Detail = fmt.Sprintf("No account can have more than %d.", catalog.TrustPolicySizeMax)
 	}
 	r.add(doc.Pos, d)

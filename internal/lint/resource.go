@@ -7,6 +7,7 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/lint/rule"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -23,14 +24,14 @@ func (r *report) managedKey(doc *policy.Document) {
 			continue
 		}
 		if pos, who := r.outsider(st.Principal); who != "" {
-			d := diag.Diagnostic{
-				Severity: diag.Error, Code: CodeManagedKey,
+			d := rule.Finding{
+				Code:    rule.ManagedKey,
 				Summary: fmt.Sprintf("%s can never read this secret: it is encrypted with the AWS managed key aws/secretsmanager", who),
 				Detail:  "That key works only for principals of the secret's own account, and its policy cannot be changed.",
 				Hint:    "encrypt the secret with a key of your own and allow kms:Decrypt in its key policy",
 			}
 			if r.ctx.Account == "" {
-				d.Severity = diag.Warning
+				d.Severity = rule.Medium
 				d.Summary = fmt.Sprintf("if %s is of another account, it can never read this secret: it is encrypted with the AWS managed key aws/secretsmanager", who)
 			}
 			r.add(pos, d)
@@ -80,8 +81,8 @@ func (r *report) unmanageable(doc *policy.Document) {
 			}
 		}
 	}
-	r.add(doc.Pos, diag.Diagnostic{
-		Severity: diag.Warning, Code: CodeUnmanageable,
+	r.add(doc.Pos, rule.Finding{
+		Code:    rule.Unmanageable,
 		Summary: "the key policy does not let the account itself manage the key",
 		Detail:  "Without that statement IAM policies cannot allow anything on the key; when the named principals are deleted, only AWS support can help.",
 		Hint:    `allow "kms:*" to {"AWS": "arn:aws:iam::ACCOUNT:root"}`,
@@ -92,7 +93,7 @@ func (r *report) unmanageable(doc *policy.Document) {
 // Either account may be unknown (""). Only a full ARN reaches into another
 // account: a name is looked up in the caller's own (Secrets Manager guide,
 // "Access AWS Secrets Manager secrets from a different account").
-func SecretID(pos diag.Position, id string, caller, owner arn.AccountID) diag.List {
+func SecretID(pos diag.Position, id string, caller, owner arn.AccountID) rule.List {
 	known := caller != "" && owner != ""
 	if id == "" || unresolved(id) || known && caller == owner {
 		return nil
@@ -102,23 +103,23 @@ func SecretID(pos diag.Position, id string, caller, owner arn.AccountID) diag.Li
 		if secretSuffix(a.Resource) {
 			return nil
 		}
-		return diag.List{{
-			Pos: pos, Severity: diag.Warning, Code: CodePartialSecret,
+		return one(rule.Finding{
+			Pos: pos, Code: rule.PartialSecret,
 			Summary: fmt.Sprintf("%q lacks the hyphen and six characters that end a secret's ARN", id),
 			Detail:  "From another account only the complete ARN finds the secret.",
 			Hint:    "copy the ARN from the secret's owner, with its ending like -a1B2c3",
-		}}
+		})
 	}
-	d := diag.Diagnostic{
-		Pos: pos, Severity: diag.Warning, Code: CodeShortSecret,
+	d := rule.Finding{
+		Pos: pos, Code: rule.ShortSecret,
 		Summary: fmt.Sprintf("the secret name %q is looked up in the caller's own account; for a secret of another account give its full ARN", id),
 		Hint:    "arn:aws:secretsmanager:REGION:ACCOUNT:secret:" + id + "-XXXXXX, with the ending the secret really has",
 	}
 	if known {
-		d.Severity = diag.Error
+		d.Severity = rule.High
 		d.Summary = fmt.Sprintf("the secret name %q is looked up in account %s, but the secret is in account %s", id, caller, owner)
 	}
-	return diag.List{d}
+	return one(d)
 }
 
 // secretSuffix reports whether the resource of a secret's ARN can match a real
@@ -129,4 +130,11 @@ func secretSuffix(resource string) bool {
 	}
 	i := strings.LastIndexByte(resource, '-')
 	return i >= 0 && len(resource)-i-1 == 6
+}
+
+// one is a list of one finding.
+func one(f rule.Finding) rule.List {
+	var list rule.List
+	list.Add(f)
+	return list
 }

@@ -12,14 +12,12 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/lint/rule"
 	"github.com/stile-aws/stile/policy"
 )
 
-// CodeUnreadable is reported for a file that is not the YAML it seems to be.
-const CodeUnreadable = "file/unreadable"
-
 // readYAML reads the documents of a YAML or JSON text.
-func readYAML(file string, src []byte) ([]*yaml.Node, diag.List) {
+func readYAML(file string, src []byte) ([]*yaml.Node, rule.List) {
 	var docs []*yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(src))
 	for {
@@ -29,7 +27,7 @@ func readYAML(file string, src []byte) ([]*yaml.Node, diag.List) {
 			return docs, nil
 		}
 		if err != nil {
-			return docs, diag.List{unreadable(file, err)}
+			return docs, one(unreadable(file, err))
 		}
 		if len(doc.Content) > 0 {
 			docs = append(docs, doc.Content[0])
@@ -38,8 +36,8 @@ func readYAML(file string, src []byte) ([]*yaml.Node, diag.List) {
 }
 
 // unreadable turns the reader's error, "yaml: line 3: …", into a position.
-func unreadable(file string, err error) diag.Diagnostic {
-	d := diag.Diagnostic{Pos: diag.Position{File: file}, Severity: diag.Error, Code: CodeUnreadable}
+func unreadable(file string, err error) rule.Finding {
+	d := rule.Finding{Pos: diag.Position{File: file}, Code: rule.Unreadable}
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	if rest, ok := strings.CutPrefix(text, "line "); ok {
 		number, message, _ := strings.Cut(rest, ": ")
@@ -262,7 +260,7 @@ func (c *resolver) value(name string, values []policy.Member) string {
 }
 
 // asTemplate gives texts that speak of the stand-in account their own words.
-func asTemplate(list diag.List) diag.List {
+func asTemplate(list rule.List) rule.List {
 	replace := strings.NewReplacer(ownAccount, "${AWS::AccountId}")
 	for i := range list {
 		d := &list[i]

@@ -1,91 +1,263 @@
 // Package lint is `stile lint`: findings on IAM documents, AWS config and
-// credentials files, aws-auth ConfigMaps, CloudFormation templates and stile's
-// own declarations, without asking AWS anything.
+// credentials files, aws-auth ConfigMaps, CloudFormation templates, Terraform
+// plans, inventories and stile's own declarations.
 package lint
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/cli/term"
-	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/lint"
+	"github.com/stile-aws/stile/internal/lint/accept"
+	"github.com/stile-aws/stile/internal/lint/output"
+	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/policy"
 )
 
 type options struct {
 	streams *term.Streams
 	paths   []string
-	json    bool
+	now     func() time.Time
+
+	json          bool
+	format        string
+	severity      string
+	failOn        string
+	kind          string
+	account       string
+	organization  []string
+	baseline      string
+	writeBaseline string
+	suppressions  string
 }
+
+const long = `Find mistakes in IAM documents, AWS config and credentials files, aws-auth ConfigMaps,
+CloudFormation templates and Terraform plans (terraform show -json). Each finding has a code with
+a page in docs/lint. A directory is searched for files that may hold something to check.
+
+A finding is accepted by a comment in the file, on its line or above it,
+
+    # stile-lint-ignore: trust/wide-subject one namespace a team
+
+or by an entry with code, path, subject, reason and expires in .stile-lint.yaml. A suppression
+without a reason, or of nothing, is a finding itself. With --baseline only findings that the
+baseline does not have are reported; they are compared by what they say, not by line.
+
+Exit status: 0 when nothing at least as severe as --fail-on was found, 1 when something was, or
+when a file could not be read.`
 
 // New returns the command.
 func New(s *term.Streams) *cobra.Command {
-	o := &options{streams: s}
+	o := &options{streams: s, now: time.Now}
 	cmd := &cobra.Command{
 		Use:   "lint FILE|DIRECTORY...",
 		Short: "Find mistakes in IAM documents, AWS config files, aws-auth and templates",
-		Long: "Find mistakes in IAM documents, AWS config and credentials files, aws-auth ConfigMaps and\n" +
-			"CloudFormation templates. Nothing is asked of AWS. Exit status: 1 when an error was found.",
-		Args: term.ArgsBetween(1, -1),
+		Long:  long,
+		Args:  term.ArgsBetween(1, -1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.paths = args
 			return o.run()
 		},
 	}
-	cmd.Flags().BoolVar(&o.json, "json", false, "print the findings as JSON")
+	f := cmd.Flags()
+	f.BoolVar(&o.json, "json", false, "print the findings as JSON (as --format json)")
+	f.StringVar(&o.format, "format", "text", "text, json, sarif or github (workflow commands)")
+	f.StringVar(&o.severity, "severity", "info", "report findings at least so severe: info, low, medium, high or critical")
+	f.StringVar(&o.failOn, "fail-on", "high", "exit with status 1 when a finding is at least so severe")
+	f.StringVar(&o.kind, "kind", "", "what the documents are: identity, trust, resource, key, endpoint, scp or rcp (default: guessed)")
+	f.StringVar(&o.account, "account", "", "the account the documents are in")
+	f.StringSliceVar(&o.organization, "own-accounts", nil, "the organization's accounts: others are third parties")
+	f.StringVar(&o.baseline, "baseline", "", "report only what this file of accepted findings does not have")
+	f.StringVar(&o.writeBaseline, "write-baseline", "", "write the findings to this file, as a baseline, and exit with status 0")
+	f.StringVar(&o.suppressions, "suppressions", accept.FileName, "file of suppressions")
 	return cmd
 }
 
-// maxFile bounds what is read: no policy or config file is larger.
-const maxFile = 4 << 20
+// maxFile bounds what is read: plans may be large, policies and config files are not.
+const maxFile = 64 << 20
 
-func (o *options) run() error {
-	found := diag.List{}
-	for _, path := range o.paths {
-		files, err := filesBelow(path)
-		if err != nil {
-			return err
-		}
-		for _, f := range files {
-			more, err := lintFile(f)
-			if err != nil {
-				return err
-			}
-			found = append(found, more...)
-		}
+// levels are the options that name a severity.
+type levels struct{ shown, failing rule.Severity }
+
+func (o *options) levels() (l levels, err error) {
+	if err := l.shown.UnmarshalText([]byte(o.severity)); err != nil {
+		return l, fmt.Errorf("--severity: %w", err)
 	}
-	found.Sort()
-	var err error
-	if o.json {
-		err = o.streams.JSON(found)
-	} else {
-		err = found.Print(o.streams.Out)
+	if !slices.Contains([]string{"text", "json", "sarif", "github"}, o.format) {
+		return l, fmt.Errorf("--format %q: want text, json, sarif or github", o.format)
 	}
-	if err == nil && found.HasErrors() {
-		err = term.ErrSaid
+	if err := l.failing.UnmarshalText([]byte(o.failOn)); err != nil {
+		return l, fmt.Errorf("--fail-on: %w", err)
 	}
-	return err
+	return l, nil
 }
 
-func lintFile(name string) (diag.List, error) {
+func (o *options) run() error {
+	l, err := o.levels()
+	if err != nil {
+		return err
+	}
+	ctx, err := o.context()
+	if err != nil {
+		return err
+	}
+	set := &accept.Set{}
+	if err := o.readSuppressions(set); err != nil {
+		return err
+	}
+	found, files, err := o.look(ctx, set)
+	if err != nil {
+		return err
+	}
+	found.Sort()
+	found, accepted := set.Apply(found, files, o.now())
+	found.Sign()
+	if o.writeBaseline != "" {
+		return o.saveBaseline(found.AtLeast(l.shown))
+	}
+	if found, err = o.sinceBaseline(found); err != nil {
+		return err
+	}
+	found = found.AtLeast(l.shown)
+	if err := o.print(found, accepted); err != nil {
+		return err
+	}
+	if len(found.AtLeast(l.failing)) > 0 {
+		return term.ErrSaid
+	}
+	return nil
+}
+
+// context is what the options say about all documents.
+func (o *options) context() (lint.Context, error) {
+	var ctx lint.Context
+	if o.account != "" {
+		id, err := arn.ParseAccountID(o.account)
+		if err != nil {
+			return ctx, fmt.Errorf("--account: %w", err)
+		}
+		ctx.Account = id
+	}
+	for _, text := range o.organization {
+		id, err := arn.ParseAccountID(text)
+		if err != nil {
+			return ctx, fmt.Errorf("--own-accounts: %w", err)
+		}
+		ctx.Organization = append(ctx.Organization, id)
+	}
+	if o.kind != "" {
+		kinds := map[string]policy.Kind{
+			"identity": policy.Identity, "trust": policy.Trust, "resource": policy.Resource, "key": policy.Key,
+			"endpoint": policy.Endpoint, "scp": policy.SCP, "rcp": policy.RCP,
+		}
+		kind, ok := kinds[o.kind]
+		if !ok {
+			return ctx, fmt.Errorf("--kind %q: want identity, trust, resource, key, endpoint, scp or rcp", o.kind)
+		}
+		ctx.Kind = &kind
+	}
+	return ctx, nil
+}
+
+// readSuppressions reads the list of suppressions; the default one need not
+// exist.
+func (o *options) readSuppressions(set *accept.Set) error {
+	text, err := readFile(o.suppressions)
+	if errors.Is(err, fs.ErrNotExist) && o.suppressions == accept.FileName {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	set.ParseFile(o.suppressions, text)
+	return nil
+}
+
+// look checks all files named, and lists them.
+func (o *options) look(ctx lint.Context, set *accept.Set) (found rule.List, files []string, err error) {
+	for _, path := range o.paths {
+		below, err := filesBelow(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, f := range below {
+			text, err := readFile(f)
+			if err != nil {
+				return nil, nil, err
+			}
+			found = append(found, ctx.FileIn(f, text)...)
+			set.ParseComments(f, text)
+		}
+		files = append(files, below...)
+	}
+	return found, files, nil
+}
+
+func (o *options) saveBaseline(found rule.List) error {
+	text, err := accept.NewBaseline(found).Text()
+	if err != nil {
+		return err
+	}
+	if err := term.WriteFile(o.writeBaseline, text); err != nil {
+		return err
+	}
+	o.streams.Note("%s accepts %d findings", o.writeBaseline, len(found))
+	return nil
+}
+
+func (o *options) sinceBaseline(found rule.List) (rule.List, error) {
+	if o.baseline == "" {
+		return found, nil
+	}
+	text, err := readFile(o.baseline)
+	if err != nil {
+		return nil, err
+	}
+	b, err := accept.ParseBaseline(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", o.baseline, err)
+	}
+	fresh, gone := b.New(found)
+	if gone > 0 {
+		o.streams.Note("%d of the findings in %s are gone: write it anew with --write-baseline", gone, o.baseline)
+	}
+	return fresh, nil
+}
+
+func (o *options) print(found rule.List, accepted []rule.Accepted) error {
+	format := o.format
+	if o.json {
+		format = "json"
+	}
+	switch format {
+	case "json":
+		return o.streams.JSON(found)
+	case "sarif":
+		return output.SARIF(o.streams.Out, found, accepted, "")
+	case "github":
+		return output.GitHub(o.streams.Out, found)
+	}
+	return output.Text(o.streams.Out, found)
+}
+
+func readFile(name string) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
 	}
 	if info.Size() > maxFile {
-		return nil, fmt.Errorf("reading %s: %d bytes are more than any policy or config file has", name, info.Size())
+		return nil, fmt.Errorf("reading %s: %d bytes are more than any plan, policy or config file has", name, info.Size())
 	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	return lint.File(name, text), nil
+	return os.ReadFile(name)
 }
 
 // filesBelow is path itself when it is a file, else the files below it that
@@ -103,7 +275,7 @@ func filesBelow(path string) ([]string, error) {
 		if err != nil {
 			return err
 		}
-		hidden := strings.HasPrefix(d.Name(), ".") && name != path
+		hidden := len(d.Name()) > 1 && d.Name()[0] == '.' && name != path
 		switch {
 		case d.IsDir() && hidden:
 			return filepath.SkipDir
