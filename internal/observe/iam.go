@@ -3,7 +3,9 @@ package observe
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/inventory"
 )
 
@@ -213,22 +216,20 @@ func (r *reader) provider(ctx context.Context, c *iam.Client, providerURL string
 	r.put(func(a *inventory.Account) { a.Providers[providerURL] = found })
 }
 
-// everything lists all of IAM by GetAccountAuthorizationDetails.
-func (r *reader) everything(ctx context.Context, c *iam.Client) {
-	pages := iam.NewGetAccountAuthorizationDetailsPaginator(c, &iam.GetAccountAuthorizationDetailsInput{})
-	d := &details{roles: map[string]*inventory.Role{}, users: map[string]*inventory.User{}, groups: map[string]inventory.Group{}, managed: map[string]string{}}
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			r.problem(inventory.AllOfIAM, err)
-			return
-		}
-		d.add(page)
+// everything lists all of IAM by GetAccountAuthorizationDetails. For a whole
+// account it adds what these details lack, and keeps what changes by mere use.
+func (r *reader) everything(ctx context.Context, c *iam.Client, whole bool) {
+	d, err := steady(func() (*details, error) { return readDetails(ctx, c) })
+	if err != nil {
+		r.problem(inventory.AllOfIAM, err)
+		return
 	}
-	d.join()
 	r.put(func(a *inventory.Account) {
 		// A role read by itself says more: these details lack its longest session.
 		for key, role := range d.roles {
+			if !whole {
+				role.LastUsed = nil
+			}
 			if a.Roles[key] == nil {
 				a.Roles[key] = role
 			}
@@ -242,6 +243,45 @@ func (r *reader) everything(ctx context.Context, c *iam.Client) {
 			a.Managed[policyARN] = &inventory.Managed{ARN: policyARN, Document: doc}
 		}
 		a.Complete = true
+	})
+	if !whole {
+		return
+	}
+	r.longestSessions(ctx, c)
+	for _, id := range d.missing() {
+		if err := r.limit(ctx, c, id); err != nil {
+			r.problem("policy "+id, err)
+		}
+	}
+}
+
+func readDetails(ctx context.Context, c *iam.Client) (*details, error) {
+	pages := iam.NewGetAccountAuthorizationDetailsPaginator(c, &iam.GetAccountAuthorizationDetailsInput{})
+	d := &details{roles: map[string]*inventory.Role{}, users: map[string]*inventory.User{}, groups: map[string]inventory.Group{}, managed: map[string]string{}}
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		d.add(page)
+	}
+	return d, d.join()
+}
+
+// longestSessions completes the roles of everything: the account's details have
+// all of a role but its longest session, which is 0 where it could not be read.
+func (r *reader) longestSessions(ctx context.Context, c *iam.Client) {
+	list, err := collect(ctx, iam.NewListRolesPaginator(c, &iam.ListRolesInput{}), func(page *iam.ListRolesOutput) []types.Role { return page.Roles })
+	if err != nil {
+		r.problem("longest sessions of the roles", err)
+		return
+	}
+	r.put(func(a *inventory.Account) {
+		for _, role := range list {
+			if known := a.Roles[strings.ToLower(aws.ToString(role.RoleName))]; known != nil && known.ID == aws.ToString(role.RoleId) {
+				known.MaxSession = int(aws.ToInt32(role.MaxSessionDuration))
+			}
+		}
 	})
 }
 
@@ -272,7 +312,7 @@ func (d *details) add(page *iam.GetAccountAuthorizationDetailsOutput) {
 		d.roles[strings.ToLower(aws.ToString(role.RoleName))] = &inventory.Role{
 			ARN: aws.ToString(role.Arn), Name: aws.ToString(role.RoleName), ID: aws.ToString(role.RoleId), Path: aws.ToString(role.Path),
 			Trust: document(role.AssumeRolePolicyDocument), Inline: inlineOf(role.RolePolicyList), Attached: attachedOf(role.AttachedManagedPolicies),
-			Boundary: boundaryOf(role.PermissionsBoundary), Tags: tags(role.Tags),
+			Boundary: boundaryOf(role.PermissionsBoundary), Tags: tags(role.Tags), LastUsed: lastUsedOf(role.RoleLastUsed),
 		}
 	}
 	for _, u := range page.UserDetailList {
@@ -285,13 +325,49 @@ func (d *details) add(page *iam.GetAccountAuthorizationDetailsOutput) {
 	}
 }
 
-// join puts the groups into their members.
-func (d *details) join() {
+// join puts the groups into their members. A group that only its members know
+// came while the pages were read: the error is one of absence, see steady.
+func (d *details) join() error {
 	for key, names := range d.memberOf {
 		for _, name := range names {
-			d.users[key].Groups = append(d.users[key].Groups, d.groups[name])
+			group, known := d.groups[name]
+			if !known {
+				return awserr.As(awserr.NotFound, fmt.Errorf("reading group %s of user %s: it is not among the account's groups", name, key))
+			}
+			d.users[key].Groups = append(d.users[key].Groups, group)
 		}
 	}
+	return nil
+}
+
+// missing are the managed policies that something refers to and that were not
+// listed: IAM lists AWS's own only where they are attached.
+func (d *details) missing() []string {
+	want := map[string]bool{}
+	add := func(boundary string, attached []string) {
+		for _, id := range append([]string{boundary}, attached...) {
+			if _, known := d.managed[id]; !known && id != "" {
+				want[id] = true
+			}
+		}
+	}
+	for _, role := range d.roles {
+		add(role.Boundary, role.Attached)
+	}
+	for _, user := range d.users {
+		add(user.Boundary, user.Attached)
+	}
+	for _, group := range d.groups {
+		add("", group.Attached)
+	}
+	return slices.Sorted(maps.Keys(want))
+}
+
+func lastUsedOf(u *types.RoleLastUsed) *inventory.LastUsed {
+	if u == nil {
+		return nil
+	}
+	return &inventory.LastUsed{At: aws.ToTime(u.LastUsedDate), Region: aws.ToString(u.Region)}
 }
 
 func inlineOf(list []types.PolicyDetail) map[string]string {

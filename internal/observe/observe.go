@@ -1,9 +1,19 @@
 // Package observe reads AWS into an inventory: what a request names, and what
-// decides about it.
+// decides about it, or everything of whole accounts.
 //
 // [Fill] is the entry. Accounts are read side by side, each with a bounded
-// number of calls in flight. What could not be read is recorded as a problem of
-// its account and never taken for absence. Nothing is changed in AWS.
+// number of calls in flight and, by [Options].Rates, of calls a second. What
+// could not be read is recorded as a problem of its account and never taken for
+// absence; of a kind of things that were to be listed, Account.Listed says how
+// that went in each Region. Nothing is changed in AWS: [Policy] is all that the
+// reading needs.
+//
+// Reading everything (see [sweeps]) takes IAM, the organization, and in every
+// Region asked for secrets, keys with grants, EKS clusters with associations
+// and access entries, VPC endpoints, tables, queues, topics, functions and
+// repositories, and the buckets of all Regions. The policies of function
+// versions and aliases, of access points and of other services' resources are
+// not read; service accounts are in the clusters, not in AWS.
 package observe
 
 import (
@@ -29,6 +39,11 @@ type Source interface {
 type Options struct {
 	Accounts int // accounts read at once; default 16
 	Calls    int // calls in flight in one account; default 8
+	// Rates bound the calls a second in each account and Region, by the prefix
+	// of the service's IAM actions, see DefaultRates. Default: no bound.
+	Rates map[string]Rate
+	// Meter is kept up to date while Fill runs. Default: none.
+	Meter *Meter
 }
 
 func (o Options) accounts() int {
@@ -51,6 +66,9 @@ func Fill(ctx context.Context, src Source, req inventory.Request, inv *inventory
 	if inv.Accounts == nil {
 		inv.Accounts = map[arn.AccountID]*inventory.Account{}
 	}
+	metered := newMetered(src, opt)
+	src = metered
+	metered.meter.accounts.Add(int64(len(req.Accounts)))
 	var g errgroup.Group
 	g.SetLimit(opt.accounts())
 	for id, what := range req.Accounts {
@@ -61,6 +79,7 @@ func Fill(ctx context.Context, src Source, req inventory.Request, inv *inventory
 		}
 		g.Go(func() error {
 			newReader(src, a, opt).read(ctx, what)
+			metered.meter.done.Add(1)
 			return nil
 		})
 	}
@@ -99,6 +118,10 @@ func makeMaps(a *inventory.Account) {
 	ensure(&a.Secrets)
 	ensure(&a.Keys)
 	ensure(&a.Clusters)
+	ensure(&a.SAML)
+	ensure(&a.Resources)
+	ensure(&a.Endpoints)
+	ensure(&a.Listed)
 }
 
 func ensure[V any](m *map[string]V) {
@@ -114,10 +137,14 @@ func (r *reader) read(ctx context.Context, what *inventory.AccountRequest) {
 		return
 	}
 	c := iam.NewFromConfig(cfg)
+	sweeping := &errgroup.Group{} // bounds itself
+	if len(what.Regions) > 0 {
+		sweeping.Go(func() error { r.sweep(ctx, what.Regions); return nil })
+	}
 	g := &errgroup.Group{}
 	g.SetLimit(r.opt.calls())
 	if what.Everything {
-		g.Go(func() error { r.everything(ctx, c); return nil })
+		g.Go(func() error { r.everything(ctx, c, len(what.Regions) > 0); return nil })
 	}
 	if what.Quotas {
 		g.Go(func() error { r.quotas(ctx, c); return nil })
@@ -144,6 +171,7 @@ func (r *reader) read(ctx context.Context, what *inventory.AccountRequest) {
 		g.Go(func() error { r.cluster(ctx, ref); return nil })
 	}
 	_ = g.Wait() // the functions record their errors
+	_ = sweeping.Wait()
 }
 
 // problem records that something could not be read.

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
-	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stile-aws/stile/arn"
@@ -169,14 +168,6 @@ func (w *askable) client(ctx context.Context, src Source, id arn.AccountID) (*or
 		return nil, err
 	}
 	return c, nil
-}
-
-func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
 }
 
 func readOrganization(ctx context.Context, c *organizations.Client) (*inventory.Organization, error) {
