@@ -318,6 +318,9 @@ func (c *Cached) Invalidate(accessKeyID string) bool {
 	if h == nil || h.credentials.AccessKeyID != accessKeyID {
 		return false
 	}
+	if from, ok := c.from.(invalidator); ok {
+		from.Invalidate(accessKeyID)
+	}
 	c.held.Store(nil)
 	c.retryAt = time.Time{}
 	return true

@@ -60,6 +60,12 @@ func (n *named) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return n.CredentialsProvider.Retrieve(ctx)
 }
 
+// Invalidate passes on that AWS refuses a credential, to a provider that keeps some.
+func (n *named) Invalidate(accessKeyID string) bool {
+	keeper, ok := n.CredentialsProvider.(invalidator)
+	return ok && keeper.Invalidate(accessKeyID)
+}
+
 func (n *named) Key() string    { return digest("from", n.key) }
 func (n *named) String() string { return "credentials of " + n.key }
 

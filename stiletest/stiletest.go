@@ -1,0 +1,326 @@
+// Package stiletest gives a test an organization of AWS accounts: roles, clients
+// and IAM that is really enforced, in the test's own process and without network.
+//
+//	org := stiletest.New(t, "tooling", "orders-prod")
+//	org.Role("orders-prod/reader", stiletest.Role{TrustedBy: []string{"tooling/monitor"}, Allow: []string{"dynamodb:*"}})
+//	pool := org.Pool("tooling/monitor", stile.Config{Role: "reader"})
+//
+// Start with [New]. [Organization.Role] makes roles, [Organization.Admin] and
+// [Organization.As] give aws.Configs for the SDK's own clients, and
+// [Organization.Fault] makes calls fail. What goes wrong in making things ends
+// the test at once.
+//
+// It serves iam, sts, organizations, eks, kms, secretsmanager and dynamodb (as far
+// as access goes), inside a testing/synctest bubble too, where credentials expire
+// in the bubble's time.
+package stiletest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/stile-aws/stile"
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/localaws"
+	"github.com/stile-aws/stile/internal/localaws/frontdoor"
+	"github.com/stile-aws/stile/internal/localaws/service"
+)
+
+// Region is the Region of all configurations given out.
+const Region = "us-east-1"
+
+// Organization is a local AWS of several accounts in one organization. Make one
+// with [New]. Safe for concurrent use.
+type Organization struct {
+	t      testing.TB
+	server *localaws.Server
+	client *http.Client
+	ids    map[string]arn.AccountID
+	names  []string
+	cache  *creds.Cache
+
+	mu    sync.Mutex // guards calls
+	calls map[string]int
+}
+
+// New makes an organization of accounts with these names; the first is the
+// management account. Their ids are 111111111111, 222222222222 and so on.
+func New(t testing.TB, accounts ...string) *Organization {
+	t.Helper()
+	o := &Organization{t: t, ids: map[string]arn.AccountID{}, names: accounts, calls: map[string]int{}}
+	cfg := localaws.Config{Organization: true, Intercept: o.count}
+	for i, name := range accounts {
+		id := idOf(i)
+		if o.ids[name] != "" {
+			t.Fatalf("stiletest: account %q is given twice", name)
+		}
+		o.ids[name] = id
+		cfg.Accounts = append(cfg.Accounts, localaws.Account{ID: id, Name: name})
+	}
+	server, err := localaws.New(cfg)
+	if err != nil {
+		t.Fatalf("stiletest: making the local AWS: %v", err)
+	}
+	o.server, o.cache = server, creds.NewCache(creds.Config{})
+	o.client = &http.Client{Transport: frontdoor.RoundTripper(server)}
+	t.Cleanup(func() {
+		o.cache.Close()
+		if err := server.Close(); err != nil {
+			t.Errorf("stiletest: closing the local AWS: %v", err)
+		}
+	})
+	return o
+}
+
+// idOf is 111111111111 for the first account.
+func idOf(i int) arn.AccountID {
+	if i < 9 {
+		return arn.AccountID(strings.Repeat(fmt.Sprint(i+1), 12))
+	}
+	return arn.AccountID(fmt.Sprintf("%012d", 100000000000+i))
+}
+
+// ID is the id of an account.
+func (o *Organization) ID(account string) string {
+	o.t.Helper()
+	return string(o.id(account))
+}
+
+func (o *Organization) id(account string) arn.AccountID {
+	o.t.Helper()
+	id, ok := o.ids[account]
+	if !ok {
+		o.t.Fatalf("stiletest: there is no account %q", account)
+	}
+	return id
+}
+
+// Admin is the configuration of the account's administrator, who may do
+// everything there.
+func (o *Organization) Admin(account string) aws.Config {
+	o.t.Helper()
+	id, secret, ok := o.server.Administrator(o.id(account))
+	if !ok {
+		o.t.Fatalf("stiletest: the administrator of account %q is gone", account)
+	}
+	return o.config(credentials.NewStaticCredentialsProvider(id, secret, ""))
+}
+
+func (o *Organization) config(p aws.CredentialsProvider) aws.Config {
+	return aws.Config{Region: Region, HTTPClient: o.client, Credentials: p}
+}
+
+// Role says what a role is for.
+type Role struct {
+	// TrustedBy are roles, as ACCOUNT/ROLE or ARNs, or whole accounts by name.
+	// The role's own account is always trusted. Roles must exist already.
+	TrustedBy []string
+	// Allow are actions allowed on everything. Policy, a document, says it finer.
+	Allow  []string
+	Policy string
+	// Trust is the whole trust policy, instead of TrustedBy.
+	Trust string
+	// ExternalID must be given by whoever is in TrustedBy.
+	ExternalID string
+	// MaxSession is at least and by default an hour.
+	MaxSession time.Duration
+}
+
+// Role makes a role, named as ACCOUNT/ROLE, and returns its ARN.
+func (o *Organization) Role(name string, r Role) string {
+	o.t.Helper()
+	account, role := o.split(name)
+	client := iam.NewFromConfig(o.Admin(account))
+	ctx := o.t.Context()
+	trust := r.Trust
+	if trust == "" {
+		trust = o.trust(account, r)
+	}
+	made, err := client.CreateRole(ctx, &iam.CreateRoleInput{
+		RoleName: &role, AssumeRolePolicyDocument: &trust, MaxSessionDuration: aws.Int32(int32(max(r.MaxSession, time.Hour) / time.Second)),
+	})
+	if err != nil {
+		o.t.Fatalf("stiletest: making role %s: %v", name, err)
+	}
+	document := r.Policy
+	if len(r.Allow) > 0 && document == "" {
+		document = text(map[string]any{"Version": "2012-10-17", "Statement": map[string]any{"Effect": "Allow", "Action": r.Allow, "Resource": "*"}})
+	}
+	if document != "" {
+		if _, err := client.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &role, PolicyName: aws.String("stiletest"), PolicyDocument: &document}); err != nil {
+			o.t.Fatalf("stiletest: giving role %s its policy: %v", name, err)
+		}
+	}
+	return aws.ToString(made.Role.Arn)
+}
+
+func (o *Organization) trust(account string, r Role) string {
+	o.t.Helper()
+	actions := []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}
+	statements := []any{map[string]any{"Effect": "Allow", "Action": actions, "Principal": map[string]any{"AWS": o.arn(account)}}}
+	if len(r.TrustedBy) > 0 {
+		var who []string
+		for _, name := range r.TrustedBy {
+			who = append(who, o.arn(name))
+		}
+		statement := map[string]any{"Effect": "Allow", "Action": actions, "Principal": map[string]any{"AWS": who}}
+		if r.ExternalID != "" {
+			statement["Condition"] = map[string]any{"StringEquals": map[string]string{"sts:ExternalId": r.ExternalID}}
+		}
+		statements = append(statements, statement)
+	}
+	return text(map[string]any{"Version": "2012-10-17", "Statement": statements})
+}
+
+// arn is the ARN of ACCOUNT/ROLE, of an account, or the ARN given.
+func (o *Organization) arn(name string) string {
+	o.t.Helper()
+	switch {
+	case strings.HasPrefix(name, "arn:"):
+		return name
+	case strings.Contains(name, "/"):
+		account, role := o.split(name)
+		return arn.IAM("aws", o.id(account), "role", "", role).String()
+	}
+	return arn.Root("aws", o.id(name)).String()
+}
+
+func (o *Organization) split(name string) (account, role string) {
+	o.t.Helper()
+	account, role, ok := strings.Cut(name, "/")
+	if !ok {
+		o.t.Fatalf("stiletest: %q is not ACCOUNT/ROLE", name)
+	}
+	return account, role
+}
+
+func text(document any) string {
+	b, err := json.Marshal(document)
+	if err != nil {
+		panic("stiletest: " + err.Error()) // strings in maps only
+	}
+	return string(b)
+}
+
+// As is the configuration of a role, named as ACCOUNT/ROLE, which trusts its own
+// account as Role makes it.
+func (o *Organization) As(name string) aws.Config {
+	o.t.Helper()
+	account, _ := o.split(name)
+	admin := o.Admin(account)
+	p, err := o.cache.Chain(admin, creds.From("administrator of "+account, admin.Credentials), creds.Role{ARN: o.arn(name)})
+	if err != nil {
+		o.t.Fatalf("stiletest: entering role %s: %v", name, err)
+	}
+	return o.config(p)
+}
+
+// Pool is a pool of a service that runs as a role, named as ACCOUNT/ROLE, and
+// knows the organization's accounts by name. cfg says the rest; its AWS is set
+// here. It is closed with the test.
+func (o *Organization) Pool(as string, cfg stile.Config) *stile.Pool {
+	o.t.Helper()
+	self := o.As(as)
+	cfg.AWS = &self
+	if cfg.Directory == nil {
+		cfg.Directory = o
+	}
+	p, err := stile.New(o.t.Context(), cfg)
+	if err != nil {
+		o.t.Fatalf("stiletest: making a pool: %v", err)
+	}
+	o.t.Cleanup(p.Close)
+	return p
+}
+
+// Accounts makes an Organization a stile.Directory.
+func (o *Organization) Accounts(context.Context) ([]stile.Account, error) {
+	var out []stile.Account
+	for _, name := range o.names {
+		out = append(out, stile.Account{ID: o.ids[name], Name: name})
+	}
+	return out, nil
+}
+
+// Trouble is what goes wrong with a call.
+type Trouble string
+
+// The kinds of trouble.
+const (
+	Throttled   = Trouble(service.Throttle)    // the service's throttling error
+	Broken      = Trouble(service.ServerError) // status 500
+	Unavailable = Trouble(service.Unavailable) // status 503
+	Cut         = Trouble(service.Outage)      // the connection ends without an answer
+	Slow        = Trouble(service.Latency)     // the answer comes Delay later
+)
+
+// Fault says which calls go wrong, and how. Empty fields fit all calls.
+type Fault struct {
+	Account   string // name; calls of its credentials
+	Service   string // "sts"
+	Operation string // "AssumeRole"
+	Trouble   Trouble
+	Delay     time.Duration // for Slow
+	Times     int           // how many calls; 0 is all, until the fault is removed
+	// TakesEffect lets the call do its work before it goes wrong.
+	TakesEffect bool
+}
+
+// Fault makes calls go wrong until the function it returns is called.
+func (o *Organization) Fault(f Fault) (remove func()) {
+	o.t.Helper()
+	fault := service.Fault{
+		Service: f.Service, Operation: f.Operation, Kind: service.FaultKind(f.Trouble), Delay: f.Delay, Times: f.Times, After: f.TakesEffect,
+	}
+	if f.Account != "" {
+		fault.Account = o.id(f.Account)
+	}
+	id := o.server.Faults().Add(o.server.World().Now(), fault)
+	return func() { o.server.Faults().Remove(id) }
+}
+
+// Advance moves the local AWS's clock, so that credentials given out expire for
+// it; the test's own clock stays.
+func (o *Organization) Advance(d time.Duration) {
+	o.t.Helper()
+	if err := o.server.World().Advance(d); err != nil {
+		o.t.Fatalf("stiletest: advancing the clock: %v", err)
+	}
+}
+
+// Calls is how many requests of an action ("sts:AssumeRole") signed callers made,
+// whatever became of them.
+func (o *Organization) Calls(action string) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.calls[strings.ToLower(action)]
+}
+
+func (o *Organization) count(name, operation string, _ arn.AccountID, phase service.Phase) service.Action {
+	if phase == service.Before {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.calls[strings.ToLower(name+":"+operation)]++
+	}
+	return service.Proceed
+}
+
+// LastDenial explains the latest request that was refused: every layer, its
+// statements, and each condition's wanted and found values. It is "" when none was.
+func (o *Organization) LastDenial() string {
+	if recent := o.server.Denials().Recent(); len(recent) > 0 {
+		return recent[0].Decision.Text()
+	}
+	return ""
+}
