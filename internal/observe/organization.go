@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -71,11 +72,26 @@ func organization(ctx context.Context, src Source, candidates []arn.AccountID, i
 	}
 	if err == nil {
 		inv.OrgState = inventory.Exists
+		nameAccounts(inv)
 		return
 	}
 	inv.Organization, inv.OrgState = nil, inventory.Unread
 	a := inv.Accounts[slices.Min(slices.Collect(maps.Keys(inv.Accounts)))]
 	a.Problems = append(a.Problems, inventory.Problem{What: "organization", Why: awserr.Text(err)})
+}
+
+// nameAccounts gives the accounts read their names.
+func nameAccounts(inv *inventory.Inventory) {
+	var walk func(n *inventory.Node)
+	walk = func(n *inventory.Node) {
+		if a := inv.Accounts[arn.AccountID(n.ID)]; a != nil {
+			a.Name = n.Name
+		}
+		for _, below := range n.Children {
+			walk(below)
+		}
+	}
+	walk(inv.Organization.Root)
 }
 
 // askable are the accounts that may be able to tell an organization, the
@@ -182,13 +198,37 @@ func readOrganization(ctx context.Context, c *organizations.Client) (*inventory.
 	if len(roots.Roots) == 0 {
 		return nil, errors.New("reading the organization: it has no root")
 	}
-	o := &orgReader{client: c, slots: make(chan struct{}, orgCalls), org: &inventory.Organization{
+	root := roots.Roots[0]
+	o := &orgReader{client: c, slots: make(chan struct{}, orgCalls), nodes: map[string]*inventory.Node{}}
+	org := &inventory.Organization{
 		ID:                aws.ToString(got.Organization.Id),
 		ManagementAccount: arn.AccountID(aws.ToString(got.Organization.MasterAccountId)),
-		Policies:          map[string]*inventory.OrgPolicy{},
-	}}
-	o.org.Root, err = o.node(ctx, aws.ToString(roots.Roots[0].Id), aws.ToString(roots.Roots[0].Name))
-	return o.org, err
+		RCPState:          inventory.Absent,
+	}
+	if org.Root, err = o.node(ctx, aws.ToString(root.Id), aws.ToString(root.Name)); err != nil {
+		return nil, err
+	}
+	if org.Policies, err = o.policies(ctx, root, types.PolicyTypeServiceControlPolicy, func(n *inventory.Node) *[]string { return &n.SCPs }); err != nil {
+		return nil, err
+	}
+	if !enabled(root, types.PolicyTypeResourceControlPolicy) {
+		return org, nil
+	}
+	org.RCPState = inventory.Exists
+	if org.RCPs, err = o.policies(ctx, root, types.PolicyTypeResourceControlPolicy, func(n *inventory.Node) *[]string { return &n.RCPs }); err != nil {
+		org.RCPState, org.RCPWhy = inventory.Unread, awserr.Text(err)
+		for _, n := range o.nodes {
+			n.RCPs = nil
+		}
+	}
+	return org, nil
+}
+
+// enabled reports whether policies of a type count in the organization.
+func enabled(root types.Root, kind types.PolicyType) bool {
+	return slices.ContainsFunc(root.PolicyTypes, func(t types.PolicyTypeSummary) bool {
+		return t.Type == kind && t.Status == types.PolicyTypeStatusEnabled
+	})
 }
 
 // orgCalls bounds the calls in flight to Organizations, which has one quota for
@@ -199,8 +239,8 @@ type orgReader struct {
 	client *organizations.Client
 	slots  chan struct{}
 
-	mu  sync.Mutex // guards org.Policies
-	org *inventory.Organization
+	mu    sync.Mutex                 // guards nodes and what is attached to them
+	nodes map[string]*inventory.Node // root, OUs and accounts by id
 }
 
 // call makes one call when there is a place for it.
@@ -214,24 +254,26 @@ func (o *orgReader) call(ctx context.Context, f func() error) error {
 	return f()
 }
 
+// add makes a node known.
+func (o *orgReader) add(n *inventory.Node) *inventory.Node {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.nodes[n.ID] = n
+	return n
+}
+
 // node reads the root or an OU with everything below it, side by side.
 func (o *orgReader) node(ctx context.Context, id, name string) (*inventory.Node, error) {
-	n, err := o.leaf(ctx, id, name)
-	if err != nil {
-		return nil, err
-	}
+	n := o.add(&inventory.Node{ID: id, Name: name})
 	accounts, units, err := o.below(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	n.Children = make([]*inventory.Node, len(accounts)+len(units))
-	var g errgroup.Group
 	for i, a := range accounts {
-		g.Go(func() (err error) {
-			n.Children[i], err = o.leaf(ctx, aws.ToString(a.Id), aws.ToString(a.Name))
-			return err
-		})
+		n.Children[i] = o.add(&inventory.Node{ID: aws.ToString(a.Id), Name: aws.ToString(a.Name), State: stateOf(a)})
 	}
+	var g errgroup.Group
 	for i, u := range units {
 		g.Go(func() (err error) {
 			n.Children[len(accounts)+i], err = o.node(ctx, aws.ToString(u.Id), aws.ToString(u.Name))
@@ -240,6 +282,10 @@ func (o *orgReader) node(ctx context.Context, id, name string) (*inventory.Node,
 	}
 	return n, g.Wait()
 }
+
+// stateOf is an account's state; Status says the same in fewer words and "will
+// be retired on September 9, 2026" (Organizations API reference, Account).
+func stateOf(a types.Account) string { return cmp.Or(string(a.State), string(a.Status)) }
 
 // below lists the accounts and OUs right below a node.
 func (o *orgReader) below(ctx context.Context, id string) (accounts []types.Account, units []types.OrganizationalUnit, err error) {
@@ -271,42 +317,60 @@ func (o *orgReader) below(ctx context.Context, id string) (accounts []types.Acco
 	return accounts, units, err
 }
 
-// leaf reads one node with the SCPs attached to it.
-func (o *orgReader) leaf(ctx context.Context, id, name string) (*inventory.Node, error) {
-	n := &inventory.Node{ID: id, Name: name}
-	return n, o.call(ctx, func() error {
-		pages := organizations.NewListPoliciesForTargetPaginator(o.client, &organizations.ListPoliciesForTargetInput{TargetId: &id, Filter: types.PolicyTypeServiceControlPolicy})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				return err
-			}
-			for _, p := range page.Policies {
-				if err := o.scp(ctx, p); err != nil {
+// policies reads all policies of a type and what each is attached to, which
+// takes fewer calls than asking every account. of is where a node has them.
+func (o *orgReader) policies(ctx context.Context, root types.Root, kind types.PolicyType, of func(*inventory.Node) *[]string) (map[string]*inventory.OrgPolicy, error) {
+	out := map[string]*inventory.OrgPolicy{}
+	if !enabled(root, kind) {
+		return out, nil
+	}
+	list, err := collect(ctx, organizations.NewListPoliciesPaginator(o.client, &organizations.ListPoliciesInput{Filter: kind}),
+		func(page *organizations.ListPoliciesOutput) []types.PolicySummary { return page.Policies })
+	if err != nil {
+		return nil, err
+	}
+	var g errgroup.Group
+	for _, p := range list {
+		g.Go(func() error {
+			return o.call(ctx, func() error {
+				document, targets, err := o.policy(ctx, p.Id)
+				if err != nil || document == nil {
 					return err
 				}
-				n.SCPs = append(n.SCPs, aws.ToString(p.Id))
-			}
-		}
-		return nil
-	})
+				o.mu.Lock()
+				defer o.mu.Unlock()
+				id := aws.ToString(p.Id)
+				out[id] = &inventory.OrgPolicy{ID: id, ARN: aws.ToString(p.Arn), Name: aws.ToString(p.Name), Document: *document}
+				for _, t := range targets {
+					if n := o.nodes[aws.ToString(t.TargetId)]; n != nil {
+						*of(n) = append(*of(n), id)
+					}
+				}
+				return nil
+			})
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	for _, n := range o.nodes {
+		slices.Sort(*of(n))
+	}
+	return out, nil
 }
 
-// scp reads a policy's document, once, or twice when two nodes ask at the same time.
-func (o *orgReader) scp(ctx context.Context, p types.PolicySummary) error {
-	id := aws.ToString(p.Id)
-	o.mu.Lock()
-	known := o.org.Policies[id] != nil
-	o.mu.Unlock()
-	if known {
-		return nil
+// policy reads a policy's document and targets, nil when it was deleted.
+func (o *orgReader) policy(ctx context.Context, id *string) (document *string, targets []types.PolicyTargetSummary, err error) {
+	got, err := o.client.DescribePolicy(ctx, &organizations.DescribePolicyInput{PolicyId: id})
+	if err == nil {
+		targets, err = collect(ctx, organizations.NewListTargetsForPolicyPaginator(o.client, &organizations.ListTargetsForPolicyInput{PolicyId: id, MaxResults: aws.Int32(20)}),
+			func(page *organizations.ListTargetsForPolicyOutput) []types.PolicyTargetSummary { return page.Targets })
 	}
-	got, err := o.client.DescribePolicy(ctx, &organizations.DescribePolicyInput{PolicyId: &id})
-	if err != nil {
-		return err
+	switch {
+	case code(err) == "PolicyNotFoundException":
+		return nil, nil, nil
+	case err != nil:
+		return nil, nil, err
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.org.Policies[id] = &inventory.OrgPolicy{ID: id, ARN: aws.ToString(p.Arn), Name: aws.ToString(p.Name), Document: aws.ToString(got.Policy.Content)}
-	return nil
+	return aws.String(aws.ToString(got.Policy.Content)), targets, nil
 }
