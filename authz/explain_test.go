@@ -29,9 +29,9 @@ func TestSummary(t *testing.T) {
 		{"cross-account-both-sides/assume-role-without-callers-policy", "denied: no identity-based policy of role hub (111111111111) allows sts:AssumeRole"},
 		{"cross-account-both-sides/assume-role-other-account-trusted", "denied: the role trust policy of arn:aws:iam::222222222222:role/target does not allow sts:AssumeRole to role hub (333333333333)"},
 		{"cross-account-both-sides/assume-role-exact", "allowed: statement 1 of identity-based policy #1 (111111111111) and statement 1 of role trust policy #1 (222222222222)"},
-		{"scp/denied", "explicitly denied by statement 1 (NoS3) of service control policy #2 at r-ab12"},
-		{"scp-levels/the-middle-level-does-not", "denied: no service control policy at ou-ab12-apps allows s3:GetObject"},
-		{"endpoint/for-another-principal", "denied: the VPC endpoint policy does not allow s3:GetObject to user ann (111111111111)"},
+		{"scp/denied", "explicitly denied by statement 1 (NoTables) of service control policy #2 at r-ab12"},
+		{"scp-levels/the-middle-level-does-not", "denied: no service control policy at ou-ab12-apps allows dynamodb:GetItem"},
+		{"endpoint/for-another-principal", "denied: the VPC endpoint policy does not allow dynamodb:GetItem to user ann (111111111111)"},
 		{"no-permission-needed/against-an-explicit-deny", "allowed: the operation needs no permission, and no policy can deny it"},
 		{"unknown-key/allow-that-needs-it", "unknown: depends on aws:principaltag/team"},
 		{"unread/unread-scp", "unknown: depends on service control policy p-examplepolicy (organizations:DescribePolicy denied)"},
@@ -48,15 +48,15 @@ func TestSummary(t *testing.T) {
 
 func TestMessageIsAWSsText(t *testing.T) {
 	tests := []struct{ id, want string }{
-		{"default-deny/no-policies-at-all", "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::reports/2026.csv because no identity-based policy allows the s3:GetObject action"},
-		{"boundary/boundary-does-not", "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::reports/2026.csv because no permissions boundary allows the s3:GetObject action"},
-		{"scp/denied", "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::reports/2026.csv with an explicit deny in a service control policy"},
-		{"explicit-deny/deny-in-another-document", "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::reports/2026.csv with an explicit deny in an identity-based policy"},
+		{"default-deny/no-policies-at-all", "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:111111111111:table/reports because no identity-based policy allows the dynamodb:GetItem action"},
+		{"boundary/boundary-does-not", "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:111111111111:table/reports because no permissions boundary allows the dynamodb:GetItem action"},
+		{"scp/denied", "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:111111111111:table/reports with an explicit deny in a service control policy"},
+		{"explicit-deny/deny-in-another-document", "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:111111111111:table/reports with an explicit deny in an identity-based policy"},
 		{"cross-account-both-sides/assume-role-trust-denies", "User: arn:aws:sts::111111111111:assumed-role/hub/s is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::222222222222:role/target with an explicit deny in the role trust policy"},
 		{"key-explicit/account-statement-for-other-actions", "User: arn:aws:sts::222222222222:assumed-role/app/s is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab because no resource-based policy allows the kms:Decrypt action"},
 		{"resource-star/an-arn", "User: arn:aws:iam::111111111111:user/ann is not authorized to perform: ec2:DescribeInstances because no identity-based policy allows the ec2:DescribeInstances action"},
 		{"web-identity/another-repository", "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
-		{"unknown-key/allow-that-needs-it", "User: arn:aws:sts::111111111111:assumed-role/app/pod-1 is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::reports/2026.csv"},
+		{"unknown-key/allow-that-needs-it", "User: arn:aws:sts::111111111111:assumed-role/app/pod-1 is not authorized to perform: dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:111111111111:table/reports"},
 		{"default-deny/one-policy-that-allows", ""},
 	}
 	for _, tt := range tests {
