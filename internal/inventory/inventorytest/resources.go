@@ -89,7 +89,9 @@ func (g *generator) resources(a *inventory.Account, i int) {
 	a.Clusters[cluster.Region+"/"+cluster.Name] = cluster
 	endpoint := g.endpoint(a.ID)
 	a.Endpoints[endpoint.ARN] = endpoint
-	a.Listed[inventory.KindSAML], a.Listed["s3:bucket"] = inventory.Exists, inventory.Exists
+	for _, kind := range []string{inventory.KindSAML, inventory.KindProviders, "s3:bucket"} {
+		a.Listed[kind] = inventory.Exists
+	}
 	for _, region := range []string{HomeRegion, OtherRegion} {
 		for _, kind := range []string{inventory.KindSecrets, inventory.KindKeys, inventory.KindClusters, inventory.KindEndpoints, "sqs:queue", "sns:topic", "dynamodb:table"} {
 			a.Listed[inventory.ListKey(kind, region)] = inventory.Exists

@@ -105,6 +105,7 @@ func (g *generator) account(i int) *inventory.Account {
 	a := &inventory.Account{
 		ID: id, Name: accountName(i), Complete: true,
 		Member: inventory.Membership{State: inventory.Exists, Organization: OrganizationID, Management: AccountID(0)},
+		Quotas: inventory.Quotas{Read: true, TrustPolicySize: 4096, RolePolicySize: 10240, UserPolicySize: 2048, PolicySize: 6144, AttachedPerRole: 20, Roles: 1000, RolesUsed: g.Roles, OIDCProviders: 100, OIDCProvidersUsed: 2},
 		Roles:  map[string]*inventory.Role{}, Users: map[string]*inventory.User{}, Managed: g.managed(id), Providers: map[string]*inventory.OIDCProvider{},
 		Listed: map[string]inventory.Lookup{},
 	}
