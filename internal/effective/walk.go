@@ -19,6 +19,7 @@ type Leg struct {
 	Caller   string         `json:"caller"` // ARN, or the service account's address
 	Action   string         `json:"action"`
 	Resource string         `json:"resource"`
+	Why      string         `json:"why,omitempty"` // what it is needed for, where it is not what was asked for
 	Decision authz.Decision `json:"decision"`
 	// If lists declared conditions on which the answer rests and whose keys are
 	// the caller's to set, "" for none: "secretsmanager:VersionStage".

@@ -10,7 +10,6 @@ import (
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
-	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/inventory"
@@ -187,7 +186,7 @@ func (c *canner) asksFor(legs []effective.Leg) bool {
 	})
 }
 
-// uses asks for the action, and for what it implies.
+// uses asks for the action, and for what else the call takes.
 func (c *canner) uses(q effective.Question, as string) []effective.Leg {
 	q.Action, q.Resource = c.q.Action, c.q.Resource
 	for key, values := range c.q.Context {
@@ -196,8 +195,12 @@ func (c *canner) uses(q effective.Question, as string) []effective.Leg {
 	if s := c.secret(); s != nil {
 		q.Resource = s.ARN
 	}
-	out := []effective.Leg{{Caller: as, Action: q.Action, Resource: q.Resource, Decision: c.view.Ask(q)}}
-	return append(out, c.keyUses(q, as)...)
+	var out []effective.Leg
+	for _, p := range c.view.Parts(q) {
+		asked := p.Question
+		out = append(out, effective.Leg{Caller: as, Action: asked.Action, Resource: asked.Resource, Why: p.Why, Decision: c.view.AskPart(&p)})
+	}
+	return out
 }
 
 // secret is the observed secret the query names, by full ARN or by the pattern
@@ -213,31 +216,4 @@ func (c *canner) secret() *inventory.Secret {
 		}
 	}
 	return nil
-}
-
-// keyUses asks for what the action takes on the customer managed key of a secret.
-func (c *canner) keyUses(q effective.Question, as string) []effective.Leg {
-	s := c.secret()
-	use, needs := catalog.KeyUseOf(c.q.Action)
-	if s == nil || !needs || s.KMSKey == "" || s.KeyARN == "" {
-		return nil
-	}
-	key, err := arn.Parse(s.KeyARN)
-	if err != nil {
-		return nil
-	}
-	if a := c.inv.Accounts[key.Account]; a != nil {
-		if k, _ := inventory.Get(a.Keys, s.KeyARN); k != nil && k.AWSManaged {
-			return nil
-		}
-	}
-	ctx := q.Context.Clone()
-	ctx.Set("kms:ViaService", use.ViaServiceValue(key.Region))
-	ctx.Set("kms:EncryptionContext:"+use.ContextKey, s.ARN)
-	var out []effective.Leg
-	for _, action := range use.Actions {
-		d := c.view.Ask(effective.Question{Principal: q.Principal, Action: action, Resource: s.KeyARN, Context: ctx})
-		out = append(out, effective.Leg{Caller: as, Action: action, Resource: s.KeyARN, Decision: d})
-	}
-	return out
 }
