@@ -1,11 +1,12 @@
 // Package eks is the Elastic Kubernetes Service of the local AWS: clusters
-// that are ACTIVE at once, their OIDC issuers, access entries and tags.
+// that are ACTIVE at once, their OIDC issuers, access entries, Pod Identity
+// associations and tags.
 //
 // Start with [New], which gives the service its operations. A cluster is a
 // record with an issuer of its own; package localaws serves the issuer's
 // discovery document and keys, STS accepts its tokens. Nothing listens at a
 // cluster's endpoint: access entries are kept and checked as EKS does, for
-// whoever plays the API server.
+// whoever plays the API server; associations for whoever plays EKS Auth.
 //
 // There is no EC2: subnets and security groups are taken as they are told.
 // There are no node groups, Fargate profiles, add-ons, Auto Mode, hybrid nodes
@@ -29,6 +30,7 @@ func New() *service.Service {
 	registerTags(s)
 	registerEntries(s)
 	registerAccessPolicies(s)
+	registerAssociations(s)
 	return s
 }
 

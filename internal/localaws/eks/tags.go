@@ -47,8 +47,8 @@ func onTagged(c *service.Call, action string, ref *string) gate.Access {
 	return a
 }
 
-// tagsOf finds the tags of a cluster or an access entry of the caller's
-// account and Region.
+// tagsOf finds the tags of a cluster, an access entry or a Pod Identity
+// association of the caller's account and Region.
 func tagsOf(c *service.Call, ref *string) (*store.Tags, *wire.Error) {
 	a, err := arn.Parse(aws.ToString(ref))
 	if err != nil || a.Service != "eks" || a.Partition != store.Partition {
@@ -72,6 +72,11 @@ func tagsOf(c *service.Call, ref *string) (*store.Tags, *wire.Error) {
 	for _, entry := range k.Entries {
 		if k.EntryARN(entry) == a {
 			return &entry.Tags, nil
+		}
+	}
+	for _, association := range k.Associations {
+		if k.AssociationARN(association.ID) == a {
+			return &association.Tags, nil
 		}
 	}
 	return nil, unknown

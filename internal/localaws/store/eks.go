@@ -65,6 +65,8 @@ type EKSCluster struct {
 	Token   string                     `json:"token,omitempty"`
 	Updates []EKSUpdate                `json:"updates,omitempty"` // oldest first
 	Entries map[string]*EKSAccessEntry `json:"entries,omitempty"` // by principal ARN
+	// Associations are the Pod Identity associations, by id.
+	Associations map[string]*EKSAssociation `json:"associations,omitempty"`
 }
 
 // EKSNetwork is what a cluster was told of its network. There is no EC2 to
@@ -110,6 +112,24 @@ type EKSAccessEntry struct {
 	Modified    time.Time `json:"modified"`
 	// Policies are the access policies associated, by ARN.
 	Policies map[string]*EKSAccessPolicy `json:"policies,omitempty"`
+}
+
+// EKSAssociation is a Pod Identity association: what a service account's pods
+// may be.
+type EKSAssociation struct {
+	ID             string `json:"id"` // "a-…"
+	Namespace      string `json:"namespace"`
+	ServiceAccount string `json:"serviceAccount"`
+	Role           string `json:"role"`                 // ARN, of the cluster's account
+	TargetRole     string `json:"targetRole,omitempty"` // ARN, assumed from Role; of any account
+	// ExternalID is what assuming TargetRole tells, "" without one.
+	ExternalID    string    `json:"externalId,omitempty"`
+	NoSessionTags bool      `json:"noSessionTags,omitempty"`
+	Policy        string    `json:"policy,omitempty"` // inline session policy
+	Tags          Tags      `json:"tags,omitempty"`
+	Token         string    `json:"token,omitempty"` // client request token of the creation
+	Created       time.Time `json:"created"`
+	Modified      time.Time `json:"modified"`
 }
 
 // EKSAccessPolicy is an access policy associated with an entry.
@@ -182,6 +202,13 @@ func (c *EKSCluster) EntryARN(e *EKSAccessEntry) arn.ARN {
 		a.Resource += p.Type() + "/" + string(p.Account) + "/" + p.Name() + "/"
 	}
 	a.Resource += e.ID
+	return a
+}
+
+// AssociationARN is the ARN of one of the cluster's Pod Identity associations.
+func (c *EKSCluster) AssociationARN(id string) arn.ARN {
+	a := c.ARN()
+	a.Resource = "podidentityassociation/" + c.Name + "/" + id
 	return a
 }
 
