@@ -16,8 +16,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"golang.org/x/sync/errgroup"
@@ -177,6 +179,11 @@ func TestWhatIsNotServedSaysSo(t *testing.T) {
 	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); !ok || e.HTTPStatusCode() != http.StatusNotImplemented {
 		t.Errorf("status of an operation that is not served: %v", err)
 	}
+	// Clients of services with an error format of their own can read it too.
+	_, err = s3.NewFromConfig(cfg).ListBuckets(t.Context(), &s3.ListBucketsInput{})
+	worldtest.WantError(t, err, "UnknownService", `signed for service "s3"`)
+	_, err = ec2.NewFromConfig(cfg).DescribeVpcEndpoints(t.Context(), &ec2.DescribeVpcEndpointsInput{})
+	worldtest.WantError(t, err, "UnknownService", `signed for service "ec2"`)
 	for name, c := range map[string]struct {
 		request *http.Request
 		status  int

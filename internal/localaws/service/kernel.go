@@ -90,7 +90,7 @@ func (k *Kernel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e = routeErr
 	}
 	if e != nil {
-		route.service.model.EncodeError(w, requestID, e)
+		k.refuse(w, route, requestID, e)
 		return
 	}
 	c := k.newCall(r, route, requestID)

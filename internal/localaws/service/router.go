@@ -75,17 +75,6 @@ func (rt *router) route(r *http.Request, body []byte) (route, *wire.Error) {
 	return out, e
 }
 
-// unserved says that the service asked for is none of ours. The answer to HEAD
-// has no body, so that its status has to say it: clients show "Not Implemented".
-func unserved(m *wire.Model, r *http.Request, scope sigv4.Scope) *wire.Error {
-	e := m.NewError("UnknownService", "the local AWS does not serve what this request asks for (signed for service %q, host %q, path %q)",
-		scope.Service, r.Host, r.URL.Path)
-	if r.Method == http.MethodHead {
-		e.Status = http.StatusNotImplemented
-	}
-	return e
-}
-
 // alike is a service whose errors a client can read that asks for one we do not
 // have. Requests of JSON services have a target, those of query services the
 // path /; of the rest, XML is what a few old ones speak, and they read query
