@@ -82,6 +82,16 @@ type facts struct {
 	unread                      []authz.Unread
 }
 
+// ContextKeys lists the condition keys of the request as they are written, which
+// counts where a key holds a name: "kms:EncryptionContext:Department".
+func (c *Case) ContextKeys() []string {
+	names := make([]string, len(c.facts.context))
+	for i, m := range c.facts.context {
+		names[i] = m.Name
+	}
+	return names
+}
+
 type level struct {
 	node     string
 	policies policy.Node
