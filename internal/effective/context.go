@@ -20,7 +20,22 @@ func (v *View) complete(req *authz.Request, said *Side) {
 	if len(said.keys) == 0 && !said.userid {
 		return
 	}
-	v.wellKnown(req)
+	v.wellKnown(req, nil)
+	v.open(req, said)
+}
+
+// completeFor is complete without the keys that no document mentions, which
+// make no difference to the outcome.
+func (v *View) completeFor(req *authz.Request, said *Side) {
+	if len(said.keys) == 0 && !said.userid {
+		return
+	}
+	v.wellKnown(req, said.keys)
+	v.open(req, said)
+}
+
+// open marks the keys that documents mention and that are not known.
+func (v *View) open(req *authz.Request, said *Side) {
 	o := opener{req: req, assume: assumes(req.Action), nameless: nameless(&req.Principal)}
 	for _, key := range said.keys {
 		o.mentioned(key)
@@ -44,9 +59,18 @@ func (o *opener) mentioned(key string) {
 }
 
 // wellKnown sets what follows from the caller, the resource and the way AWS is
-// called. Source: IAM guide reference_policies_condition-keys.
-func (v *View) wellKnown(req *authz.Request) {
-	set := func(key string, values ...string) { setAbsent(&req.Context, key, values...) }
+// called. Source: IAM guide reference_policies_condition-keys. Where wanted is
+// not nil, only keys in it are set: names in lower case, sorted.
+func (v *View) wellKnown(req *authz.Request, wanted []string) {
+	any := func(prefix string) bool {
+		i, _ := slices.BinarySearch(wanted, prefix)
+		return wanted == nil || i < len(wanted) && strings.HasPrefix(wanted[i], prefix)
+	}
+	set := func(key string, values ...string) {
+		if wanted == nil || slices.ContainsFunc(wanted, func(w string) bool { return strings.EqualFold(w, key) }) {
+			setAbsent(&req.Context, key, values...)
+		}
+	}
 	set("aws:SecureTransport", "true")
 	_, via, _ := req.Context.Get("kms:ViaService")
 	set("aws:ViaAWSService", strconv.FormatBool(via))
@@ -58,17 +82,19 @@ func (v *View) wellKnown(req *authz.Request) {
 			set("kms:ResourceAliases", k.Aliases...)
 		}
 	}
-	if path := v.inOrganization(req.Principal.Account()); path != nil {
+	if path := v.inOrganization(req.Principal.Account()); path != nil && any("aws:principalorg") {
 		set("aws:PrincipalOrgID", v.inv.Organization.ID)
 		set("aws:PrincipalOrgPaths", orgPath(v.inv.Organization.ID, path))
 	}
-	if path := v.inOrganization(ownerOf(req)); path != nil {
+	if path := v.inOrganization(ownerOf(req)); path != nil && any("aws:resourceorg") {
 		set("aws:ResourceOrgID", v.inv.Organization.ID)
 		set("aws:ResourceOrgPaths", orgPath(v.inv.Organization.ID, path))
 	}
-	tags := v.principalTags(&req.Principal)
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		set("aws:PrincipalTag/"+key, tags[key])
+	if any("aws:principaltag/") {
+		tags := v.principalTags(&req.Principal)
+		for _, key := range slices.Sorted(maps.Keys(tags)) {
+			set("aws:PrincipalTag/"+key, tags[key])
+		}
 	}
 	if a, err := arn.Parse(req.Resource); err == nil && a.Region != "" && !strings.ContainsAny(a.Region, "*?") {
 		set("aws:RequestedRegion", a.Region)

@@ -98,7 +98,7 @@ func (v *View) Decide(q Question, caller, guard *Side) authz.Outcome {
 	both := caller.with(guard)
 	decide := func(p *authz.Principal) authz.Outcome {
 		req := v.request(&q, p, guard)
-		v.complete(&req, &both)
+		v.completeFor(&req, &both)
 		return authz.Decide(&req, &pols, v.Facts())
 	}
 	o := decide(&q.Principal)
