@@ -60,7 +60,7 @@ type Pool struct {
 	self     *creds.Cached
 	accounts book
 
-	configs table[configKey, aws.Config]
+	configs table[configKey, *aws.Config]
 	clients table[clientKey, any]
 }
 
@@ -146,7 +146,7 @@ func (p *Pool) Self(region string) aws.Config {
 func (p *Pool) Config(ctx context.Context, account, role, region string) (aws.Config, error) {
 	key := configKey{account, role, region}
 	if cfg, ok := p.configs.get(key); ok {
-		return cfg, nil
+		return *cfg, nil
 	}
 	id, err := p.accounts.resolve(ctx, account)
 	if err != nil {
@@ -154,7 +154,7 @@ func (p *Pool) Config(ctx context.Context, account, role, region string) (aws.Co
 	}
 	key.account = string(id) // a name may stand for another account tomorrow
 	if cfg, ok := p.configs.get(key); ok {
-		return cfg, nil
+		return *cfg, nil
 	}
 	ref, err := p.roleARN(id, cmp.Or(role, p.cfg.Role))
 	if err != nil {
@@ -166,7 +166,8 @@ func (p *Pool) Config(ctx context.Context, account, role, region string) (aws.Co
 	if err != nil {
 		return aws.Config{}, err
 	}
-	return p.configs.put(key, p.with(credential, region)), nil
+	cfg := p.with(credential, region)
+	return *p.configs.put(key, &cfg), nil
 }
 
 // roleARN names a role of an account.
