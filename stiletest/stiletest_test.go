@@ -1,0 +1,161 @@
+package stiletest_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/stile-aws/stile"
+	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/stiletest"
+)
+
+func TestIAMIsEnforcedBetweenAccounts(t *testing.T) {
+	org := stiletest.New(t, "tooling", "orders")
+	org.Role("tooling/monitor", stiletest.Role{Allow: []string{"sts:AssumeRole"}})
+	org.Role("tooling/stranger", stiletest.Role{Allow: []string{"sts:AssumeRole"}})
+	reader := org.Role("orders/reader", stiletest.Role{
+		TrustedBy: []string{"tooling/monitor"}, ExternalID: "7f1c9e", Allow: []string{"secretsmanager:ListSecrets"},
+	})
+	assume := func(as, externalID string) error {
+		in := &sts.AssumeRoleInput{RoleArn: &reader, RoleSessionName: aws.String("test")}
+		if externalID != "" {
+			in.ExternalId = &externalID
+		}
+		_, err := sts.NewFromConfig(org.As(as)).AssumeRole(t.Context(), in)
+		return err
+	}
+	if err := assume("tooling/monitor", "7f1c9e"); err != nil {
+		t.Errorf("the trusted role: %v", err)
+	}
+	for who, external := range map[string]string{"tooling/stranger": "7f1c9e", "tooling/monitor": "wrong"} {
+		if err := assume(who, external); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+			t.Errorf("%s with external id %s: %v, want it denied", who, external, err)
+		}
+		if text := org.LastDenial(); !strings.Contains(text, "sts:AssumeRole") || !strings.Contains(text, "222222222222") {
+			t.Errorf("the denial is explained as\n%s", text)
+		}
+	}
+	if _, err := secretsmanager.NewFromConfig(org.As("orders/reader")).ListSecrets(t.Context(), nil); err != nil {
+		t.Errorf("what the role allows: %v", err)
+	}
+	if _, err := secretsmanager.NewFromConfig(org.As("orders/reader")).GetRandomPassword(t.Context(), nil); err == nil {
+		t.Error("what the role does not allow succeeds")
+	}
+}
+
+func TestFaultsComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		org := stiletest.New(t, "tooling")
+		client := secretsmanager.NewFromConfig(org.Admin("tooling"), func(o *secretsmanager.Options) { o.RetryMaxAttempts = 1 })
+		list := func() error {
+			_, err := client.ListSecrets(t.Context(), nil)
+			return err
+		}
+		for trouble, want := range map[stiletest.Trouble]string{
+			stiletest.Throttled: "Throttling", stiletest.Broken: "500", stiletest.Unavailable: "503", stiletest.Cut: "request send failed",
+		} {
+			remove := org.Fault(stiletest.Fault{Account: "tooling", Service: "secretsmanager", Trouble: trouble})
+			if err := list(); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %s", trouble, err, want)
+			}
+			remove()
+			if err := list(); err != nil {
+				t.Errorf("after %s: %v", trouble, err)
+			}
+		}
+		org.Fault(stiletest.Fault{Operation: "ListSecrets", Trouble: stiletest.Slow, Delay: 5 * time.Second, Times: 1})
+		began := time.Now()
+		if err := list(); err != nil || time.Since(began) != 5*time.Second {
+			t.Errorf("a slow call took %s: %v", time.Since(began), err)
+		}
+		if n := org.Calls("secretsmanager:ListSecrets"); n != 9 {
+			t.Errorf("%d calls counted, want 9", n)
+		}
+	})
+}
+
+func TestCredentialsExpireInTheBubblesTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		org := stiletest.New(t, "tooling", "orders")
+		org.Role("tooling/monitor", stiletest.Role{Allow: []string{"sts:AssumeRole"}})
+		org.Role("orders/reader", stiletest.Role{TrustedBy: []string{"tooling/monitor"}})
+		pool := org.Pool("tooling/monitor", stile.Config{Role: "reader"})
+		cfg, err := pool.Config(t.Context(), "orders", "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 24 {
+			if _, err := creds.Identify(t.Context(), cfg); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Minute)
+		}
+		if n := org.Calls("sts:AssumeRole"); n < 8 || n > 40 {
+			t.Errorf("%d AssumeRole calls in eight hours of two chained roles", n)
+		}
+	})
+}
+
+func TestWrongNamesEndTheTest(t *testing.T) {
+	for name, use := range map[string]func(*stiletest.Organization){
+		"unknown account":       func(o *stiletest.Organization) { o.Admin("order") },
+		"not ACCOUNT/ROLE":      func(o *stiletest.Organization) { o.Role("reader", stiletest.Role{}) },
+		"trusting what is not":  func(o *stiletest.Organization) { o.Role("tooling/x", stiletest.Role{TrustedBy: []string{"tooling/none"}}) },
+		"a document that is no": func(o *stiletest.Organization) { o.Role("tooling/x", stiletest.Role{Policy: "{"}) },
+	} {
+		f := &fatal{TB: t}
+		func() {
+			defer func() { _ = recover() }()
+			use(stiletest.New(f, "tooling"))
+		}()
+		if !strings.HasPrefix(f.text, "stiletest: ") {
+			t.Errorf("%s: ended with %q", name, f.text)
+		}
+	}
+}
+
+// fatal keeps what a test ends with.
+type fatal struct {
+	testing.TB
+	text string
+}
+
+func (f *fatal) Fatalf(format string, a ...any) {
+	f.text = fmt.Sprintf(format, a...)
+	panic("ended")
+}
+
+func TestPoolsOfManyAccounts(t *testing.T) {
+	var names []string
+	for i := range 40 {
+		names = append(names, fmt.Sprintf("account-%02d", i))
+	}
+	org := stiletest.New(t, names...)
+	org.Role("account-00/monitor", stiletest.Role{Allow: []string{"sts:AssumeRole"}})
+	for _, name := range names {
+		org.Role(name+"/reader", stiletest.Role{TrustedBy: []string{"account-00/monitor"}})
+	}
+	pool := org.Pool("account-00/monitor", stile.Config{Role: "reader"})
+	err := pool.Each(t.Context(), stile.Selection{All: true}, func(ctx context.Context, a stile.Account) error {
+		cfg, err := pool.Config(ctx, a.Name, "", "")
+		if err != nil {
+			return err
+		}
+		id, err := creds.Identify(ctx, cfg)
+		if err == nil && id.Account != a.ID {
+			return fmt.Errorf("in account %s", id.Account)
+		}
+		return err
+	}, stile.EachOptions{})
+	if err != nil {
+		t.Error(err)
+	}
+}
