@@ -278,7 +278,7 @@ func TestExamples(t *testing.T) {
 func TestGoodDocumentsHaveNoFinding(t *testing.T) {
 	for name, list := range map[string]rule.List{
 		"web identity": lint.Trust(parse(t, oidc(eks, `,"StringLike":{"`+eks+`:sub":"system:serviceaccount:ns:sa"}`)), none()),
-		"github":       lint.Trust(parse(t, oidc(github, `,"StringLike":{"`+github+`:sub":"repo:org/app:ref:refs/heads/*"}`)), none()),
+		"github":       lint.Trust(parse(t, oidc(github, `,"StringLike":{"`+github+`:sub":"repo:org@123456/app@456789:ref:refs/heads/*"}`)), none()),
 		"role":         lint.Trust(parse(t, trustIn(`{"AWS":"arn:aws:iam::222222222222:role/ci"}`, ``)), none()),
 		"pod identity": lint.Trust(parse(t, document(`"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Principal":{"Service":"pods.eks.amazonaws.com"},"Condition":{"StringEquals":{"aws:SourceAccount":"111111111111"}}`)), none()),
 		"abac": lint.Trust(parse(t, trustIn(`{"AWS":"arn:aws:iam::222222222222:root"}`,

@@ -47,6 +47,9 @@ func namesSTS(st *policy.Statement) bool {
 // readOnlyDeployer reports a policy that is meant to change something and can
 // only look: every allowed action describes, lists or gets.
 func (r *report) readOnlyDeployer(doc *policy.Document) {
+	if r.partial {
+		return
+	}
 	claim, pos := "", doc.Pos
 	if r.ctx.Deploys || claimsChange(r.ctx.Name) {
 		claim = r.ctx.Name

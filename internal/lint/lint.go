@@ -39,6 +39,10 @@ type Context struct {
 	Kind *policy.Kind
 	// Account is the account the document lives in.
 	Account arn.AccountID
+	// Partition is the document's, where its own ARNs do not tell.
+	Partition string
+	// Management is the organization's management account, "" when not known.
+	Management arn.AccountID
 	// Organization lists the accounts of the own organization; nil when it is
 	// not known, which silences the rules about third parties.
 	Organization []arn.AccountID
@@ -93,8 +97,10 @@ type report struct {
 	// partial is set when statements that cannot be read were left out, so
 	// that nothing can be said about what is missing.
 	partial bool
-	list    rule.List
-	anchors map[policy.Pos]string // see anchor
+	// What the document has cost so far, see maxLookups.
+	lookups, comparisons int
+	list                 rule.List
+	anchors              map[policy.Pos]string // see anchor
 }
 
 func (r *report) check() {
@@ -108,19 +114,28 @@ func (r *report) check() {
 		r.principals(st, r.kind)
 		r.exactWildcards(st)
 		r.variables(r.doc, st)
+		r.actions(st)
+		r.conditionKeys(st)
+		r.absence(st)
+		r.podConditions(st)
 	}
+	r.otherPartition()
 	switch r.kind {
 	case policy.Trust:
 		r.trust()
 	case policy.Key:
 		r.unmanageable(r.doc)
+		r.sharing()
 	case policy.Resource:
 		r.managedKey(r.doc)
+		r.sharing()
 	case policy.Identity, policy.Managed, policy.Boundary, policy.Session:
 		r.assumeAnywhere(r.doc)
 		r.readOnlyDeployer(r.doc)
 		r.partialSecrets(r.doc)
-	case policy.Endpoint, policy.SCP, policy.RCP:
+	case policy.SCP, policy.RCP:
+		r.perimeter()
+	case policy.Endpoint:
 	}
 }
 
@@ -130,6 +145,9 @@ func (r *report) trust() {
 		if st := &r.doc.Statements[i]; st.Effect == policy.Allow && st.Principal != nil {
 			r.trusted(st)
 			r.webIdentity(st)
+			r.sessionActions(st)
+			r.certificates(st)
+			r.assertions(st)
 		}
 	}
 	if r.ctx.Privileged {

@@ -1,41 +1,17 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/lint/rule"
 	"github.com/stile-aws/stile/policy"
 )
-
-// sharedIssuer is an issuer that issues tokens to many organizations; claim is
-// what tells them apart.
-type sharedIssuer struct{ host, claim string }
-
-// sharedIssuers are the issuers for which IAM itself demands a condition when
-// a trust policy is written, though not of policies written before (IAM guide,
-// "Identity-provider controls for shared OIDC providers"; T01).
-func sharedIssuers() []sharedIssuer {
-	return []sharedIssuer{
-		{"token.actions.githubusercontent.com", "sub"},
-		{"oidc-configuration.audit-log.githubusercontent.com", "sub"},
-		{"vstoken.actions.githubusercontent.com", "sub"},
-		{"gitlab.com", "sub"},
-		{"agent.buildkite.com", "sub"},
-		{"oidc.codefresh.io", "sub"},
-		{"studio.datachain.ai/api", "sub"},
-		{"app.terraform.io", "sub"},
-		{"scalr.io", "sub"},
-		{"tokens.cloud.shisho.dev", "sub"},
-		{"proidc.upbound.io", "sub"},
-		{"cognito-identity.amazonaws.com", "aud"},
-		{"api.pulumi.com/oidc", "aud"},
-		{"oidc.vercel.com", "aud"},
-		{"sandboxes.cloud", "aud"},
-	}
-}
 
 // eksIssuer begins the issuers of EKS clusters, and eksSubject their subjects.
 const (
@@ -87,9 +63,13 @@ func (r *report) webIdentity(st *policy.Statement) {
 		faulty = faulty || !policy.SplitOperator(c.Operator).Known()
 	}
 	for _, iss := range issuers {
+		if iss.url == "cognito-identity.amazonaws.com" && len(st.Conditions) == 0 {
+			continue // which IAM refuses, and so Validate reports
+		}
 		r.subject(st, iss, faulty)
 		r.audience(st, iss)
 		r.subjectValues(st, iss)
+		r.guests(st, iss)
 	}
 }
 
@@ -186,11 +166,12 @@ func isClaim(iss issuer, claim string) func(string) bool { return anyOf(iss.url 
 func (r *report) subject(st *policy.Statement, iss issuer, faulty bool) {
 	claim := "sub"
 	code, summary := rule.NoSubject, fmt.Sprintf("whoever has a token of %s may assume the role", iss.url)
-	for _, s := range sharedIssuers() {
-		if s.host == iss.url || strings.HasSuffix(iss.url, "."+s.host) {
-			claim, code = s.claim, rule.SharedIssuer
-			summary = fmt.Sprintf("%s issues tokens to many organizations, and whoever has one may assume the role", iss.url)
+	if known, ok := catalog.IssuerFor(iss.url); ok && known.Shared { // T01
+		if known.Claim == "" && restricts(st, anyOf(known.PinKey)) == tested {
+			return
 		}
+		claim, code = cmp.Or(known.Claim, claim), rule.SharedIssuer
+		summary = fmt.Sprintf("%s issues tokens to many organizations, and whoever has one may assume the role", iss.url)
 	}
 	if strings.HasPrefix(iss.url, eksIssuer) {
 		summary = "every service account of the cluster may assume the role"
@@ -264,8 +245,15 @@ func (r *report) audience(st *policy.Statement, iss issuer) {
 		_, claim, _ := strings.Cut(strings.ToLower(c.Key), ":")
 		return claim == "aud" || claim == "audience" || claim == "oaud"
 	})
-	if meant || restricts(st, isClaim(iss, "aud")) == tested {
+	switch strength := restricts(st, isClaim(iss, "aud")); {
+	case strength == vacuous:
+		r.vacuous(st, iss, "aud")
 		return
+	case meant || strength == tested:
+		return
+	}
+	if known, ok := catalog.IssuerFor(iss.url); ok && known.Shared && known.Claim == "aud" {
+		return // reported as T01
 	}
 	r.add(iss.text.Pos, rule.Finding{
 		Code:    rule.NoAudience,
@@ -325,7 +313,7 @@ func judgeSubject(iss issuer, value string, like bool) verdict {
 	case iss.url == githubIssuer:
 		return judgeRepository(value, like)
 	}
-	return verdict{}
+	return judgeShared(iss, value, like)
 }
 
 // judgeServiceAccount judges system:serviceaccount:NAMESPACE:NAME.
@@ -366,20 +354,77 @@ func judgeRepository(value string, like bool) verdict {
 	if strings.HasSuffix(value, ":pull_request") {
 		return verdict{rule.Medium, rule.WideSubject, "whoever can open a pull request in the repository may assume the role", "name a branch or an environment"}
 	}
-	if !like {
-		return verdict{}
-	}
 	organization, repository, slash := strings.Cut(rest, "/")
+	if slash {
+		if v := judgeIDs(organization, beforeColon(repository)); v.summary != "" {
+			return v
+		}
+	}
 	switch {
+	case !like:
+		return judgeNames(organization)
 	case !slash || strings.ContainsAny(organization, "*?"):
 		return verdict{rule.OfRule, rule.WideSubject, fmt.Sprintf("%q matches other organizations whose names begin the same", value), "write the organization in full and a slash: repo:ORGANIZATION/REPOSITORY:"}
 	case strings.ContainsAny(beforeColon(repository), "*?"):
 		return verdict{rule.Medium, rule.WideSubject, fmt.Sprintf("%q matches several repositories of the organization", value), "name the repository"}
 	}
-	return verdict{}
+	return judgeNames(organization)
 }
 
 func beforeColon(s string) string {
 	before, _, _ := strings.Cut(s, ":")
 	return before
+}
+
+// judgeIDs is T08: GitHub's immutable subjects have a numeric id behind the
+// owner's and behind the repository's name, older ones behind neither (GitHub
+// docs, "OpenID Connect", immutable subject claims).
+func judgeIDs(organization, repository string) verdict {
+	_, owner, hasOwner := strings.Cut(organization, "@")
+	_, id, hasID := strings.Cut(repository, "@")
+	switch {
+	case hasOwner != hasID && !strings.ContainsAny(organization+repository, "*?"):
+		return verdict{rule.OfRule, rule.MutableSubject, "no token has an id behind one of owner and repository and not behind the other", "write repo:OWNER@OWNER-ID/REPOSITORY@REPOSITORY-ID:…"}
+	case strings.ContainsAny(owner, "*?") || hasOwner && hasID && strings.ContainsAny(id, "*?"):
+		return verdict{rule.OfRule, rule.MutableSubject, "a wildcard in place of the id also fits whoever takes the name after its owner", "write the numeric ids"}
+	}
+	return verdict{}
+}
+
+// judgeNames says of a subject without ids what ids are for. That is no fault:
+// GitHub goes on issuing such subjects for older repositories.
+func judgeNames(organization string) verdict {
+	if organization == "" || strings.Contains(organization, "@") {
+		return verdict{}
+	}
+	return verdict{rule.Info, rule.MutableSubject, "the subject pins names, which can be given up and taken again", "repositories made, renamed or moved since July 2026 have ids in their subjects: repo:OWNER@OWNER-ID/REPOSITORY@REPOSITORY-ID:…"}
+}
+
+// judgeShared judges the subjects of other shared issuers by their grammar:
+// what names the customer must be written out.
+func judgeShared(iss issuer, value string, like bool) verdict {
+	known, ok := catalog.IssuerFor(iss.url)
+	if !ok || !like || !known.Shared || known.Claim != "sub" || len(known.Subject) == 0 {
+		return verdict{}
+	}
+	grammar := known.Subject[0]
+	start := strings.IndexFunc(grammar, unicode.IsUpper)
+	if start <= 0 {
+		return verdict{}
+	}
+	end := start + len(grammar[start:]) - len(strings.TrimLeftFunc(grammar[start:], unicode.IsUpper))
+	wild := strings.IndexAny(value, "*?")
+	if wild < 0 {
+		return verdict{}
+	}
+	customer := len(value) // where the customer's name ends
+	if end < len(grammar) && len(value) > start {
+		if i := strings.IndexByte(value[start:], grammar[end]); i >= 0 {
+			customer = start + i
+		}
+	}
+	if wild < customer {
+		return verdict{rule.OfRule, rule.WideSubject, fmt.Sprintf("%q matches other customers of %s", value, known.Name), "write it out as far as the wildcard: " + grammar}
+	}
+	return verdict{}
 }

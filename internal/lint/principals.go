@@ -22,7 +22,8 @@ func limitingKeys(kind policy.Kind) []string {
 		return keys
 	}
 	// A network is a limit for data, hardly for becoming a role.
-	return append(keys, "aws:SourceVpc", "aws:SourceVpce", "aws:VpceAccount", "aws:VpceOrgID", "aws:SourceIp", "kms:CallerAccount")
+	return append(keys, "aws:SourceVpc", "aws:SourceVpce", "aws:SourceVpcArn", "aws:VpceAccount", "aws:VpceOrgID", "aws:VpceOrgPaths", "aws:SourceIp", "aws:VpcSourceIp",
+		"aws:SourceOwner", "kms:CallerAccount", "s3:DataAccessPointAccount", "s3:DataAccessPointArn")
 }
 
 // principals holds the rules on Principal elements that hold for every kind.
@@ -44,7 +45,7 @@ func (r *report) principals(st *policy.Statement, kind policy.Kind) {
 			})
 		}
 	}
-	if pos, yes := everyone(p); yes && st.Effect == policy.Allow && restricts(st, anyOf(limitingKeys(kind)...)) != tested {
+	if pos, yes := everyone(p); yes && st.Effect == policy.Allow && kind != policy.Endpoint && !limited(st, kind) {
 		what := "may do this"
 		if kind == policy.Trust {
 			what = "may assume the role"
@@ -56,6 +57,19 @@ func (r *report) principals(st *policy.Statement, kind policy.Kind) {
 			Hint:    `name the principals by full ARN, or add "StringEquals": {"aws:PrincipalOrgID": …}`,
 		})
 	}
+}
+
+// limited reports whether a condition limits whom a statement for everyone is
+// for.
+func limited(st *policy.Statement, kind policy.Kind) bool {
+	if restricts(st, anyOf(limitingKeys(kind)...)) == tested {
+		return true
+	}
+	// A mount target is in a VPC (EFS guide, "Default EFS file system policy").
+	return kind != policy.Trust && slices.ContainsFunc(st.Conditions, func(c policy.Condition) bool {
+		return c.Operator == "Bool" && strings.EqualFold(c.Key, "elasticfilesystem:AccessedViaMountTarget") &&
+			len(c.Values) == 1 && strings.EqualFold(c.Values[0].Value, "true")
+	})
 }
 
 // everyone reports whether p names "*", and where.
@@ -175,12 +189,6 @@ func looksLikeNodeRole(name string) bool {
 		func(word string) bool { return strings.Contains(plain, word) })
 }
 
-// runsAsCustomer are services that assume a role for one customer's own
-// compute; their requests carry no source, or AWS documents none for trust.
-func runsAsCustomer() []string {
-	return []string{"ec2", "lambda", "edgelambda", "ecs", "ecs-tasks", "eks", "eks-fargate-pods", "eks-nodegroup", "pods.eks"}
-}
-
 func (r *report) trustedService(st *policy.Statement, v policy.Text) {
 	service, _, _ := strings.Cut(v.Value, ".amazonaws.com")
 	if service == "pods.eks" {
@@ -193,15 +201,26 @@ func (r *report) trustedService(st *policy.Statement, v policy.Text) {
 			})
 		}
 	}
+	// Where it is not known that the service sends the keys, asking for them
+	// could lock it out.
+	known, ok := catalog.ServicePrincipalOf(v.Value)
 	sources := anyOf("aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOrgPaths")
-	if !slices.Contains(runsAsCustomer(), service) && restricts(st, sources) != tested {
+	if ok && !known.Exempt && known.Name != "rolesanywhere.amazonaws.com" && (known.SourceArn || known.SourceAccount) && restricts(st, sources) != tested {
 		r.add(v.Pos, rule.Finding{
 			Code:    rule.ConfusedDeputy, // T16
 			Summary: fmt.Sprintf("%s may assume the role on behalf of any account", v.Value),
 			Detail:  "A service acts for all its customers; without a condition one of them can point it at your role.",
-			Hint:    `add "StringEquals": {"aws:SourceAccount": …} or "ArnLike": {"aws:SourceArn": …}, if the service sends them`,
+			Hint:    sourceHint(known),
 		})
 	}
+}
+
+func sourceHint(p catalog.ServicePrincipal) string {
+	hint := `add "StringEquals": {"aws:SourceAccount": …}`
+	if p.SourceArn && p.ARN != "" {
+		hint += fmt.Sprintf(` and "ArnLike": {"aws:SourceArn": %q}`, p.ARN)
+	}
+	return hint
 }
 
 // weakExternalID is the second half of T10.
@@ -241,7 +260,7 @@ func externalIDWeakness(value string) string {
 // trustSize is T23.
 func (r *report) trustSize(doc *policy.Document) {
 	size := doc.Size()
-	if size <= catalog.TrustPolicySize {
+	if size <= catalog.TrustPolicySize || r.partial {
 		return
 	}
 	d := rule.Finding{

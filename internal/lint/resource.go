@@ -66,6 +66,9 @@ func (r *report) outsider(p *policy.Principals) (policy.Pos, string) {
 // unmanageable is R05: "Without [the account statement], IAM policies that
 // allow access to the key are ineffective" (KMS guide, default key policy).
 func (r *report) unmanageable(doc *policy.Document) {
+	if r.partial {
+		return
+	}
 	for i := range doc.Statements {
 		st := &doc.Statements[i]
 		if !allows(st, "kms:PutKeyPolicy") || st.Principal == nil {

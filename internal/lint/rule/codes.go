@@ -277,7 +277,7 @@ func policyRules() []Rule {
 		{"policy/action", "", High, "an action that is not service:Name", Document},
 		{"policy/resource", "", High, "a resource that is neither an ARN nor \"*\"", Document},
 		{"policy/date", "", High, "a value of a Date operator that is no date", Document},
-		{"policy/condition", "", High, "a condition that the statement must have is missing", Document},
+		{"policy/condition", "T01", Critical, "a condition that the statement must have is missing", Document},
 	}
 }
 
