@@ -45,6 +45,7 @@ const (
 	CodeUnknownGrant    = "access/unknown-grant"       // no such bundle
 	CodeGrantMismatch   = "access/grant-mismatch"      // the bundle has no action for that resource
 	CodeBadAction       = "access/bad-action"          // not service:Action
+	CodeUnknownAction   = "access/unknown-action"      // AWS has no such action or service
 	CodeBadResource     = "access/bad-resource"        // a resource that can't be granted as written
 	CodePlaceholder     = "access/unknown-placeholder" // ${…} other than account and region
 	CodeForeignResource = "access/foreign-resource"    // a resource of another account than the target's

@@ -226,37 +226,6 @@ func (l *loader) actionRules(w *Allow, resources []arn.ARN, via Pattern) {
 	}
 }
 
-// action checks the form service:Action, wildcards in the second part admitted.
-func (l *loader) action(action *string, pos Pos) bool {
-	service, name, ok := strings.Cut(*action, ":")
-	if ok && onlyOf(service, lower+upper+digits+"-", 1, 64) && onlyOf(name, lower+upper+digits+"*?", 1, 128) {
-		return true
-	}
-	hint := "write service:Action, as in \"dynamodb:GetItem\""
-	if !ok && *action == "*" {
-		hint = "name the services; nothing here grants everything"
-	}
-	l.fail(l.posOf(action, pos), CodeBadAction, says{what: fmt.Sprintf("%q is not an IAM action", *action), hint: hint})
-	return false
-}
-
-// actionMeetsResources reports an action that none of the resources can satisfy.
-func (l *loader) actionMeetsResources(action *string, w *Allow, resources []arn.ARN) {
-	pos := l.posOf(action, w.Pos)
-	if catalog.WildcardOnly(*action) {
-		l.fail(pos, CodeNeedsWildcard, says{
-			what: fmt.Sprintf("%s works on \"*\" only", *action), why: "it supports no resource-level permission, so naming resources never allows it",
-			hint: "give it an element of its own with resources: [\"*\"]",
-		})
-		return
-	}
-	service, known := catalog.ARNService(*action)
-	matches := func(r arn.ARN) bool { return r.IsZero() || r.Service == service }
-	if known && !slices.ContainsFunc(resources, matches) {
-		l.warn(pos, CodeNeverMatches, says{what: fmt.Sprintf("%s has no resource of %s among the resources", *action, service), hint: "split the element by service"})
-	}
-}
-
 // condition checks an operator and a key.
 func (l *loader) condition(c Condition, operatorPos, keyPos Pos) {
 	if !catalog.KnownOperator(c.Operator) {

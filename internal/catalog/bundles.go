@@ -126,6 +126,17 @@ func BundleNames() []string {
 // bundles is sorted by name.
 var bundles = [...]Bundle{
 	{
+		Name: "cloudformation/read", Summary: "read stacks, their templates, events and resources",
+		Service: "cloudformation", Type: "stack",
+		Parts: []Part{
+			{Type: "stack", Actions: []string{
+				"cloudformation:DescribeStackEvents", "cloudformation:DescribeStackResource", "cloudformation:DescribeStackResources", "cloudformation:DescribeStacks",
+				"cloudformation:GetStackPolicy", "cloudformation:GetTemplate", "cloudformation:GetTemplateSummary", "cloudformation:ListStackResources",
+			}},
+		},
+		Source: "Service Authorization Reference list_awscloudformation",
+	},
+	{
 		Name: "dynamodb/read", Summary: "read items of a table, through its indexes and its stream too",
 		Service: "dynamodb", Type: "table",
 		Parts: []Part{
@@ -199,6 +210,21 @@ var bundles = [...]Bundle{
 		Source: "Service Authorization Reference list_amazoneventbridge",
 	},
 	{
+		Name: "kinesis/consume", Summary: "read the records of a stream, with or without a registered consumer",
+		Service: "kinesis", Type: "stream",
+		Parts: []Part{
+			{Type: "stream", Actions: []string{"kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"}},
+			{Type: "consumer", Actions: []string{"kinesis:DescribeStreamConsumer", "kinesis:SubscribeToShard"}},
+		},
+		Source: "Kinesis guide controlling-access, \"Example policies\"; enhanced fan-out: building-enhanced-consumers-api",
+	},
+	{
+		Name: "kinesis/put", Summary: "put records on a stream",
+		Service: "kinesis", Type: "stream",
+		Parts:  []Part{{Type: "stream", Actions: []string{"kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:PutRecord", "kinesis:PutRecords"}}},
+		Source: "Kinesis guide controlling-access, \"Example policies\"",
+	},
+	{
 		Name: "kms/decrypt", Summary: "decrypt with a key",
 		Service: "kms", Type: "key",
 		Parts:  []Part{{Type: "key", Actions: []string{"kms:Decrypt", "kms:DescribeKey"}}},
@@ -233,6 +259,12 @@ var bundles = [...]Bundle{
 		Service: "s3", Type: "bucket",
 		Parts:  []Part{{Type: "bucket", Actions: []string{"s3:GetBucketLocation", "s3:ListBucket"}}},
 		Source: "S3 guide \"Policy actions for Amazon S3\"",
+	},
+	{
+		Name: "s3/list-buckets", Summary: "list the names of an account's buckets",
+		Service: "s3",
+		Parts:   []Part{{Type: Everything, Actions: []string{"s3:ListAllMyBuckets"}}},
+		Source:  "Service Authorization Reference list_amazons3",
 	},
 	{
 		Name: "s3/read", Summary: "read objects, and list the bucket when the whole bucket is given",
@@ -283,5 +315,11 @@ var bundles = [...]Bundle{
 		Service: "ssm", Type: "parameter",
 		Parts:  []Part{{Type: "parameter", Actions: []string{"ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters", "ssm:GetParametersByPath"}}},
 		Source: "Systems Manager guide sysman-paramstore-access",
+	},
+	{
+		Name: "states/start", Summary: "start executions of a state machine",
+		Service: "states", Type: "stateMachine",
+		Parts:  []Part{{Type: "stateMachine", Actions: []string{"states:DescribeStateMachine", "states:ListExecutions", "states:StartExecution", "states:StartSyncExecution"}}},
+		Source: "Service Authorization Reference list_awsstepfunctions",
 	},
 }

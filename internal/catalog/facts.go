@@ -26,5 +26,11 @@ var facts = sync.OnceValue(func() *authz.Facts {
 	for _, key := range x.multivalued {
 		f.Multivalued[key] = true
 	}
+	for service, operations := range crossAccount {
+		f.CrossAccount[service] = map[string]bool{}
+		for _, operation := range operations {
+			f.CrossAccount[service][operation] = true
+		}
+	}
 	return f
 })

@@ -49,7 +49,9 @@ func IssuerFor(host string) (iss Issuer, ok bool) {
 	return iss, true
 }
 
-// Issuers lists the issuers of the catalog, the shared ones first.
+// Issuers lists the issuers of the catalog; Host and PinKey are as in the
+// table, in capitals what differs from customer to customer, PinKey only where
+// the pin is no claim.
 func Issuers() []Issuer { return slices.Clone(issuers[:]) }
 
 // issues reports whether host is the issuer of the table, or a name below it
@@ -93,8 +95,9 @@ func cutCapitals(row string) (literal, rest string, found bool) {
 
 const secureByDefault = "IAM guide id_roles_providers_oidc_secure-by-default, \"Shared OIDC identity providers with identity-provider controls\""
 
-// issuers: those with Shared are AWS's list of issuers for which IAM itself
-// demands the claim when a trust policy is written.
+// issuers: the first with Shared are AWS's list of issuers for which IAM itself
+// demands the claim when a trust policy is written; then private ones, and those
+// built into AWS.
 var issuers = [...]Issuer{
 	{
 		Host: "token.actions.githubusercontent.com", Name: "GitHub Actions", Shared: true, Claim: "sub", Audience: "sts.amazonaws.com",
@@ -103,8 +106,13 @@ var issuers = [...]Issuer{
 			"repo:ORGANIZATION/REPOSITORY:ref:refs/tags/TAG",
 			"repo:ORGANIZATION/REPOSITORY:environment:ENVIRONMENT",
 			"repo:ORGANIZATION/REPOSITORY:pull_request",
+			// Repositories created, renamed or moved since summer 2026, and
+			// those that opted in, add ids that are never used again.
+			"repo:ORGANIZATION@ID/REPOSITORY@ID:ref:refs/heads/BRANCH",
+			"repo:ORGANIZATION@ID/REPOSITORY@ID:environment:ENVIRONMENT",
+			"repo:ORGANIZATION@ID/REPOSITORY@ID:pull_request",
 		},
-		Source: secureByDefault + "; GitHub docs \"OpenID Connect reference\"",
+		Source: secureByDefault + "; GitHub docs \"OpenID Connect reference\"; GitHub changelog of 2026-04-23, \"Immutable subject claims\"",
 	},
 	{Host: "oidc-configuration.audit-log.githubusercontent.com", Name: "GitHub audit log", Shared: true, Claim: "sub", Audience: "sts.amazonaws.com", Subject: []string{"https://github.com/ENTERPRISE"}, Source: secureByDefault},
 	{Host: "vstoken.actions.githubusercontent.com", Name: "GitHub vstoken", Shared: true, Claim: "sub", Source: secureByDefault},
@@ -139,4 +147,34 @@ var issuers = [...]Issuer{
 		Subject: []string{"system:serviceaccount:NAMESPACE:NAME"},
 		Source:  "EKS guide associate-service-account-role",
 	},
+	{
+		Host: "token.actions.githubusercontent.com/ENTERPRISE", Name: "GitHub Actions of one enterprise", Claim: "sub", Audience: "sts.amazonaws.com",
+		Subject: []string{"repo:ORGANIZATION/REPOSITORY:ref:refs/heads/BRANCH"},
+		Source:  "GitHub docs \"Customizing the issuer value for an enterprise\"",
+	},
+	{
+		Host: "token.actions.DOMAIN.ghe.com", Name: "GitHub Actions on GHE.com", Claim: "sub", Audience: "sts.amazonaws.com",
+		Subject: []string{"repo:ORGANIZATION/REPOSITORY:ref:refs/heads/BRANCH"},
+		Source:  "GitHub docs \"OIDC on GHE.com\"",
+	},
+	{
+		Host: "oidc.circleci.com/org/ORGANIZATION", Name: "CircleCI", Claim: "sub",
+		Subject: []string{"org/ORGANIZATION/project/PROJECT/user/USER"},
+		Source:  "CircleCI docs \"Using OpenID Connect tokens in jobs\"",
+	},
+	{
+		Host: "api.bitbucket.org/2.0/workspaces/WORKSPACE/pipelines-config/identity/oidc", Name: "Bitbucket Pipelines", Claim: "sub",
+		Subject: []string{"{REPOSITORYUUID}:{STEPUUID}", "{REPOSITORYUUID}:{ENVIRONMENTUUID}:{STEPUUID}"},
+		Source:  "Bitbucket docs \"Deploy on AWS using Bitbucket Pipelines OpenID Connect\"",
+	},
+	{
+		Host: "oidc.vercel.com/TEAM", Name: "Vercel, one team", Claim: "sub",
+		Subject: []string{"owner:TEAM:project:PROJECT:environment:ENVIRONMENT"},
+		Source:  "Vercel docs \"OpenID Connect federation\", issuer mode team",
+	},
+	// Built into AWS: no provider in IAM. Their audience is the customer's own
+	// application, so that aud (or the application's id) is the pin.
+	{Host: "accounts.google.com", Name: "Google", Shared: true, Claim: "aud", Source: "IAM guide reference_policies_iam-condition-keys, \"Available keys for AWS OIDC federation\""},
+	{Host: "graph.facebook.com", Name: "Facebook", Shared: true, Claim: "app_id", Source: "IAM guide reference_policies_iam-condition-keys, as Google's"},
+	{Host: "www.amazon.com", Name: "Login with Amazon", Shared: true, Claim: "app_id", Source: "IAM guide reference_policies_iam-condition-keys, as Google's"},
 }

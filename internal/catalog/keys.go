@@ -36,6 +36,18 @@ func KeyUseOf(action string) (use KeyUse, ok bool) {
 	return KeyUse{}, false
 }
 
+// KeyUses lists every action of which KeyUseOf knows, with its use. The slices
+// are shared: do not change them.
+func KeyUses() map[string]KeyUse {
+	all := map[string]KeyUse{}
+	for _, k := range keyUses {
+		for _, a := range k.actions {
+			all[a] = k.use
+		}
+	}
+	return all
+}
+
 var keyUses = [...]struct {
 	actions []string
 	use     KeyUse
@@ -48,7 +60,7 @@ var keyUses = [...]struct {
 		},
 	},
 	{
-		actions: []string{"secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret"},
+		actions: []string{"secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:ReplicateSecretToRegions", "secretsmanager:UpdateSecret"},
 		use: KeyUse{
 			Actions: []string{"kms:Decrypt", "kms:GenerateDataKey"}, ViaService: "secretsmanager", ContextKey: "SecretARN",
 			Source: "Secrets Manager guide security-encryption, \"Permissions for the KMS key\"",
@@ -62,7 +74,45 @@ var keyUses = [...]struct {
 		},
 	},
 	{
-		actions: []string{"s3:GetObject"},
+		// A parameter of the advanced tier takes kms:GenerateDataKey instead.
+		actions: []string{"ssm:PutParameter"},
+		use: KeyUse{
+			Actions: []string{"kms:Encrypt"}, ViaService: "ssm", ContextKey: "PARAMETER_ARN",
+			Source: "KMS guide services-parameter-store (SecureString parameters only)",
+		},
+	},
+	{
+		actions: []string{"kinesis:PutRecord", "kinesis:PutRecords"},
+		use: KeyUse{
+			Actions: []string{"kms:GenerateDataKey"}, ViaService: "kinesis", ContextKey: "aws:kinesis:arn",
+			Source: "Kinesis guide permissions-user-key-KMS, producers",
+		},
+	},
+	{
+		actions: []string{"kinesis:GetRecords", "kinesis:SubscribeToShard"},
+		use: KeyUse{
+			Actions: []string{"kms:Decrypt"}, ViaService: "kinesis", ContextKey: "aws:kinesis:arn",
+			Source: "Kinesis guide permissions-user-key-KMS, consumers",
+		},
+	},
+	{
+		// ECR works through grants: whoever pulls or pushes needs nothing.
+		actions: []string{"ecr:CreateRepository"},
+		use: KeyUse{
+			Actions: []string{"kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"}, ViaService: "ecr",
+			Source: "ECR guide encryption-at-rest, \"Required IAM permissions\"",
+		},
+	},
+	{
+		actions: []string{"ec2:AttachVolume", "ec2:CreateVolume", "ec2:RunInstances"},
+		use: KeyUse{
+			Actions:    []string{"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"},
+			ViaService: "ec2",
+			Source:     "EBS guide ebs-encryption-requirements, \"Permissions for users\"",
+		},
+	},
+	{
+		actions: []string{"s3:GetObject", "s3:GetObjectVersion"},
 		use: KeyUse{
 			Actions: []string{"kms:Decrypt"}, ViaService: "s3", ContextKey: "aws:s3:arn",
 			Source: "S3 guide UsingKMSEncryption (SSE-KMS)",

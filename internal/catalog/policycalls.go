@@ -40,6 +40,9 @@ func PolicyCalls(service string) []PolicyCall {
 // the table's, and SSM parameters of the standard tier take none.
 func PolicyCallFor(a arn.ARN) (call PolicyCall, ok bool) {
 	kind := TypeOf(a)
+	if kind == "" {
+		return callForTypes(TypesOf(a))
+	}
 	for _, p := range policyOf {
 		if p.service != a.Service || p.kind != kind {
 			continue
@@ -53,8 +56,21 @@ func PolicyCallFor(a arn.ARN) (call PolicyCall, ok bool) {
 	return PolicyCall{}, false
 }
 
-// PolicyTypes lists the resource types for which PolicyCallFor knows a call,
-// as "service/type", sorted.
+// callForTypes finds a call for any of the types.
+func callForTypes(types []ResourceType) (PolicyCall, bool) {
+	for _, t := range types {
+		for _, target := range PolicyTargets(t.Service) {
+			if target.Type == t.Name {
+				return target.Call, true
+			}
+		}
+	}
+	return PolicyCall{}, false
+}
+
+// PolicyTypes lists the resource types of the bundles' services for which
+// PolicyCallFor knows a call, as "service/type", sorted; PolicyTargets knows
+// those of all services.
 func PolicyTypes() []string {
 	var out []string
 	for _, p := range policyOf {
@@ -73,6 +89,8 @@ var policyOf = [...]struct{ service, kind, set string }{
 	{"dynamodb", "stream", "PutResourcePolicy"},
 	{"ecr", "repository", "SetRepositoryPolicy"},
 	{"events", "event-bus", "PutPermission"},
+	{"kinesis", "consumer", "PutResourcePolicy"},
+	{"kinesis", "stream", "PutResourcePolicy"},
 	{"kms", "key", "PutKeyPolicy"},
 	{"lambda", "function", "AddPermission"},
 	{"lambda", "qualified function", "AddPermission"},
@@ -119,6 +137,7 @@ var policyCalls = [...]PolicyCall{
 	{Service: "entityresolution", Set: "PutPolicy", Get: "GetPolicy", Delete: "DeletePolicyStatement", Param: "policy", MaxChars: 40960},
 	{Service: "es", Set: "UpdateElasticsearchDomainConfig", Get: "DescribeElasticsearchDomainConfig", Param: "AccessPolicies"},
 	{Service: "events", Set: "PutPermission", Get: "DescribeEventBus", Delete: "RemovePermission", Param: "Policy"},
+	{Service: "glacier", Set: "SetVaultAccessPolicy", Get: "GetVaultAccessPolicy", Delete: "DeleteVaultAccessPolicy", Param: "policy"},
 	{Service: "glue", Set: "PutResourcePolicy", Get: "GetResourcePolicy", Delete: "DeleteResourcePolicy", Param: "PolicyInJson", Guards: []string{"PolicyHashCondition", "PolicyExistsCondition"}},
 	{Service: "iam", Set: "UpdateAssumeRolePolicy", Get: "GetRole", Param: "PolicyDocument", MaxChars: 131072},
 	{Service: "imagebuilder", Set: "PutComponentPolicy", Get: "GetComponentPolicy", Param: "policy", MaxChars: 30000},
@@ -173,9 +192,11 @@ var policyCalls = [...]PolicyCall{
 	{Service: "sagemaker", Set: "PutModelPackageGroupPolicy", Get: "GetModelPackageGroupPolicy", Delete: "DeleteModelPackageGroupPolicy", Param: "ResourcePolicy", MaxChars: 20480},
 	{Service: "schemas", Set: "PutResourcePolicy", Get: "GetResourcePolicy", Delete: "DeleteResourcePolicy", Param: "Policy", Guards: []string{"RevisionId"}},
 	{Service: "secretsmanager", Set: "PutResourcePolicy", Get: "GetResourcePolicy", Delete: "DeleteResourcePolicy", Param: "ResourcePolicy", MaxChars: 20480, Guards: []string{"BlockPublicPolicy"}},
+	{Service: "serverlessrepo", Set: "PutApplicationPolicy", Get: "GetApplicationPolicy"},
 	{Service: "ses", Set: "PutIdentityPolicy", Delete: "DeleteIdentityPolicy", Param: "Policy"},
 	{Service: "sesv2", Set: "CreateEmailIdentityPolicy", Delete: "DeleteEmailIdentityPolicy", Param: "Policy"},
 	{Service: "sesv2", Set: "UpdateEmailIdentityPolicy", Delete: "DeleteEmailIdentityPolicy", Param: "Policy"},
+	{Service: "signer", Set: "AddProfilePermission", Get: "ListProfilePermissions", Delete: "RemoveProfilePermission", Guards: []string{"revisionId"}},
 	{Service: "sns", Set: "AddPermission", Delete: "RemovePermission"},
 	{Service: "sns", Set: "SetTopicAttributes", Get: "GetTopicAttributes", Param: "Policy"},
 	{Service: "sqs", Set: "AddPermission", Delete: "RemovePermission"},

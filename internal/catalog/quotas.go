@@ -5,7 +5,8 @@ import "slices"
 // Sizes and counts AWS allows by default. Sizes of policies count characters
 // without whitespace. Where an account's own value can be read
 // (iam:GetAccountSummary), that value wins.
-// Source: IAM guide reference_iam-quotas, STS and IAM API references, EKS and
+// Source: IAM guide reference_iam-quotas, Organizations guide
+// orgs_reference_limits and its announcement of 15 May 2026 for SCPs, STS and IAM API references, EKS and
 // KMS guides; the adjustable maxima are those of the Service Quotas console.
 const (
 	TrustPolicySize         = 2048  // role trust policy; adjustable
@@ -39,7 +40,10 @@ const (
 	MaxMaxSessionSeconds    = 43200 // largest
 	MinSessionSeconds       = 900   // smallest DurationSeconds of a session
 	ChainedSessionSeconds   = 3600  // role chaining ends sessions after one hour
-	SCPSize                 = 5120
+	SCPSize                 = 10240 // since May 2026; 5,120 before
+	SCPsPerNode             = 10    // attached to one root, OU or account; since May 2026
+	RCPSize                 = 5120
+	RCPsPerNode             = 5
 	KMSKeyPolicySize        = 32768
 	SecretPolicySize        = 20480
 	S3BucketPolicySize      = 20480

@@ -29,12 +29,15 @@ type resourceType struct {
 // "Resources and conditions for Lambda actions": an invocation through an alias
 // or a version is authorized on the qualified ARN.
 var resourceTypes = [...]resourceType{
+	{service: "cloudformation", name: "stack", is: prefix("stack/")},
 	{service: "dynamodb", name: "index", is: within("table/", "/index/"), parent: "table", below: "/index/*"},
 	{service: "dynamodb", name: "stream", is: within("table/", "/stream/"), parent: "table", below: "/stream/*"},
 	{service: "dynamodb", name: "table", is: prefix("table/")},
 	{service: "ecr", name: "repository", is: prefix("repository/")},
 	{service: "eks", name: "cluster", is: prefix("cluster/")},
 	{service: "events", name: "event-bus", is: prefix("event-bus/")},
+	{service: "kinesis", name: "consumer", is: within("stream/", "/consumer/"), parent: "stream", below: "/consumer/*"},
+	{service: "kinesis", name: "stream", is: prefix("stream/")},
 	{service: "kms", name: "key", is: prefix("key/")},
 	{service: "lambda", name: "qualified function", is: within("function:", ":"), parent: "function", below: ":*"},
 	{service: "lambda", name: "function", is: prefix("function:")},
@@ -46,6 +49,7 @@ var resourceTypes = [...]resourceType{
 	{service: "sns", name: "topic", is: prefix("")},
 	{service: "sqs", name: "queue", is: prefix("")},
 	{service: "ssm", name: "parameter", is: prefix("parameter/")},
+	{service: "states", name: "stateMachine", is: prefix("stateMachine:")},
 }
 
 func prefix(p string) func(string) bool {
