@@ -206,7 +206,7 @@ func endpoints(ctx context.Context, l *listing) error {
 	}
 	l.put(func(a *inventory.Account) {
 		for _, e := range list {
-			if e.State == ec2types.StateDeleted {
+			if strings.EqualFold(string(e.State), string(ec2types.StateDeleted)) { // the answer's spelling differs from the model's
 				continue
 			}
 			owner := aws.ToString(e.OwnerId)
