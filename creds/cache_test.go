@@ -94,6 +94,7 @@ func TestRefreshBeginsAheadByLifetime(t *testing.T) {
 		{time.Hour, 15 * time.Minute},
 		{4 * time.Hour, time.Hour},
 		{6 * time.Minute, 3*time.Minute - time.Millisecond}, // shorter than twice the window: at half
+		{20 * time.Second, 10*time.Second - time.Millisecond},
 	} {
 		t.Run(c.life.String(), func(t *testing.T) {
 			s := &source{life: c.life, delay: 100 * time.Millisecond}

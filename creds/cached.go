@@ -226,6 +226,7 @@ func (c *Cached) land(f *flight, h *held, err error) {
 	if err == nil {
 		c.failures, c.failed, c.retryAt = 0, nil, time.Time{}
 		c.held.Store(h)
+		c.quiet.Store(0)
 	} else if !errors.Is(err, ErrClosed) {
 		c.failures++
 		c.failed = err

@@ -4,9 +4,8 @@
 // gets fresh ones.
 //
 // [Start] listens on a random port of 127.0.0.1. A request is answered only if
-// it has the token of the token file, names exactly this host and port, comes
-// from no web page and no proxy, and, on Linux, its sender's process belongs to
-// the same user. Fetching and refreshing the credentials is their provider's work.
+// it has the token of the token file and [local.Guard] knows who it comes from.
+// Fetching and refreshing the credentials is their provider's work.
 //
 // Source of the protocol: SDKs and Tools reference, feature-container-credentials.
 package endpoint
@@ -19,10 +18,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -31,35 +28,36 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/stile-aws/stile/internal/awserr"
+	"github.com/stile-aws/stile/internal/deliver/local"
 )
 
 // Config says what to serve, and to whom. Provider and Dir are required.
 type Config struct {
-	// Provider is asked for each request; it should be a creds.Cached.
+	// Provider is asked for each request; it should be a creds.Cached. It is
+	// served at URL and, as the EKS Pod Identity agent does, at /v1/credentials.
 	Provider aws.CredentialsProvider
+	// Sessions are others, served at URL/NAME. A name may have slashes in it.
+	Sessions map[string]aws.CredentialsProvider
 	// Dir is a directory of this user alone, for the token file.
 	Dir string
-	// UID is the user whose processes are answered. Default: this process's.
-	UID *int
+	// Addr is where to listen. Default: a random port of 127.0.0.1.
+	Addr string
+	// Guard says who is answered, beside having to hold the token.
+	Guard local.Guard
 }
 
 // Server is a running endpoint.
 type Server struct {
-	provider  aws.CredentialsProvider
-	host      string // HOST:PORT
+	guard     local.Guard
+	providers map[string]aws.CredentialsProvider // by path
 	token     string
 	tokenFile string
-	uid       int
-	http      *http.Server
-	done      chan error
+	http      *local.Server
 }
 
 const (
-	path       = "/credentials"
-	maxHeader  = 64 << 10
-	headerTime = 5 * time.Second
-	idleTime   = time.Minute
-	closeTime  = time.Second
+	root       = "/credentials"
+	agentsPath = "/v1/credentials"
 )
 
 // Start serves until Close.
@@ -67,31 +65,21 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Provider == nil || cfg.Dir == "" {
 		return nil, errors.New("starting credentials endpoint: no provider, or no directory for the token")
 	}
-	s := &Server{provider: cfg.Provider, token: newToken(), tokenFile: filepath.Join(cfg.Dir, "token"), uid: os.Getuid(), done: make(chan error, 1)}
-	if cfg.UID != nil {
-		s.uid = *cfg.UID
+	s := &Server{guard: cfg.Guard, token: newToken(), tokenFile: filepath.Join(cfg.Dir, "token")}
+	s.providers = map[string]aws.CredentialsProvider{root: cfg.Provider, agentsPath: cfg.Provider}
+	for name, p := range cfg.Sessions {
+		s.providers[root+"/"+name] = p
 	}
 	// No newline at the end: clients send the file as it is, and refuse to put
 	// line ends into a header.
 	if err := os.WriteFile(s.tokenFile, []byte(s.token), 0o600); err != nil {
 		return nil, fmt.Errorf("starting credentials endpoint: %w", err)
 	}
-	// The literal address: Go and botocore accept no other http host without
-	// asking DNS.
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp4", "127.0.0.1:0")
+	ln, err := local.Listen(ctx, cfg.Addr, &s.guard)
 	if err != nil {
-		return nil, fmt.Errorf("starting credentials endpoint: %w", err)
+		return nil, errors.Join(fmt.Errorf("starting credentials endpoint: %w", err), os.Remove(s.tokenFile))
 	}
-	s.host = ln.Addr().String()
-	s.http = &http.Server{
-		Handler: s, ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     log.New(io.Discard, "", 0), // broken requests are their senders' business
-		BaseContext:                  func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-		ConnContext:                  func(ctx context.Context, c net.Conn) context.Context { return withPeer(ctx, s.uid, c) },
-	}
-	go func() { s.done <- s.http.Serve(ln) }()
+	s.http = local.Serve(ctx, ln, &s.guard, s)
 	return s, nil
 }
 
@@ -102,7 +90,12 @@ func newToken() string {
 }
 
 // URL is for AWS_CONTAINER_CREDENTIALS_FULL_URI.
-func (s *Server) URL() string { return "http://" + s.host + path }
+func (s *Server) URL() string { return "http://" + s.guard.Host() + root }
+
+// SessionURL is the URL of one of Config.Sessions.
+func (s *Server) SessionURL(name string) string {
+	return "http://" + s.guard.Host() + (&url.URL{Path: root + "/" + name}).EscapedPath()
+}
 
 // TokenFile is for AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE. The token stays the
 // same until Close, as some clients read it once.
@@ -112,18 +105,7 @@ func (s *Server) TokenFile() string { return s.tokenFile }
 func (s *Server) Token() string { return s.token }
 
 // Close stops serving and removes the token file.
-func (s *Server) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
-	defer cancel()
-	if s.http.Shutdown(ctx) != nil {
-		_ = s.http.Close() // cuts what did not end in time
-	}
-	err := <-s.done
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
-	}
-	return errors.Join(err, os.Remove(s.tokenFile))
-}
+func (s *Server) Close() error { return errors.Join(s.http.Close(), os.Remove(s.tokenFile)) }
 
 // answer is what clients read.
 type answer struct {
@@ -147,7 +129,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, status, failure{"AccessDenied", why})
 		return
 	}
-	c, err := s.provider.Retrieve(r.Context())
+	c, err := s.providers[r.URL.Path].Retrieve(r.Context())
 	if err != nil {
 		status, f := explain(err)
 		reply(w, status, f)
@@ -165,24 +147,16 @@ func reply(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // the client is gone if this fails
 }
 
-// refuse says why a request is not answered, "" if it is. A page in a browser
-// can send requests here, under a name of its own that it lets resolve to
-// 127.0.0.1 too: it betrays itself by Host, by Origin, or by the headers in
-// which browsers tell where a request comes from, and it has no token.
+// refuse says why a request is not answered, "" if it is.
 func (s *Server) refuse(r *http.Request) (int, string) {
+	if status, why := s.guard.Refuse(r); why != "" {
+		return status, why
+	}
 	switch {
-	case !peerAllowed(r.Context()):
-		return http.StatusForbidden, "only processes of the user who runs stile are answered"
-	case r.Host != s.host:
-		return http.StatusForbidden, "the Host is not " + s.host
-	case r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "":
-		return http.StatusForbidden, "web pages are not answered"
-	case r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "":
-		return http.StatusForbidden, "forwarded requests are not answered"
 	case subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(s.token)) != 1:
 		return http.StatusUnauthorized, "the Authorization header does not hold the token"
-	case r.URL.Path != path:
-		return http.StatusNotFound, "credentials are at " + path
+	case s.providers[r.URL.Path] == nil:
+		return http.StatusNotFound, "no credentials are served here"
 	case r.Method != http.MethodGet:
 		return http.StatusMethodNotAllowed, "credentials are to be had by GET"
 	}

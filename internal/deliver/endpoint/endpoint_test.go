@@ -44,9 +44,17 @@ func (p *provider) Retrieve(context.Context) (aws.Credentials, error) {
 	return session, nil
 }
 
+func settings(t *testing.T, p aws.CredentialsProvider, uid *int) endpoint.Config {
+	cfg := endpoint.Config{Provider: p, Dir: t.TempDir()}
+	if uid != nil {
+		cfg.Guard.UID = *uid
+	}
+	return cfg
+}
+
 func start(t *testing.T, p aws.CredentialsProvider, uid *int) *endpoint.Server {
 	t.Helper()
-	s, err := endpoint.Start(t.Context(), endpoint.Config{Provider: p, Dir: t.TempDir(), UID: uid})
+	s, err := endpoint.Start(t.Context(), settings(t, p, uid))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package endpoint
+package local
 
 import "net/netip"
 

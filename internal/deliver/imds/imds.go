@@ -1,0 +1,224 @@
+// Package imds serves credentials as the instance metadata service of EC2 does,
+// version 2 alone, for containers and programs that know no other way.
+//
+// Every read needs a token that was got by PUT, which neither a web page nor a
+// proxy can send: [local.Guard] refuses them, and X-Forwarded-For, as EC2 does.
+//
+// Source: EC2 User Guide, "Use the Instance Metadata Service to access instance
+// metadata" and "Instance metadata categories".
+package imds
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/stile-aws/stile/internal/awserr"
+	"github.com/stile-aws/stile/internal/deliver/local"
+)
+
+// Config says what to serve, and to whom. Provider and Role are required.
+type Config struct {
+	// Provider is asked for each request for credentials; it should be a creds.Cached.
+	Provider aws.CredentialsProvider
+	Role     string // the name clients find the credentials under
+	Account  string // of the role; "" where it is not known
+	Region   string // default us-east-1
+	Addr     string // where to listen; default a random port of 127.0.0.1
+	Guard    local.Guard
+}
+
+// Server is a running metadata service.
+type Server struct {
+	cfg   Config
+	guard local.Guard
+	http  *local.Server
+
+	mu     sync.Mutex // guards tokens
+	tokens map[string]time.Time
+}
+
+const (
+	maxTTL      = 6 * time.Hour // "The token can be valid for … up to six hours"
+	maxTokens   = 4096
+	ttlHeader   = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"
+	tokenHeader = "X-Aws-Ec2-Metadata-Token"
+	instanceID  = "i-00000000000000000" // this is no instance
+)
+
+// Start serves until Close.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	if cfg.Provider == nil || cfg.Role == "" {
+		return nil, errors.New("starting metadata service: no provider, or no role")
+	}
+	if cfg.Region == "" {
+		cfg.Region = "us-east-1"
+	}
+	s := &Server{cfg: cfg, guard: cfg.Guard, tokens: map[string]time.Time{}}
+	s.guard.Hosts = append(s.guard.Hosts[:len(s.guard.Hosts):len(s.guard.Hosts)], "169.254.169.254") // where it is redirected here
+	ln, err := local.Listen(ctx, cfg.Addr, &s.guard)
+	if err != nil {
+		return nil, fmt.Errorf("starting metadata service: %w", err)
+	}
+	s.http = local.Serve(ctx, ln, &s.guard, s)
+	return s, nil
+}
+
+// URL is for AWS_EC2_METADATA_SERVICE_ENDPOINT.
+func (s *Server) URL() string { return "http://" + s.guard.Host() }
+
+// Close stops serving. Tokens end with it.
+func (s *Server) Close() error { return s.http.Close() }
+
+// ServeHTTP answers one request. Errors are as short as EC2's: clients look at
+// the status alone.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if status, why := s.guard.Refuse(r); why != "" {
+		http.Error(w, why, status)
+		return
+	}
+	path := strings.TrimSuffix(r.URL.Path, "/")
+	if path == "/latest/api/token" {
+		s.issue(w, r)
+		return
+	}
+	switch {
+	case r.Method != http.MethodGet:
+		http.Error(w, "metadata is to be had by GET", http.StatusMethodNotAllowed)
+	case !s.valid(r.Header.Get(tokenHeader)):
+		http.Error(w, "a token is needed: this is version 2 of the metadata service", http.StatusUnauthorized)
+	default:
+		s.metadata(w, r, path)
+	}
+}
+
+// issue gives a token.
+func (s *Server) issue(w http.ResponseWriter, r *http.Request) {
+	ttl, err := strconv.Atoi(r.Header.Get(ttlHeader))
+	switch {
+	case r.Method != http.MethodPut:
+		http.Error(w, "tokens are to be had by PUT", http.StatusMethodNotAllowed)
+		return
+	case err != nil || ttl < 1 || time.Duration(ttl)*time.Second > maxTTL:
+		http.Error(w, ttlHeader+": want 1 to 21600 seconds", http.StatusBadRequest)
+		return
+	}
+	b := make([]byte, 32)
+	rand.Read(b) // never fails
+	token := base64.RawURLEncoding.EncodeToString(b)
+	if !s.keep(token, time.Now().Add(time.Duration(ttl)*time.Second)) {
+		http.Error(w, "too many tokens are in use", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set(ttlHeader, strconv.Itoa(ttl))
+	_, _ = w.Write([]byte(token))
+}
+
+// keep remembers a token, unless too many are in use.
+func (s *Server) keep(token string, until time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.tokens) >= maxTokens {
+		now := time.Now()
+		for t, end := range s.tokens {
+			if !now.Before(end) {
+				delete(s.tokens, t)
+			}
+		}
+	}
+	if len(s.tokens) >= maxTokens {
+		return false
+	}
+	s.tokens[token] = until
+	return true
+}
+
+func (s *Server) valid(token string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	until, ok := s.tokens[token]
+	return ok && time.Now().Before(until)
+}
+
+// metadata answers for the few categories that clients read to find credentials
+// and Region.
+func (s *Server) metadata(w http.ResponseWriter, r *http.Request, path string) {
+	const credentials = "/latest/meta-data/iam/security-credentials"
+	switch path {
+	case credentials:
+		text(w, s.cfg.Role)
+	case credentials + "/" + s.cfg.Role:
+		s.credentials(w, r)
+	case "/latest/meta-data/iam/info":
+		writeJSON(w, http.StatusOK, map[string]string{
+			"Code": "Success", "LastUpdated": stamp(time.Now()), "InstanceProfileId": "AIPA0000000000000STIL",
+			"InstanceProfileArn": "arn:aws:iam::" + s.cfg.Account + ":instance-profile/" + s.cfg.Role,
+		})
+	case "/latest/meta-data/instance-id":
+		text(w, instanceID)
+	case "/latest/meta-data/placement/region":
+		text(w, s.cfg.Region)
+	case "/latest/meta-data/placement/availability-zone":
+		text(w, s.cfg.Region+"a")
+	case "/latest/dynamic/instance-identity/document":
+		writeJSON(w, http.StatusOK, map[string]string{
+			"accountId": s.cfg.Account, "region": s.cfg.Region, "availabilityZone": s.cfg.Region + "a", "instanceId": instanceID, "version": "2017-09-30",
+		})
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// answer is what clients read.
+type answer struct {
+	Code, LastUpdated, Type      string
+	AccessKeyId, SecretAccessKey string
+	Token                        string `json:",omitempty"`
+	Expiration                   string `json:",omitempty"`
+	AccountId                    string `json:",omitempty"`
+}
+
+// foreverLeft is the life that is told of credentials without an end: clients
+// of this protocol insist on one.
+const foreverLeft = 6 * time.Hour
+
+func (s *Server) credentials(w http.ResponseWriter, r *http.Request) {
+	c, err := s.cfg.Provider.Retrieve(r.Context())
+	if err != nil {
+		// EC2 answers 200 with another Code, which clients take for a failure.
+		writeJSON(w, http.StatusOK, map[string]string{"Code": "AssumeRoleUnauthorizedAccess", "Message": awserr.Text(err), "LastUpdated": stamp(time.Now())})
+		return
+	}
+	end := c.Expires
+	if !c.CanExpire {
+		end = time.Now().Add(foreverLeft)
+	}
+	writeJSON(w, http.StatusOK, answer{
+		Code: "Success", LastUpdated: stamp(time.Now()), Type: "AWS-HMAC",
+		AccessKeyId: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, Token: c.SessionToken, Expiration: stamp(end), AccountId: c.AccountID,
+	})
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func text(w http.ResponseWriter, s string) {
+	w.Header().Set("Content-Type", "text/plain")
+	_, _ = w.Write([]byte(s)) // the client is gone if this fails
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
