@@ -48,3 +48,61 @@ func BenchmarkNew(b *testing.B) {
 		})
 	}
 }
+
+// graphOf builds a graph once for all benchmarks on it.
+func graphOf(b *testing.B, accounts, roles int) *reach.Graph {
+	b.Helper()
+	inv := inventorytest.Organization(inventorytest.Size{Seed: 1, Accounts: accounts, Roles: roles, Edges: 20})
+	return reach.New(inv, reach.Config{})
+}
+
+func each(b *testing.B, run func(b *testing.B, g *reach.Graph)) {
+	for _, o := range organizations {
+		if o.large && os.Getenv("STILE_BENCH_LARGE") == "" {
+			continue
+		}
+		b.Run(fmt.Sprintf("%dx%d", o.accounts, o.roles), func(b *testing.B) { run(b, graphOf(b, o.accounts, o.roles)) })
+	}
+}
+
+// BenchmarkQuestions measures what is asked of a graph once it is there.
+func BenchmarkQuestions(b *testing.B) {
+	each(b, func(b *testing.B, g *reach.Graph) {
+		b.Run("who-can", func(b *testing.B) {
+			inv := g.Inventory()
+			a := inv.Accounts[inventorytest.AccountID(1)]
+			var secret string
+			for name := range a.Secrets {
+				secret = max(secret, name)
+			}
+			var w *reach.WhoCan
+			for b.Loop() {
+				w = g.WhoCan(reach.Query{Action: "secretsmanager:GetSecretValue", Resource: secret})
+			}
+			b.ReportMetric(float64(len(w.Direct)), "direct")
+			b.ReportMetric(float64(len(w.Through)), "through")
+		})
+		b.Run("who-can-bucket", func(b *testing.B) {
+			for b.Loop() {
+				g.WhoCan(reach.Query{Action: "s3:GetObject", Resource: "arn:aws:s3:::data-100000000002-00/key"})
+			}
+		})
+		b.Run("closure", func(b *testing.B) {
+			var c *reach.Closure
+			for b.Loop() {
+				c = g.Close(reach.Unread)
+			}
+			b.ReportMetric(float64(c.Memory())/1e6, "MB")
+			b.ReportMetric(float64(c.Components()), "components")
+		})
+		c := g.Close(reach.Unread)
+		b.Run("path", func(b *testing.B) {
+			n := 0
+			for b.Loop() {
+				from := reach.NodeID(n * 7919 % g.Len())
+				c.Path(from, reach.NodeID((n*104729+17)%g.Len()))
+				n++
+			}
+		})
+	})
+}

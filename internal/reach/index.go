@@ -191,7 +191,9 @@ func (b *builder) documents() {
 	b.callers.fill(b.Graph)
 	b.parallel(len(b.doors), b.progress("reading trust policies"), func(_, i int) { b.open(&b.doors[i]) })
 	for i := range b.doors {
-		b.doorOf[b.doors[i].node] = &b.doors[i]
+		d := &b.doors[i]
+		b.doorOf[d.node] = d
+		b.doorsAt[b.nodes[d.node].Account] = append(b.doorsAt[b.nodes[d.node].Account], d)
 	}
 }
 

@@ -109,7 +109,8 @@ func (b *builder) principals() {
 			continue
 		}
 		root := arn.Root(partitionOf(account), id)
-		b.add(node{Node: Node{Kind: Root, Account: id, Key: root.String()}, principal: authz.Principal{Kind: authz.Root, ARN: root}})
+		r := b.add(node{Node: Node{Kind: Root, Account: id, Key: root.String()}, principal: authz.Principal{Kind: authz.Root, ARN: root}})
+		b.roots, b.owners = append(b.roots, r), append(b.owners, id)
 		for _, u := range sorted(account.Users) {
 			if u != nil {
 				b.addEntity(User, id, u.ARN, u.ID)

@@ -54,6 +54,8 @@ type Graph struct {
 	accounts map[arn.AccountID]*accountIndex
 	ids      map[string]NodeID          // users and roles by unique id
 	members  map[arn.AccountID][]NodeID // users and roles
+	owners   []arn.AccountID            // of accounts, sorted
+	roots    []NodeID
 
 	out, in  csr
 	hubCount int // vertices of out and in after the nodes
@@ -66,7 +68,7 @@ func New(inv *inventory.Inventory, cfg Config) *Graph {
 	if inv == nil {
 		inv = &inventory.Inventory{}
 	}
-	b := &builder{cfg: cfg, Graph: &Graph{
+	b := &builder{cfg: cfg, doorsAt: map[arn.AccountID][]*door{}, Graph: &Graph{
 		inv: inv, view: cfg.View.New(inv), everything: administrator(), workers: cfg.Workers,
 		byKey: map[string]NodeID{}, doorOf: map[NodeID]*door{}, siblings: map[NodeID][]NodeID{},
 		accounts: map[arn.AccountID]*accountIndex{}, ids: map[string]NodeID{}, members: map[arn.AccountID][]NodeID{},
@@ -103,6 +105,7 @@ type builder struct {
 	fromHub []rawEdge // from hubs to nodes
 	wide    int       // the number of hubs
 	groups  []*class
+	doorsAt map[arn.AccountID][]*door
 }
 
 // parallel calls work for each of n items on the graph's workers, in blocks,

@@ -93,30 +93,45 @@ func (b *builder) targetQuestion(p pod, d *door) effective.Question {
 func (b *builder) targetsOf(role NodeID) []*door {
 	n := &b.nodes[role]
 	found := map[NodeID]bool{}
-	pols := n.side.Policies()
-	unknown := slices.ContainsFunc(pols.Unread, func(u authz.Unread) bool { return u.Source.Layer == identityLayer })
-	var patterns []string
-	for _, p := range pols.Identity {
-		patterns = append(patterns, assumable(p.Document())...)
+	for _, d := range b.doorsAt[n.Account] {
+		if d.doc != nil && namesRole(trusted(d.doc), n) {
+			found[d.node] = true
+		}
 	}
-	for i := range b.doors {
-		d := &b.doors[i]
-		if d.doc == nil {
+	for _, pattern := range b.assumable(n) {
+		if !isPattern(pattern) {
+			if id, known := b.byKey[pattern]; known && b.doorOf[id] != nil {
+				found[id] = true
+			}
 			continue
 		}
-		if unknown || slices.ContainsFunc(patterns, func(p string) bool { return (glob{pattern: p}).covers(d.role.ARN) }) {
-			found[d.node] = true
-			continue
-		}
-		if b.nodes[d.node].Account == n.Account && namesRole(trusted(d.doc), n) {
-			found[d.node] = true
+		for i := range b.doors {
+			if d := &b.doors[i]; (glob{pattern: pattern}).covers(d.role.ARN) {
+				found[d.node] = true
+			}
 		}
 	}
 	var out []*door
 	for id := range sorted(found) {
-		out = append(out, b.doorOf[id])
+		if b.doorOf[id].doc != nil {
+			out = append(out, b.doorOf[id])
+		}
 	}
 	return out
+}
+
+// assumable lists patterns for all the roles that n's own policies may let it assume.
+func (b *builder) assumable(n *node) []string {
+	pols := n.side.Policies()
+	if slices.ContainsFunc(pols.Unread, func(u authz.Unread) bool { return u.Source.Layer == identityLayer }) {
+		return []string{"*"}
+	}
+	var out []string
+	for _, p := range pols.Identity {
+		out = append(out, assumable(p.Document())...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // assumable lists patterns for all the roles that a document's Allow statements

@@ -145,7 +145,7 @@ func (b *builder) session(role NodeID, tags tagset) NodeID {
 // strangers adds whom a trust policy names and who is no principal of the inventory.
 func (b *builder) strangers(d *door, t names) {
 	if t.everyone && b.sources.everyone == None {
-		b.sources.everyone = b.add(node{Node: Node{Kind: Everyone, Key: "everyone", Name: "any principal of any AWS account"}, principal: stranger("000000000000")})
+		b.sources.everyone = b.add(node{Node: Node{Kind: Everyone, Key: "everyone", Name: anyPrincipal}, principal: stranger(nobodysAccount)})
 	}
 	for _, id := range t.accounts {
 		if b.inv.Accounts[id] == nil {
@@ -169,21 +169,9 @@ func (b *builder) strangers(d *door, t names) {
 // outsider adds a user or role that is not in the inventory, unless it is known
 // not to exist.
 func (b *builder) outsider(name string) {
-	a, err := arn.Parse(name)
-	if _, known := b.byKey[name]; err != nil || known || a.Account == "" {
-		return
+	if a, err := arn.Parse(name); err == nil && b.unknownEntity(name) {
+		b.outside(name, name, a.Account)
 	}
-	account := b.inv.Accounts[a.Account]
-	if account != nil {
-		_, state := account.Role(a.Name())
-		if a.Type() == "user" {
-			_, state = account.User(a.Name())
-		}
-		if state == inventory.Absent || state == inventory.Exists {
-			return // under another path, AWS's principal is another one
-		}
-	}
-	b.outside(name, name, a.Account)
 }
 
 func (b *builder) outside(key, name string, id arn.AccountID) {

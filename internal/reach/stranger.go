@@ -13,6 +13,13 @@ import (
 // accounts that are not in the inventory.
 const strangerRole = "stile-example"
 
+// anyPrincipal is the name of the Everyone node, nobodysAccount the account of
+// the role that stands for it.
+const (
+	anyPrincipal   = "any principal of any AWS account"
+	nobodysAccount = arn.AccountID("000000000000")
+)
+
 // stranger is some role session of an account.
 func stranger(id arn.AccountID) authz.Principal {
 	return authz.Principal{

@@ -88,9 +88,12 @@ func (f *flood) begin(n NodeID) {
 }
 
 // run searches to the end.
-func (f *flood) run() {
+func (f *flood) run() { f.runUntil(None) }
+
+// runUntil searches until it has come to goal.
+func (f *flood) runUntil(goal NodeID) {
 	nodes := NodeID(len(f.g.nodes))
-	for head := 0; head < len(f.queue); head++ {
+	for head := 0; head < len(f.queue) && (goal == None || f.distance[goal] < 0); head++ {
 		n := f.queue[head]
 		to, flags := f.rows.row(n)
 		for i, v := range to {
