@@ -1,12 +1,15 @@
 package observe_test
 
 import (
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stile-aws/stile/arn"
@@ -86,6 +89,81 @@ func TestTheManagementAccountIsAskedFirst(t *testing.T) {
 			if _, yes := asked.Load(id); yes {
 				t.Errorf("account %s was asked for the organization, although its management account was at hand", id)
 			}
+		}
+	})
+}
+
+func TestResourceControlPoliciesAreRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := withOrganization(t, localaws.Config{})
+		c := organizations.NewFromConfig(w.Admin(scopetest.Tooling, nil))
+		const text = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`
+		made := must[*organizations.CreatePolicyOutput](t)(c.CreatePolicy(t.Context(), &organizations.CreatePolicyInput{
+			Name: aws.String("tls"), Description: aws.String("only over TLS"), Type: types.PolicyTypeResourceControlPolicy, Content: aws.String(text),
+		})).Policy.PolicySummary
+		must[*organizations.AttachPolicyOutput](t)(c.AttachPolicy(t.Context(), &organizations.AttachPolicyInput{PolicyId: made.Id, TargetId: aws.String(string(scopetest.Orders))}))
+		inv := fill(t, w, nil, whole())
+		org := inv.Organization
+		if org == nil || org.RCPState != inventory.Exists || len(org.RCPs) != 2 || org.RCPs[*made.Id].Document != text {
+			t.Fatalf("organization = %+v", org)
+		}
+		leaf := org.Path(scopetest.Orders)
+		if got, want := leaf[len(leaf)-1].RCPs, []string{*made.Id, "p-RCPFullAWSAccess"}; !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+			t.Errorf("RCPs of the account = %v, want %v", got, want)
+		}
+		if got := org.Root.RCPs; !slices.Equal(got, []string{"p-RCPFullAWSAccess"}) {
+			t.Errorf("RCPs of the root = %v", got)
+		}
+	})
+}
+
+func TestAPolicyTypeThatIsNotEnabledIsAbsent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := withOrganization(t, localaws.Config{})
+		c := organizations.NewFromConfig(w.Admin(scopetest.Tooling, nil))
+		root := must[*organizations.ListRootsOutput](t)(c.ListRoots(t.Context(), &organizations.ListRootsInput{})).Roots[0].Id
+		must[*organizations.DisablePolicyTypeOutput](t)(c.DisablePolicyType(t.Context(), &organizations.DisablePolicyTypeInput{RootId: root, PolicyType: types.PolicyTypeResourceControlPolicy}))
+		org := fill(t, w, nil, whole()).Organization
+		if org == nil || org.RCPState != inventory.Absent || len(org.RCPs) > 0 || len(org.Policies) != 1 {
+			t.Errorf("organization = %+v, want no resource control policies, and service control policies", org)
+		}
+	})
+}
+
+func TestResourceControlPoliciesThatCannotBeReadLeaveTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := withOrganization(t, localaws.Config{})
+		policy := strings.Replace(observe.Policy(), `"Statement": [`, `"Statement": [{"Effect": "Deny", "Action": "organizations:ListPolicies", "Resource": "*",
+			"Condition": {"StringEquals": {"organizations:PolicyType": "RESOURCE_CONTROL_POLICY"}}},`, 1)
+		inv := &inventory.Inventory{}
+		if err := observe.Fill(t.Context(), newObservers(w, w.Door, "observer", policy), whole(), inv, observe.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		org := inv.Organization
+		if org == nil || org.RCPState != inventory.Unread || !strings.Contains(org.RCPWhy, "AccessDenied") || len(org.Policies) != 1 || len(org.Root.SCPs) != 1 {
+			t.Errorf("organization = %+v, %v", org, inv.OrgState)
+		}
+	})
+}
+
+func TestMembersTellWhoCannotBeEntered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := withOrganization(t, localaws.Config{})
+		world := w.Server.World()
+		world.Lock()
+		world.Organization.Members[scopetest.Orders].Status = "SUSPENDED"
+		world.Unlock()
+		got, err := observe.Members(t.Context(), w.Admin(scopetest.Tooling, nil))
+		want := []observe.Member{{ID: scopetest.Tooling, Name: "tooling", State: "ACTIVE"}, {ID: scopetest.Orders, Name: "orders-prod", State: "SUSPENDED"}}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("members, %v (-want +got):\n%s", err, diff)
+		}
+		path := fill(t, w, nil, whole()).Organization.Path(scopetest.Orders)
+		if state := path[len(path)-1].State; state != "SUSPENDED" {
+			t.Errorf("the account is %s in the tree", state)
+		}
+		if _, err := observe.Members(t.Context(), w.Admin(scopetest.Orders, nil)); err == nil {
+			t.Error("an account that is not the management account lists the others")
 		}
 	})
 }
