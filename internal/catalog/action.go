@@ -205,7 +205,8 @@ func eachMatch(pattern string, yield func(s *section, line string) bool) {
 		pattern = "*:*"
 	}
 	prefix, operation, ok := strings.Cut(strings.ToLower(pattern), ":")
-	if !ok {
+	prefix, operation = oneStar(prefix), oneStar(operation)
+	if !ok || len(prefix) > longestName || len(operation) > longestName {
 		return
 	}
 	services := data().services
@@ -226,6 +227,24 @@ func eachMatch(pattern string, yield func(s *section, line string) bool) {
 			}
 		}
 	}
+}
+
+// longestName bounds a pattern with every run of stars made one: a star at most
+// between any two letters of a name, whose length IAM bounds at 128.
+const longestName = 2*128 + 1
+
+// oneStar makes each run of stars one star, which matches the same.
+func oneStar(pattern string) string {
+	if !strings.Contains(pattern, "**") {
+		return pattern
+	}
+	var b strings.Builder
+	for i := range len(pattern) {
+		if pattern[i] != '*' || i == 0 || pattern[i-1] != '*' {
+			b.WriteByte(pattern[i])
+		}
+	}
+	return b.String()
 }
 
 // SuggestAction is the known action that name was most likely meant to be:

@@ -118,7 +118,7 @@ func (s *section) conditionKey(name string) (ConditionKey, bool) {
 func sameKey(key, name string) bool {
 	for {
 		literal, rest, variable := strings.Cut(key, "${")
-		if len(name) < len(literal) || !strings.EqualFold(name[:len(literal)], literal) {
+		if len(name) < len(literal) || compareFold(name[:len(literal)], literal) != 0 {
 			return false
 		}
 		name = name[len(literal):]
@@ -138,8 +138,14 @@ func sameKey(key, name string) bool {
 	}
 }
 
+// indexFold is strings.Index without regard to the case of ASCII letters.
 func indexFold(s, sub string) int {
-	return strings.Index(strings.ToLower(s), strings.ToLower(sub))
+	for i := 0; i+len(sub) <= len(s); i++ {
+		if compareFold(s[i:i+len(sub)], sub) == 0 {
+			return i
+		}
+	}
+	return -1
 }
 
 // conditionKey reads a key's type as a letter, upper case for several values.

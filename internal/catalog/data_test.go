@@ -220,6 +220,12 @@ func TestExpandAction(t *testing.T) {
 	if got := names("sts:AssumeRole*"); !slices.Contains(got, "sts:AssumeRole") || !slices.Contains(got, "sts:AssumeRoleWithSAML") || slices.Contains(got, "sts:TagSession") {
 		t.Errorf("sts:AssumeRole* = %q", got)
 	}
+	if diff := cmp.Diff([]string{"eks:ListClusters"}, names("eks:"+strings.Repeat("*", 1<<20)+"ListClusters**")); diff != "" {
+		t.Error(diff)
+	}
+	if got := names("*:" + strings.Repeat("*a", 1<<20)); got != nil {
+		t.Errorf("a pattern longer than any action matches %d", len(got))
+	}
 	all := readRecorded(t).Actions
 	for _, everything := range []string{"*", "*:*"} {
 		if got := len(names(everything)); got != all {
@@ -368,4 +374,13 @@ func BenchmarkHeap(b *testing.B) {
 		runtime.KeepAlive(held)
 	}
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1024, "KiB-held")
+}
+
+func BenchmarkColdFacts(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if !catalog.ColdFacts().RCPServices["s3"] {
+			b.Fatal("wrong")
+		}
+	}
 }

@@ -1,5 +1,7 @@
 package catalog
 
+import "github.com/stile-aws/stile/authz"
+
 // Cold does what the first question about one action, or about all, costs in a
 // new process: for benchmarks.
 func Cold(prefixes ...string) int {
@@ -24,3 +26,6 @@ func ColdIndex() any {
 	}
 	return x
 }
+
+// ColdFacts is what the first call of Facts costs in a new process.
+func ColdFacts() *authz.Facts { return buildFacts(unpack()) }

@@ -12,9 +12,10 @@ import (
 // which must not be changed; it is built by the first.
 func Facts() *authz.Facts { return facts() }
 
-var facts = sync.OnceValue(func() *authz.Facts {
+var facts = sync.OnceValue(func() *authz.Facts { return buildFacts(data()) })
+
+func buildFacts(x *index) *authz.Facts {
 	f := authz.DefaultFacts()
-	x := data()
 	for _, s := range x.services {
 		f.RCPServices[s.prefix] = s.rcp
 	}
@@ -33,4 +34,4 @@ var facts = sync.OnceValue(func() *authz.Facts {
 		}
 	}
 	return f
-})
+}
