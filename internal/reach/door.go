@@ -15,6 +15,8 @@ type door struct {
 	node    NodeID
 	role    *inventory.Role
 	guard   *effective.Side
+	assumed *effective.Side  // guard, for sts:AssumeRole only
+	names   names            // whom doc's Allow statements name
 	doc     *policy.Document // nil when it is not known
 	unread  bool             // a document of its side is not known
 	tagKeys []string         // as node.tagKeys
@@ -31,6 +33,8 @@ func (b *builder) open(d *door) {
 	}
 	d.doc = pols.Resource.Document()
 	d.tagKeys = tagKeys(nil, d.doc)
+	d.assumed = b.view.About(d.guard, assumeRole)
+	d.names = trusted(d.doc)
 }
 
 // names says whom a trust policy's Allow statements for some action name.

@@ -115,8 +115,8 @@ type finder struct {
 func (f *finder) door(d *door) []rawEdge {
 	f.round++
 	f.list, f.out = f.list[:0], nil
-	t := trusted(d.doc)
-	f.candidates(d, &t)
+	t := &d.names
+	f.candidates(d, t)
 	for _, n := range f.list {
 		if n == d.node && f.nodes[n].Kind == Role {
 			continue // a role that may assume itself gains nothing
@@ -262,11 +262,14 @@ func (f *finder) decide(n *node, d *door) (flags, bool) {
 
 // ask decides q, which is n's to d's role.
 func (g *Graph) ask(q effective.Question, n *node, d *door) authz.Outcome {
-	side := n.side
+	side, guard := n.assuming, d.assumed
+	if side == nil || q.Action != assumeRole {
+		side, guard = n.side, d.guard
+	}
 	if side == nil {
 		side = g.view.Caller(q.Principal)
 	}
-	return g.view.Decide(q, side, d.guard)
+	return g.view.Decide(q, side, guard)
 }
 
 // chosen is base with what every caller may choose to pass.

@@ -27,7 +27,7 @@ func (b *builder) classes() {
 	groups := map[string]*class{}
 	for i := range b.doors {
 		d := &b.doors[i]
-		if d.doc == nil || d.tagKeys != nil || !sameForAll(d.doc) {
+		if d.doc == nil || d.tagKeys != nil || !sameForAll(d) {
 			continue
 		}
 		place, ok := limits(d.guard.Policies())
@@ -53,12 +53,12 @@ func (b *builder) classes() {
 
 // sameForAll reports whether a trust policy lets callers in by naming everyone
 // alone, and says nothing of the role itself.
-func sameForAll(doc *policy.Document) bool {
-	t := trusted(doc)
+func sameForAll(d *door) bool {
+	t := &d.names
 	if !t.everyone || len(t.accounts)+len(t.entities)+len(t.sessions)+len(t.ids) > 0 {
 		return false
 	}
-	return !mentionsResource(doc)
+	return !mentionsResource(d.doc)
 }
 
 func mentionsResource(doc *policy.Document) bool {

@@ -163,6 +163,7 @@ func (b *builder) documents() {
 	b.parallel(len(b.nodes), b.progress("reading policies"), func(_, i int) {
 		n := &b.nodes[i]
 		n.side = b.view.Caller(n.principal)
+		n.assuming = b.view.About(n.side, assumeRole)
 		pols := n.side.Policies()
 		for _, u := range pols.Unread {
 			n.unread = true

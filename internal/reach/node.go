@@ -66,6 +66,7 @@ type node struct {
 	Node
 	principal authz.Principal
 	side      *effective.Side // what its side brings to requests; nil: little, see Graph.ask
+	assuming  *effective.Side // side, for sts:AssumeRole only
 	context   authz.Context   // what all its requests carry
 	tags      tagset          // of a Session
 	role      NodeID          // of a Session: its role's node

@@ -94,7 +94,7 @@ func (b *builder) targetsOf(role NodeID) []*door {
 	n := &b.nodes[role]
 	found := map[NodeID]bool{}
 	for _, d := range b.doorsAt[n.Account] {
-		if d.doc != nil && namesRole(trusted(d.doc), n) {
+		if d.doc != nil && namesRole(&d.names, n) {
 			found[d.node] = true
 		}
 	}
@@ -155,7 +155,7 @@ func assumable(doc *policy.Document) []string {
 }
 
 // namesRole reports whether t names a role itself, its sessions or everyone.
-func namesRole(t names, n *node) bool {
+func namesRole(t *names, n *node) bool {
 	id, _, _ := strings.Cut(n.principal.ID, ":")
 	return t.everyone || slices.Contains(t.entities, n.Key) || slices.Contains(t.ids, id) ||
 		slices.ContainsFunc(t.sessions, func(s arn.ARN) bool {

@@ -52,7 +52,7 @@ func (b *builder) discover() {
 			b.gaps = append(b.gaps, Gap{Account: b.nodes[d.node].Account, What: "the trust policy of " + d.role.ARN, Why: "it could not be read"})
 			continue
 		}
-		b.strangers(d, trusted(d.doc))
+		b.strangers(d, &d.names)
 	}
 }
 
@@ -131,7 +131,7 @@ func (b *builder) session(role NodeID, tags tagset) NodeID {
 	r := &b.nodes[role]
 	n := node{
 		Node:      Node{Kind: Session, Account: r.Account, Key: r.Key + " tagged " + tags.String(), Name: r.Name + " (as " + tags.cluster + "/" + tags.namespace + "/" + tags.serviceAccount + ")"},
-		principal: r.principal, side: r.side, tags: tags, role: role, unread: r.unread, tagKeys: r.tagKeys,
+		principal: r.principal, side: r.side, assuming: r.assuming, tags: tags, role: role, unread: r.unread, tagKeys: r.tagKeys,
 	}
 	if id, known := b.byKey[n.Key]; known {
 		return id
@@ -143,7 +143,7 @@ func (b *builder) session(role NodeID, tags tagset) NodeID {
 }
 
 // strangers adds whom a trust policy names and who is no principal of the inventory.
-func (b *builder) strangers(d *door, t names) {
+func (b *builder) strangers(d *door, t *names) {
 	if t.everyone && b.sources.everyone == None {
 		b.sources.everyone = b.add(node{Node: Node{Kind: Everyone, Key: "everyone", Name: anyPrincipal}, principal: stranger(nobodysAccount)})
 	}
