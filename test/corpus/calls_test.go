@@ -1,6 +1,7 @@
 package corpus_test
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -41,6 +42,16 @@ var calls = map[string]func(context.Context, *world) error{
 		_, err := w.dynamodb(w.caller).GetItem(ctx, in)
 		return err
 	},
+	"dynamodb:PutItem": func(ctx context.Context, w *world) error {
+		in := &dynamodb.PutItemInput{TableName: &w.req.Resource, Item: map[string]dynamodbtypes.AttributeValue{
+			"id": &dynamodbtypes.AttributeValueMemberS{Value: w.keys.leadingKey},
+		}}
+		for _, name := range w.keys.attributes {
+			in.Item[name] = &dynamodbtypes.AttributeValueMemberS{Value: "x"}
+		}
+		_, err := w.dynamodb(w.caller).PutItem(ctx, in)
+		return err
+	},
 	"dynamodb:DeleteTable": func(ctx context.Context, w *world) error {
 		_, err := w.dynamodb(w.caller).DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &w.req.Resource})
 		return err
@@ -66,6 +77,7 @@ var calls = map[string]func(context.Context, *world) error{
 	},
 	"sts:AssumeRole":                assumeRole,
 	"sts:TagSession":                assumeRole,
+	"sts:SetSourceIdentity":         assumeRole,
 	"sts:AssumeRoleWithWebIdentity": assumeWithToken,
 	"sts:GetCallerIdentity": func(ctx context.Context, w *world) error {
 		_, err := w.sts(w.caller).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
@@ -85,6 +97,10 @@ var calls = map[string]func(context.Context, *world) error{
 	},
 	"iam:GetRole": func(ctx context.Context, w *world) error {
 		_, err := w.iam(w.caller).GetRole(ctx, &iam.GetRoleInput{RoleName: w.name()})
+		return err
+	},
+	"iam:CreateUser": func(ctx context.Context, w *world) error {
+		_, err := w.iam(w.caller).CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String("new")})
 		return err
 	},
 	"iam:ListAccessKeys": func(ctx context.Context, w *world) error {
@@ -121,11 +137,15 @@ var calls = map[string]func(context.Context, *world) error{
 	},
 }
 
-// assumeRole asks for sts:AssumeRole, and with tags for sts:TagSession.
+// assumeRole asks for sts:AssumeRole, with tags for sts:TagSession, and with a
+// source identity for sts:SetSourceIdentity.
 func assumeRole(ctx context.Context, w *world) error {
 	in := &sts.AssumeRoleInput{RoleArn: &w.req.Resource, RoleSessionName: &w.keys.sessionName, TransitiveTagKeys: w.keys.transitive}
 	if w.keys.externalID != "" {
 		in.ExternalId = &w.keys.externalID
+	}
+	if w.req.Action == "sts:SetSourceIdentity" {
+		in.SourceIdentity = aws.String(cmp.Or(w.keys.setSource, "source"))
 	}
 	if w.keys.duration != 0 {
 		in.DurationSeconds = &w.keys.duration

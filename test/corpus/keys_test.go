@@ -28,6 +28,7 @@ type keys struct {
 	externalID     string
 	sessionName    string
 	sourceIdentity string // of the caller's session
+	setSource      string // that the new session is to have
 	duration       int32
 	temporary      bool // a user's key is a temporary one
 	mfa            bool
@@ -56,7 +57,7 @@ func newKeys(c *corpus.Case, req *authz.Request, pols *authz.Policies) (*keys, e
 	tested := testedKeys(pols)
 	for _, name := range c.ContextKeys() {
 		lower := strings.ToLower(name)
-		if !tested[lower] && !strings.HasPrefix(lower, "kms:encryptioncontext:") {
+		if !tested[lower] && !strings.HasPrefix(lower, "kms:encryptioncontext:") && !strings.HasPrefix(lower, "aws:requesttag/") {
 			continue
 		}
 		values, _, _ := req.Context.Get(name)
@@ -122,7 +123,7 @@ func alwaysThere(key string, req *authz.Request, pols *authz.Policies) bool {
 	case "aws:principalorgid", "aws:principalorgpaths", "aws:principalorgmasteraccountid", "aws:resourceorgid", "aws:resourceorgpaths":
 		return pols.SCPs != nil || pols.RCPs != nil
 	case "sts:rolesessionname":
-		return strings.HasPrefix(req.Action, "sts:AssumeRole") || req.Action == "sts:TagSession"
+		return strings.HasPrefix(req.Action, "sts:AssumeRole") || req.Action == "sts:TagSession" || req.Action == "sts:SetSourceIdentity"
 	case "dynamodb:leadingkeys":
 		return req.Action == "dynamodb:GetItem"
 	case "aws:tagkeys":
@@ -137,14 +138,14 @@ func alwaysThere(key string, req *authz.Request, pols *authz.Policies) bool {
 func (k *keys) set(req *authz.Request, name string, values []string) error {
 	lower := strings.ToLower(name)
 	service, _, _ := strings.Cut(req.Action, ":")
-	assumes := req.Action == "sts:AssumeRole" || req.Action == "sts:TagSession"
+	assumes := req.Action == "sts:AssumeRole" || req.Action == "sts:TagSession" || req.Action == "sts:SetSourceIdentity"
 	switch {
 	case lower == "aws:tagkeys":
 		return k.setTagKeys(req, values)
 	case lower == "sts:transitivetagkeys" && assumes:
 		k.transitive = values
 		return nil
-	case lower == "dynamodb:attributes" && req.Action == "dynamodb:GetItem":
+	case lower == "dynamodb:attributes" && (req.Action == "dynamodb:GetItem" || req.Action == "dynamodb:PutItem"):
 		k.attributes = values
 		return nil
 	case len(values) != 1:
@@ -231,6 +232,8 @@ func (k *keys) setGlobal(req *authz.Request, key, value string) error {
 	case key == "dynamodb:leadingkeys" && req.Action == "dynamodb:GetItem":
 		k.leadingKey = value
 	case key == "kms:calleraccount" && value == string(req.Principal.Account()):
+	case key == "sts:sourceidentity" && req.Action == "sts:SetSourceIdentity":
+		k.setSource = value
 	case key == "sts:externalid" && assumes:
 		k.externalID = value
 	case key == "sts:rolesessionname" && assumes:

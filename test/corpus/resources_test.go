@@ -26,7 +26,7 @@ func (w *world) resource(state *store.World) error {
 	switch a.Service + "/" + a.Type() {
 	case "dynamodb/table":
 		w.table(account, a, document)
-	case "secretsmanager/":
+	case "secretsmanager/secret":
 		return w.secret(account, a, document)
 	case "kms/key":
 		w.key(account, a, document)

@@ -96,6 +96,8 @@ func (w *world) expressible() error {
 		return asidef("no call is made for %s", w.req.Action)
 	case p.Kind == authz.Anonymous, p.Kind == authz.Service, p.Kind == authz.SAML, p.Kind == authz.Root:
 		return asidef("a caller of kind %v has no way in", p.Kind)
+	case p.Kind == authz.WebIdentity && w.req.Action != "sts:AssumeRoleWithWebIdentity":
+		return asidef("no token asks for %s by itself", w.req.Action)
 	case p.Kind == authz.WebIdentity && p.Provider.Account != w.owner:
 		return aside("a token is checked by the provider of the role's own account")
 	case len(w.pols.Unread) > 0:
@@ -392,7 +394,11 @@ func (w *world) attach(org *store.Organization, account arn.AccountID, kind stri
 		case strings.HasPrefix(node, "r-"):
 			node = org.Root
 		case strings.HasPrefix(node, "ou-"):
-			org.Nodes[node] = &store.OrgNode{ID: node, Name: node, Parent: parent}
+			if org.Nodes[node] == nil {
+				org.Nodes[node] = &store.OrgNode{ID: node, Name: node}
+				org.Attachments[node] = store.NewVersioned(time.Time{}, &[]string{store.FullAWSAccess, store.RCPFullAWSAccess})
+			}
+			org.Nodes[node].Parent = parent
 			parent = node
 		case node != string(account):
 			return asidef("level %s is not above account %s", node, account)
