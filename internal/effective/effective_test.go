@@ -189,7 +189,7 @@ func TestWalkMeetsDeclaredConditions(t *testing.T) {
 		policy.Cond("StringEquals", "dynamodb:Select", "ALL"), policy.Cond("StringLike", "dynamodb:Select", "A*"), policy.Cond("StringNotEquals", "dynamodb:Select", "ALL"),
 		policy.Cond("Bool", "aws:MultiFactorAuthPresent", "true"), policy.Cond("IpAddress", "aws:SourceIp", "10.0.0.0/8"), policy.Cond("ArnLike", "aws:SourceArn", "arn:aws:s3:::b*"),
 		policy.Cond("ForAllValues:StringEquals", "dynamodb:LeadingKeys", "a", "b"), policy.Cond("Null", "dynamodb:Select", "true"), policy.Cond("Null", "dynamodb:Select", "false"),
-		policy.Cond("NumericLessThan", "dynamodb:Limit", "10"), policy.Cond("StringEquals", "dynamodb:Select", "${aws:username}"),
+		policy.Cond("NumericLessThan", "dynamodb:Limit", "10"), policy.Cond("StringEquals", "dynamodb:Select", "${aws:PrincipalOrgID}"),
 	} {
 		t.Run(c.Operator+" "+c.Key, func(t *testing.T) {
 			inv := world()

@@ -191,23 +191,22 @@ func merged(a, b []string) []string {
 func each(pols *authz.Policies) iter.Seq[*authz.Policy] {
 	return func(yield func(*authz.Policy) bool) {
 		singles := [...]*authz.Policy{pols.Boundary, pols.Resource, pols.Endpoint}
-		for _, list := range [...][]*authz.Policy{singles[:], pols.Session, pols.Identity} {
-			for _, p := range list {
-				if p != nil && !yield(p) {
-					return
-				}
-			}
-		}
+		ok := yieldAll(singles[:], yield) && yieldAll(pols.Session, yield) && yieldAll(pols.Identity, yield)
 		for _, levels := range [...][]authz.Level{pols.SCPs, pols.RCPs} {
 			for i := range levels {
-				for _, p := range levels[i].Policies {
-					if !yield(p) {
-						return
-					}
-				}
+				ok = ok && yieldAll(levels[i].Policies, yield)
 			}
 		}
 	}
+}
+
+func yieldAll(list []*authz.Policy, yield func(*authz.Policy) bool) bool {
+	for _, p := range list {
+		if p != nil && !yield(p) {
+			return false
+		}
+	}
+	return true
 }
 
 // mentions is what a document speaks of, found once.
