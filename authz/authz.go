@@ -123,6 +123,8 @@ type Decision struct {
 	// Missing has what would have to be known, for Unknown: condition keys in
 	// lower case, unread documents, and questions that AWS's documents leave open.
 	Missing []string `json:"missing,omitempty"`
+	// Residual is the condition on which an Unknown depends; nil otherwise.
+	Residual *Residual `json:"residual,omitempty"`
 }
 
 // Side is the account whose policies a layer belongs to.

@@ -45,6 +45,7 @@ type statement struct {
 
 // A resourcePattern is a Resource element's ARN, compared segment by segment.
 type resourcePattern struct {
+	written    string
 	everything bool // "*"
 	malformed  bool // no ARN: matches nothing
 	incomplete bool // fewer than six segments, where AWS does not say what that means
@@ -66,6 +67,7 @@ type condition struct {
 	dates    []maybe[time.Time]
 	networks []maybe[scalar.Network]
 	bools    []bool // Null
+	literal  bool   // "${" is text, by the document's Version
 }
 
 // maybe is a value of a policy that may not be readable as what the operator compares.
@@ -225,16 +227,16 @@ func (c *compiler) resources(from *policy.Statement, to *statement) error {
 // after the fifth colon; "${" before it is text.
 func (c *compiler) resource(s string) resourcePattern {
 	if strings.Trim(s, "*") == "" && s != "" {
-		return resourcePattern{everything: true}
+		return resourcePattern{written: s, everything: true}
 	}
 	syn := syntax{wildcards: true, lower: c.off.has(ruleResourceCase), keyCase: c.off.has(ruleKeyCase)}
-	var p resourcePattern
+	p := resourcePattern{written: s}
 	rest := s
 	for i := range p.head {
 		segment, after, more := strings.Cut(rest, ":")
 		p.head[i] = compilePattern(segment, syn)
 		if c.off.has(ruleVariableResourcePart) && strings.Contains(segment, "${") {
-			return resourcePattern{everything: true}
+			return resourcePattern{written: s, everything: true}
 		}
 		if !more {
 			p.beyond = c.beyond(s, s, syn)
@@ -298,6 +300,7 @@ func (c *compiler) value(to *condition, s string) error {
 		variables: c.variables(), escapes: c.escapes(),
 		keyCase: c.off.has(ruleKeyCase), lower: to.Kind == operator.Bool,
 	}
+	to.literal = to.literal || c.literal && strings.Contains(s, "${")
 	switch to.Kind {
 	case operator.StringEquals, operator.StringIgnoreCase, operator.Bool:
 		to.patterns = append(to.patterns, compilePattern(s, syn))
@@ -306,7 +309,9 @@ func (c *compiler) value(to *condition, s string) error {
 		to.patterns = append(to.patterns, compilePattern(s, syn))
 	case operator.ARN:
 		syn.wildcards = true
-		to.patterns = append(to.patterns, compilePattern(s, syn))
+		p := compilePattern(s, syn)
+		p.text, p.kind = p.encoded(), globPattern // compared by segments, never as a whole
+		to.patterns = append(to.patterns, p)
 	case operator.Binary:
 		if c.off.has(ruleBinary) {
 			to.patterns = append(to.patterns, compilePattern(s, syntax{}))

@@ -11,8 +11,8 @@ import (
 
 // conditionsMatch reports whether all conditions of s hold. With a recorder
 // every one is compared, without one the first that fails ends it.
-func (e *evaluation) conditionsMatch(s *statement) Match {
-	all := Yes
+func (e *evaluation) conditionsMatch(s *statement) term {
+	all := yes
 	for i := range s.conditions {
 		c := &s.conditions[i]
 		got := e.lookup(&c.key)
@@ -20,12 +20,13 @@ func (e *evaluation) conditionsMatch(s *statement) Match {
 		if e.rec != nil {
 			e.rec.condition(e, c, &got, m)
 		} else if m == No && !e.off.has(ruleConditionsAnd) {
-			return No
+			return no
 		}
+		t := e.conditionTerm(c, &got, m)
 		if e.off.has(ruleConditionsAnd) && i > 0 {
-			all = or(all, m)
+			all = e.or(all, t)
 		} else {
-			all = and(all, m)
+			all = e.and(all, t)
 		}
 	}
 	return all
@@ -33,11 +34,8 @@ func (e *evaluation) conditionsMatch(s *statement) Match {
 
 // condition compares what the request has with what the policy wants.
 func (e *evaluation) condition(c *condition, got *found) Match {
-	if c.Misspelt && !e.off.has(ruleOperatorCase) {
+	if e.unclear(c) {
 		return Maybe
-	}
-	if c.count() == 0 && !e.off.has(ruleValuesEmpty) {
-		return Maybe // IAM accepts an empty list of values, and does not say what it means
 	}
 	if c.Kind == operator.Null {
 		return e.isNull(c, got)
@@ -64,6 +62,13 @@ func (e *evaluation) condition(c *condition, got *found) Match {
 		return Maybe // AWS documents set operators as required here, and nothing else
 	}
 	return e.compare(c, got.at(0))
+}
+
+// unclear reports whether AWS does not say what c means, whatever the request
+// has: its operator is spelt in another case, or it has an empty list of
+// values, which IAM accepts.
+func (e *evaluation) unclear(c *condition) bool {
+	return c.Misspelt && !e.off.has(ruleOperatorCase) || c.count() == 0 && !e.off.has(ruleValuesEmpty)
 }
 
 // isNull is the Null operator: "true (the key doesn't exist — it is null) or
@@ -274,17 +279,9 @@ func (e *evaluation) pattern(p *pattern, s string) Match {
 // the ARN is checked separately".
 func (e *evaluation) arnPattern(p *pattern, s string) Match {
 	if p.parts == nil {
-		return e.globARN(p.encoded(), s)
+		return e.globARN(p.text, s)
 	}
 	return e.expanded(p, s, true)
-}
-
-// encoded is the compiled text of p in the form glob takes.
-func (p *pattern) encoded() string {
-	if p.kind == prefixPattern {
-		return p.text + "\xFF"
-	}
-	return p.text
 }
 
 // expanded compares s with p after its variables have been replaced.

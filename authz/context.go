@@ -120,7 +120,7 @@ func (e *evaluation) lookup(k *contextKey) found {
 		}
 		return found{presence: unknown}
 	}
-	if k.derived == notDerived {
+	if k.derived == notDerived || e.bare {
 		return found{}
 	}
 	return e.derive(k.derived)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz/internal/formula"
 )
 
 // Evaluate answers req with everything that led to the answer. facts may be
@@ -44,6 +45,7 @@ type evaluation struct {
 	cross    bool          // caller and owner are different accounts
 	role     arn.ARN       // behind a role session
 	limiting bool          // the layer at hand only limits
+	bare     bool          // the context has every key, and nothing is derived
 	doubtful bool          // whether the denies of the layer at hand count is not known
 
 	isARN    bool // the resource has six components
@@ -131,12 +133,12 @@ func (e *evaluation) service() string {
 
 // verdict is what the policies of one layer say together.
 type verdict struct {
-	deny  Match
+	deny  term
 	allow grants
 }
 
 // open is the verdict of a layer that does not apply, or does not limit.
-func open() verdict { return verdict{allow: grants{toCaller: Yes}} }
+func open() verdict { return verdict{allow: grants{toCaller: yes}} }
 
 // policies asks every statement of list.
 func (e *evaluation) policies(list []*Policy) verdict {
@@ -154,11 +156,11 @@ func (e *evaluation) policy(p *Policy, v *verdict) {
 		s := &p.statements[i]
 		g := e.statement(p, s)
 		if s.deny {
-			v.deny = or(v.deny, g.any())
+			v.deny = e.or(v.deny, e.any(&g))
 			continue
 		}
-		for class, m := range g {
-			v.allow.add(grantClass(class), m)
+		for class, t := range g {
+			e.add(&v.allow, grantClass(class), t)
 		}
 	}
 }
@@ -170,24 +172,24 @@ func (e *evaluation) statement(p *Policy, s *statement) grants {
 		return grants{}
 	}
 	resource := e.resourceMatches(s)
-	if resource == No {
+	if resource == no {
 		return grants{}
 	}
-	who := e.principalMatch(s)
-	named := who.any()
-	if named == No && e.rec == nil {
+	who := e.principalMatch(p, s)
+	named := e.any(&who)
+	if named == no && e.rec == nil {
 		return who
 	}
 	conditions := e.conditionsMatch(s)
 	if s.deny && e.doubtful {
-		conditions = and(conditions, Maybe)
+		conditions = e.and(conditions, e.doubt())
 	}
-	fits := and(resource, conditions)
+	fits := e.and(resource, conditions)
 	for class := range who {
-		who[class] = and(who[class], fits)
+		who[class] = e.and(who[class], fits)
 	}
 	if e.rec != nil {
-		e.rec.statement(e, p, s, named, resource, conditions)
+		e.rec.statement(e, p, s, match(named), match(fits))
 	}
 	return who
 }
@@ -202,21 +204,21 @@ func (e *evaluation) actionMatches(s *statement) bool {
 	return s.notAction
 }
 
-func (e *evaluation) resourceMatches(s *statement) Match {
+func (e *evaluation) resourceMatches(s *statement) term {
 	if s.resources == nil {
-		return truth(!e.off.has(ruleResourceAbsent))
+		return formula.Of(!e.off.has(ruleResourceAbsent))
 	}
-	m := No
+	t := no
 	for i := range s.resources {
-		m = or(m, e.resource(&s.resources[i]))
-		if m == Yes {
+		t = e.or(t, e.resourceTerm(&s.resources[i]))
+		if t == yes {
 			break
 		}
 	}
 	if s.notResource {
-		return not(m)
+		return e.not(t)
 	}
-	return m
+	return t
 }
 
 // resource compares one ARN of a statement with the request's. "You can use

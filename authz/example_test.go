@@ -62,5 +62,5 @@ func ExampleContext_SetUnknown() {
 	}
 	req.Context.SetUnknown("aws:PrincipalTag/team")
 	fmt.Println(authz.Evaluate(req, &authz.Policies{Identity: []*authz.Policy{identity}}, nil).Summary())
-	// Output: unknown: depends on aws:principaltag/team
+	// Output: depends: allowed when aws:PrincipalTag/team = payroll
 }

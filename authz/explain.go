@@ -24,7 +24,7 @@ func (d Decision) Summary() string {
 	case ImplicitDeny:
 		return "denied: " + d.reasons("; ", 1)
 	case Unknown:
-		return "unknown: depends on " + strings.Join(d.Missing, ", ")
+		return d.dependence()
 	case NotApplicable:
 	}
 	return d.Outcome.String()
@@ -50,9 +50,29 @@ func (d *Decision) reason(l *LayerResult) string {
 		}
 		return s.where() + " of " + s.Source.String() + l.atNode()
 	}
+	if l.Outcome == Unknown && d.Outcome != Unknown {
+		return d.settled(l)
+	}
 	if l.Note != "" {
 		return l.Note
 	}
+	return d.lack(l)
+}
+
+// settled says what a layer that is open by itself comes to all the same.
+func (d *Decision) settled(l *LayerResult) string {
+	text := l.Layer.policyType() + l.atNode()
+	if d.Outcome == ImplicitDeny {
+		text = d.lack(l)
+	}
+	if l.Note != "" {
+		text += ", " + l.Note
+	}
+	return text
+}
+
+// lack says that a layer does not allow.
+func (d *Decision) lack(l *LayerResult) string {
 	switch l.Layer {
 	case LayerSCP, LayerRCP:
 		return fmt.Sprintf("no %s%s allows %s", l.Layer.policyType(), l.atNode(), d.Action)
@@ -189,4 +209,13 @@ func (c *ConditionResult) write(b *strings.Builder) {
 		found = fmt.Sprintf("%q", c.Found)
 	}
 	fmt.Fprintf(b, "        %s %s: wanted %q, found %s: %s\n", c.Operator, c.Key, c.Wanted, found, c.Match)
+}
+
+// dependence is the summary of a decision that is not known. One that was put
+// together by hand has no residual.
+func (d *Decision) dependence() string {
+	if d.Residual == nil {
+		return "unknown: depends on " + strings.Join(d.Missing, ", ")
+	}
+	return "depends: " + d.Residual.sentence("allowed", &d.Residual.simple.allowed, 2)
 }

@@ -1,6 +1,10 @@
 package authz
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/stile-aws/stile/arn"
+)
 
 // answers holds what each layer said. A layer that does not apply is open.
 type answers struct {
@@ -70,7 +74,7 @@ func (e *evaluation) note(l Layer, side Side, o Outcome, text string) {
 	}
 }
 
-func (e *evaluation) account(side Side) (id accountID) {
+func (e *evaluation) account(side Side) arn.AccountID {
 	if side == CallerSide && e.req.Principal.signed() {
 		return e.req.Principal.Account()
 	}
@@ -97,9 +101,10 @@ func (e *evaluation) layer(l Layer, side Side, list []*Policy) verdict {
 	}
 	v := e.policies(list)
 	if e.unread(l) {
-		v.deny = or(v.deny, Maybe)
+		v.deny = e.or(v.deny, e.unreadTerm(l, true))
+		allows := e.unreadTerm(l, false)
 		for class := range v.allow {
-			v.allow[class] = or(v.allow[class], Maybe)
+			v.allow[class] = e.or(v.allow[class], allows)
 		}
 	}
 	e.end(l, &v)
@@ -109,7 +114,7 @@ func (e *evaluation) layer(l Layer, side Side, list []*Policy) verdict {
 // end closes the record of a layer.
 func (e *evaluation) end(l Layer, v *verdict) {
 	if e.rec != nil {
-		e.rec.end(v.outcome(), "")
+		e.rec.end(e.outcome(v), "")
 		if e.unread(l) {
 			e.rec.unread(e.pols.Unread, l)
 		}
@@ -130,15 +135,15 @@ func (e *evaluation) unread(l Layer) bool {
 }
 
 // outcome is a layer's own answer.
-func (v *verdict) outcome() Outcome {
-	switch allow := v.allow.any(); {
-	case v.deny == Yes:
+func (e *evaluation) outcome(v *verdict) Outcome {
+	switch allow := e.any(&v.allow); {
+	case v.deny == yes:
 		return ExplicitDeny
-	case v.deny == Maybe:
+	case v.deny != no:
 		return Unknown
-	case allow == Yes:
+	case allow == yes:
 		return Allowed
-	case allow == Maybe:
+	case allow != no:
 		return Unknown
 	}
 	return ImplicitDeny
@@ -172,19 +177,19 @@ func (e *evaluation) levels(l Layer, side Side, levels []Level) verdict {
 	all := open()
 	for i := range levels {
 		v := e.level(l, side, &levels[i])
-		all.deny = or(all.deny, v.deny)
+		all.deny = e.or(all.deny, v.deny)
 		if i > 0 && e.off.has(ruleSCPLevels) {
-			all.allow[toCaller] = or(all.allow[toCaller], v.allow.any())
+			all.allow[toCaller] = e.or(all.allow[toCaller], e.any(&v.allow))
 		} else {
-			all.allow[toCaller] = and(all.allow[toCaller], v.allow.any())
+			all.allow[toCaller] = e.and(all.allow[toCaller], e.any(&v.allow))
 		}
 	}
 	if e.unread(l) {
 		// It may be a deny, or what is missing at one of the levels, or a level of its own.
-		all.deny = or(all.deny, Maybe)
-		all.allow[toCaller] = Maybe
+		all.deny = e.or(all.deny, e.unreadTerm(l, true))
+		all.allow[toCaller] = e.unreadTerm(l, false)
 		e.note(l, side, Unknown, "")
-		e.end(l, &verdict{deny: Maybe})
+		e.end(l, &verdict{deny: perhaps})
 	}
 	return all
 }
@@ -200,10 +205,10 @@ func (e *evaluation) level(l Layer, side Side, level *Level) verdict {
 	v := e.policies(list)
 	if l == LayerRCP && !e.off.has(ruleRCPFullAccess) {
 		// "This policy is automatically attached … You cannot detach this policy."
-		v.allow[toCaller] = Yes
+		v.allow[toCaller] = yes
 	}
 	if e.rec != nil {
-		e.rec.end(v.outcome(), "")
+		e.rec.end(e.outcome(&v), "")
 	}
 	return v
 }
@@ -224,7 +229,7 @@ func (e *evaluation) askBoundary() verdict {
 		return open()
 	}
 	if e.pols.Boundary == nil {
-		return e.unreadLimit(LayerBoundary, Yes)
+		return e.unreadLimit(LayerBoundary, yes)
 	}
 	one := [1]*Policy{e.pols.Boundary}
 	return e.layer(LayerBoundary, CallerSide, one[:])
@@ -232,11 +237,11 @@ func (e *evaluation) askBoundary() verdict {
 
 // unreadLimit is the verdict of a layer without a document: whatever holds
 // without one, or open when there may be one that could not be read.
-func (e *evaluation) unreadLimit(l Layer, without Match) verdict {
+func (e *evaluation) unreadLimit(l Layer, without term) verdict {
 	if !e.unread(l) {
 		return verdict{allow: grants{toCaller: without}}
 	}
-	v := verdict{deny: Maybe, allow: grants{toCaller: Maybe}}
+	v := verdict{deny: e.unreadTerm(l, true), allow: grants{toCaller: e.unreadTerm(l, false)}}
 	e.note(l, CallerSide, Unknown, "")
 	e.end(l, &v)
 	return v
@@ -253,12 +258,12 @@ func (e *evaluation) askSession() verdict {
 		return e.layer(LayerSession, CallerSide, e.pols.Session)
 	}
 	if p.Kind == RoleSession || e.off.has(ruleFederatedNeedsSession) {
-		return e.unreadLimit(LayerSession, Yes)
+		return e.unreadLimit(LayerSession, yes)
 	}
 	if !e.unread(LayerSession) {
 		e.note(LayerSession, CallerSide, ImplicitDeny, "a federated user without session policies has no permissions of its own")
 	}
-	return e.unreadLimit(LayerSession, No)
+	return e.unreadLimit(LayerSession, no)
 }
 
 // askIdentity asks the caller's own policies. The root user needs none.
@@ -273,8 +278,8 @@ func (e *evaluation) askIdentity() verdict {
 		return open()
 	}
 	v := e.layer(LayerIdentity, CallerSide, e.pols.Identity)
-	if e.off.has(ruleDefaultDeny) && v.allow.any() == No {
-		v.allow[toCaller] = Yes
+	if e.off.has(ruleDefaultDeny) && e.any(&v.allow) == no {
+		v.allow[toCaller] = yes
 	}
 	return v
 }
@@ -407,30 +412,30 @@ func (e *evaluation) askGrants() grants {
 		e.rec.begin(LayerGrant, e.resourceSide(), e.owner, "")
 	}
 	for i := range e.pols.Grants {
-		class, m := e.grant(&e.pols.Grants[i])
-		all.add(class, m)
-		if e.rec != nil && m != No {
-			e.rec.grant(&e.pols.Grants[i], m)
+		class, t := e.grant(&e.pols.Grants[i])
+		e.add(&all, class, t)
+		if e.rec != nil && t != no {
+			e.rec.grant(&e.pols.Grants[i], match(t))
 		}
 	}
 	if e.rec != nil {
-		e.rec.end((&verdict{allow: all}).outcome(), "")
+		e.rec.end(e.outcome(&verdict{allow: all}), "")
 	}
 	return all
 }
 
-func (e *evaluation) grant(g *Grant) (grantClass, Match) {
+func (e *evaluation) grant(g *Grant) (grantClass, term) {
 	class, m := e.namesGrantee(g.Grantee)
-	if m == No {
-		return class, No
+	if m != Yes {
+		return class, no
 	}
 	_, name, _ := strings.Cut(e.action(), ":")
 	for _, operation := range g.Operations {
 		if strings.EqualFold(operation, name) {
-			return class, and(m, e.grantContext(g))
+			return class, e.grantTerm(g, e.grantContext(g))
 		}
 	}
-	return class, No
+	return class, no
 }
 
 func (e *evaluation) namesGrantee(grantee string) (grantClass, Match) {

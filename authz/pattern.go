@@ -160,6 +160,14 @@ func (p *pattern) matches(s string) bool {
 	return glob.Match(p.text, s)
 }
 
+// encoded is the compiled text of p in the form glob takes.
+func (p *pattern) encoded() string {
+	if p.kind == prefixPattern {
+		return p.text + "\xFF"
+	}
+	return p.text
+}
+
 // view is b as a string without a copy. The bytes must not change while the
 // string is in use; evaluation needs it to compare text it has put together
 // in its own buffers without allocating.

@@ -24,27 +24,29 @@ const (
 )
 
 // grants is what statements of a resource-based policy give, by class.
-type grants [classCount]Match
+type grants [classCount]term
 
-func (g *grants) add(c grantClass, m Match) { g[c] = or(g[c], m) }
+func (e *evaluation) add(g *grants, c grantClass, t term) { g[c] = e.or(g[c], t) }
 
-func (g *grants) any() Match { return or(g[toAccount], or(g[toEntity], g[toCaller])) }
+func (e *evaluation) any(g *grants) term {
+	return e.or(g[toAccount], e.or(g[toEntity], g[toCaller]))
+}
 
-// principalMatch says how well s names the caller, class by class.
-func (e *evaluation) principalMatch(s *statement) grants {
+// principalMatch says how well s, of p, names the caller, class by class.
+func (e *evaluation) principalMatch(p *Policy, s *statement) grants {
 	var g grants
 	if s.principal == nil {
-		g[toCaller] = Yes
+		g[toCaller] = yes
 		return g
 	}
 	if s.principal.negated {
-		g[toCaller] = e.notPrincipal(s)
+		g[toCaller] = e.principalTerm(p, s, e.notPrincipal(s))
 		return g
 	}
 	for i := range s.principal.entries {
 		entry := &s.principal.entries[i]
 		if class, m := e.names(entry, s); m != No {
-			g.add(class, m)
+			e.add(&g, class, e.principalTerm(p, s, m))
 		}
 	}
 	return g
@@ -238,16 +240,16 @@ func (e *evaluation) notPrincipal(s *statement) Match {
 // listed reports whether the caller itself is among the entries of a
 // NotPrincipal, whether any of its parents is, and whether all are.
 func (e *evaluation) listed(list *principals) (self, parents, all bool) {
-	var byClass grants
+	var byClass [classCount]bool
 	for i := range list.entries {
 		entry := &list.entries[i]
 		if entry.kind == everyone {
 			return true, true, true
 		}
 		class, m := e.names(entry, &statement{deny: true, written: &policy.Statement{}})
-		byClass.add(class, truth(m == Yes))
+		byClass[class] = byClass[class] || m == Yes
 	}
-	account, entity, caller := byClass[toAccount] == Yes, byClass[toEntity] == Yes, byClass[toCaller] == Yes
+	account, entity, caller := byClass[toAccount], byClass[toEntity], byClass[toCaller]
 	switch e.req.Principal.Kind {
 	case Root:
 		return account, account, account

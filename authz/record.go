@@ -6,10 +6,9 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz/internal/formula"
 	"github.com/stile-aws/stile/policy"
 )
-
-type accountID = arn.AccountID
 
 // A recorder collects what an evaluation finds. Strings that live in the
 // evaluation's own buffers are copied.
@@ -17,10 +16,16 @@ type recorder struct {
 	decision Decision
 	// conditions of the statement at hand.
 	conditions []ConditionResult
+
+	// What was left open, and what the answer is in terms of it.
+	arena       formula.Arena
+	atoms       []atom
+	atomsByText map[string]term
+	allow, deny term
 }
 
 // begin opens the result of a layer.
-func (r *recorder) begin(l Layer, side Side, account accountID, node string) {
+func (r *recorder) begin(l Layer, side Side, account arn.AccountID, node string) {
 	r.decision.Layers = append(r.decision.Layers, LayerResult{Layer: l, Side: side, Account: account, Node: node})
 }
 
@@ -65,10 +70,10 @@ func (r *recorder) substituted(e *evaluation, p *pattern, written string) string
 }
 
 // statement keeps how one statement met the request, and forgets its conditions.
-func (r *recorder) statement(e *evaluation, p *Policy, s *statement, named, resource, conditions Match) {
+func (r *recorder) statement(e *evaluation, p *Policy, s *statement, named, fits Match) {
 	result := StatementResult{
 		Source: p.source, Index: s.index, Sid: s.written.Sid, Pos: s.written.Pos, Effect: s.written.Effect,
-		Match: and(named, and(resource, conditions)), Conditions: r.conditions,
+		Match: and(named, fits), Conditions: r.conditions,
 	}
 	r.conditions = nil
 	switch {
@@ -79,47 +84,62 @@ func (r *recorder) statement(e *evaluation, p *Policy, s *statement, named, reso
 		result.Failed = "Condition"
 	}
 	if result.Match == Maybe {
-		result.Open = r.open(e, s, &result, named)
+		result.Open = e.questions(s, &result, named)
 	}
 	layer := r.layer()
 	layer.Statements = append(layer.Statements, result)
 }
 
-// open is what would have to be known to decide a statement.
-func (r *recorder) open(e *evaluation, s *statement, result *StatementResult, named Match) []string {
+// questions is what would have to be known to decide a statement.
+func (e *evaluation) questions(s *statement, result *StatementResult, named Match) []string {
 	var list []string
 	if named == Maybe {
-		list = append(list, fmt.Sprintf("whether statement %d of %s covers the principal", s.index+1, result.Source))
+		list = append(list, principalQuestion(s, result.Source))
 	}
 	if s.deny && e.doubtful {
-		list = append(list, "whether resource control policies affect the resources of "+e.service())
+		list = append(list, rcpQuestion+e.service())
 	}
 	for i := range s.resources {
-		if s.resources[i].incomplete {
-			list = append(list, fmt.Sprintf("what AWS makes of the incomplete ARN in statement %d of %s", s.index+1, result.Source))
-		}
-		list = append(list, e.openVariables(&s.resources[i].rest)...)
-		if e.runsOn(&s.resources[i]) {
-			list = append(list, fmt.Sprintf("whether the wildcard at the end of an ARN segment runs past the colon in statement %d of %s", s.index+1, result.Source))
-		}
+		list = append(list, e.resourceQuestions(&s.resources[i])...)
 	}
 	for i := range s.conditions {
-		c, found := &s.conditions[i], &result.Conditions[i]
-		if found.Match != Maybe {
-			continue
+		if c := &s.conditions[i]; result.Conditions[i].Match == Maybe {
+			list = append(list, e.conditionQuestions(c, result.Conditions[i].Unknown)...)
 		}
-		if found.Unknown {
-			list = append(list, c.key.name)
-			continue
-		}
-		var variables []string
-		for j := range c.patterns {
-			variables = append(variables, e.openVariables(&c.patterns[j])...)
-		}
-		if variables == nil {
-			variables = append(variables, fmt.Sprintf("how AWS compares %s with %s", c.written.Key, c.written.Operator))
-		}
-		list = append(list, variables...)
+	}
+	return list
+}
+
+const rcpQuestion = "whether resource control policies affect the resources of "
+
+func principalQuestion(s *statement, src Source) string {
+	return fmt.Sprintf("whether statement %d of %s covers the principal", s.index+1, src)
+}
+
+// resourceQuestions is what would have to be known to compare p with the resource.
+func (e *evaluation) resourceQuestions(p *resourcePattern) []string {
+	list := e.openVariables(&p.rest)
+	if p.incomplete {
+		list = append(list, "what AWS makes of the incomplete ARN "+p.written)
+	}
+	if e.runsOn(p) {
+		list = append(list, "whether the wildcard at the end of an ARN segment runs past the colon in "+p.written)
+	}
+	return list
+}
+
+// conditionQuestions is what would have to be known to decide c, whose key may
+// be unknown itself.
+func (e *evaluation) conditionQuestions(c *condition, unknownKey bool) []string {
+	if unknownKey && !e.unclear(c) {
+		return []string{c.key.name}
+	}
+	var list []string
+	for i := range c.patterns {
+		list = append(list, e.openVariables(&c.patterns[i])...)
+	}
+	if list == nil || e.unclear(c) {
+		return []string{fmt.Sprintf("how AWS compares %s with %s", c.written.Key, c.written.Operator)}
 	}
 	return list
 }
@@ -169,16 +189,9 @@ func (r *recorder) unread(list []Unread, l Layer) {
 		if u.Source.Layer != l {
 			continue
 		}
-		what := u.Source.String()
-		if u.Reason != "" {
-			what += " (" + u.Reason + ")"
-		}
-		layer.Unread = append(layer.Unread, what)
+		layer.Unread = append(layer.Unread, u.String())
 	}
 }
-
-// lack keeps a question that no statement shows.
-func (r *recorder) lack(what string) { r.decision.Missing = append(r.decision.Missing, what) }
 
 // decided marks the layers of the given kinds that have outcome o as deciding.
 func (r *recorder) decided(o Outcome, kinds ...Layer) {
@@ -200,10 +213,20 @@ func (r *recorder) blamed(kinds ...Layer) {
 	}
 }
 
-// decidedBy marks every layer that has outcome o as deciding.
+// decidedBy marks every layer that has outcome o as deciding; for Unknown,
+// where none is open as a whole, those that could give more than they do.
 func (r *recorder) decidedBy(o Outcome) {
+	r.mark(func(l *LayerResult) bool { return l.Outcome == o })
+	if o == Unknown && r.decision.Deciding == nil {
+		r.mark(func(l *LayerResult) bool {
+			return slices.ContainsFunc(l.Statements, func(s StatementResult) bool { return s.Match == Maybe })
+		})
+	}
+}
+
+func (r *recorder) mark(decides func(*LayerResult) bool) {
 	for i := range r.decision.Layers {
-		if r.decision.Layers[i].Outcome == o {
+		if decides(&r.decision.Layers[i]) {
 			r.decision.Deciding = append(r.decision.Deciding, i)
 		}
 	}
@@ -218,33 +241,7 @@ func (r *recorder) finish(o Outcome, e *evaluation) Decision {
 		d.Deciding = []int{0}
 	}
 	if o == Unknown {
-		for _, i := range d.Deciding {
-			d.Missing = d.Layers[i].missing(d.Missing)
-		}
+		e.depend(&d)
 	}
 	return d
-}
-
-// missing adds to list what would have to be known to decide an open layer.
-func (l *LayerResult) missing(list []string) []string {
-	allowed := slices.ContainsFunc(l.Statements, func(s StatementResult) bool {
-		return s.Effect == policy.Allow && s.Match == Yes
-	})
-	add := func(what string) {
-		if !slices.Contains(list, what) {
-			list = append(list, what)
-		}
-	}
-	for _, s := range l.Statements {
-		if s.Match != Maybe || (allowed && s.Effect == policy.Allow) {
-			continue
-		}
-		for _, what := range s.Open {
-			add(what)
-		}
-	}
-	for _, what := range l.Unread {
-		add(what)
-	}
-	return list
 }

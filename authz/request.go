@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
@@ -112,6 +113,11 @@ func (c *Context) put(e contextEntry) {
 		}
 	}
 	c.entries = append(c.entries, e)
+}
+
+// drop makes the key, given in lower case, absent.
+func (c *Context) drop(key string) {
+	c.entries = slices.DeleteFunc(c.entries, func(e contextEntry) bool { return e.key == key })
 }
 
 // Get returns the values of key. present is false for absent keys, known is

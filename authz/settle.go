@@ -3,76 +3,83 @@ package authz
 // settle combines the layers by "Policy evaluation logic" and "Cross-account
 // policy evaluation logic".
 func (e *evaluation) settle(a *answers) Outcome {
-	deny := or(or(or(a.scp.deny, a.rcp.deny), or(a.endpoint.deny, a.boundary.deny)),
-		or(or(a.session.deny, a.identity.deny), a.resource.deny))
+	deny := e.or(e.or(e.or(a.scp.deny, a.rcp.deny), e.or(a.endpoint.deny, a.boundary.deny)),
+		e.or(e.or(a.session.deny, a.identity.deny), a.resource.deny))
 	if e.off.has(ruleExplicitDeny) {
-		deny = No
+		deny = no
 	}
 	allow := e.allowed(a)
+	if e.rec != nil {
+		e.rec.allow, e.rec.deny = allow, deny
+	}
 	switch {
-	case deny == Yes:
+	case deny == yes:
 		return e.denied(ExplicitDeny)
-	case allow == No:
+	case allow == no:
 		e.blame(a)
 		return e.denied(ImplicitDeny)
-	case allow == Yes && deny == No:
+	case allow == yes && deny == no:
 		e.credit(a)
 		return Allowed
 	}
-	if e.rec != nil && e.cross && a.own() == No && a.grant.any() != No {
-		e.rec.lack("whether a KMS grant is enough across accounts")
+	if e.rec != nil && e.cross && e.own(a) == no && e.any(&a.grant) != no {
 		e.rec.decided(Allowed, LayerGrant)
 	}
 	return e.denied(Unknown)
 }
 
 // allowed is whether there is an allow that no implicit deny takes away.
-func (e *evaluation) allowed(a *answers) Match {
+func (e *evaluation) allowed(a *answers) term {
 	if a.blocked {
-		return No
+		return no
 	}
-	outer := and(a.scp.allow.any(), and(a.rcp.allow.any(), a.endpoint.allow.any()))
-	return and(outer, e.granted(a))
+	outer := e.and(e.any(&a.scp.allow), e.and(e.any(&a.rcp.allow), e.any(&a.endpoint.allow)))
+	return e.and(outer, e.granted(a))
 }
 
 // granted is whether caller and resource, as far as each is needed, agree.
-func (e *evaluation) granted(a *answers) Match {
-	given := a.given()
+func (e *evaluation) granted(a *answers) term {
+	given := e.given(a)
 	if !e.req.Principal.signed() {
-		return given.any()
+		return e.any(&given)
 	}
-	own := a.own()
+	own := e.own(a)
 	if e.cross {
 		// AWS says both that IAM policies of the caller's account must allow
 		// and that a grant may take their place ("Troubleshooting key access").
-		alone := and(a.grant.any(), Maybe)
-		return or(and(own, given.any()), and(alone, a.limits()))
+		alone := e.and(e.any(&a.grant), e.limits(a))
+		if alone != no {
+			alone = e.and(alone, e.openTerm("whether a KMS grant is enough across accounts"))
+		}
+		return e.or(e.and(own, e.any(&given)), alone)
 	}
-	direct := or(given[toCaller], and(given[toEntity], a.limits()))
+	direct := e.or(given[toCaller], e.and(given[toEntity], e.limits(a)))
 	if e.off.has(ruleSameAccountUnion) {
-		return and(own, direct)
+		return e.and(own, direct)
 	}
 	if a.needsResource {
-		return or(and(given[toAccount], own), direct)
+		return e.or(e.and(given[toAccount], own), direct)
 	}
-	return or(own, direct)
+	return e.or(own, direct)
 }
 
 // given is what the resource's side gives, grants included.
-func (a *answers) given() grants {
+func (e *evaluation) given(a *answers) grants {
 	g := a.resource.allow
-	for class, m := range a.grant {
-		g.add(grantClass(class), m)
+	for class, t := range a.grant {
+		e.add(&g, grantClass(class), t)
 	}
 	return g
 }
 
 // limits is what boundary and session policy leave of a grant.
-func (a *answers) limits() Match { return and(a.boundary.allow.any(), a.session.allow.any()) }
+func (e *evaluation) limits(a *answers) term {
+	return e.and(e.any(&a.boundary.allow), e.any(&a.session.allow))
+}
 
 // own is what the caller's own policies give: "the intersection of the IAM
 // entity's identity-based policy and the session policies", and the boundary.
-func (a *answers) own() Match { return and(a.identity.allow.any(), a.limits()) }
+func (e *evaluation) own(a *answers) term { return e.and(e.any(&a.identity.allow), e.limits(a)) }
 
 // denied records the layers that settled an outcome by being of it themselves.
 func (e *evaluation) denied(o Outcome) Outcome {
@@ -88,8 +95,9 @@ func (e *evaluation) credit(a *answers) {
 		return
 	}
 	signed := e.req.Principal.signed()
-	own := signed && a.own() == Yes
-	delegated := a.given()[toAccount] == Yes
+	given := e.given(a)
+	own := signed && e.own(a) == yes
+	delegated := given[toAccount] == yes
 	if own && (e.cross || !a.needsResource || delegated) {
 		e.rec.decided(Allowed, LayerIdentity)
 	}
@@ -105,11 +113,11 @@ func (e *evaluation) credit(a *answers) {
 func (e *evaluation) gave(a *answers, g grants, own bool) bool {
 	switch {
 	case e.cross || !e.req.Principal.signed():
-		return g.any() == Yes
-	case g[toCaller] == Yes || and(g[toEntity], a.limits()) == Yes:
+		return e.any(&g) == yes
+	case g[toCaller] == yes || e.and(g[toEntity], e.limits(a)) == yes:
 		return true
 	}
-	return a.needsResource && own && g[toAccount] == Yes
+	return a.needsResource && own && g[toAccount] == yes
 }
 
 // blame records the layers that kept the request from being allowed, the one
@@ -118,35 +126,35 @@ func (e *evaluation) blame(a *answers) {
 	if e.rec == nil {
 		return
 	}
-	if a.scp.allow.any() == No {
+	if e.any(&a.scp.allow) == no {
 		e.rec.blamed(LayerSCP)
 	}
-	if a.endpoint.allow.any() == No {
+	if e.any(&a.endpoint.allow) == no {
 		e.rec.blamed(LayerEndpoint)
 	}
-	given := a.given()
+	given := e.given(a)
 	signed := e.req.Principal.signed()
 	// The resource's side is to blame where it was needed and gave nothing.
-	if a.blocked || ((e.cross || !signed || a.needsResource) && given.any() == No) {
+	if a.blocked || ((e.cross || !signed || a.needsResource) && e.any(&given) == no) {
 		e.blameOwn(a, e.cross)
 		e.rec.blamed(LayerResource, LayerTrust, LayerKey)
 		return
 	}
 	if signed {
-		e.blameOwn(a, e.cross || given[toEntity] == No)
+		e.blameOwn(a, e.cross || given[toEntity] == no && given[toCaller] == no)
 	}
 }
 
 // blameOwn records which of the caller's own layers does not allow. identity
 // is false where nothing was asked of the identity-based policies.
 func (e *evaluation) blameOwn(a *answers, identity bool) {
-	if identity && a.identity.allow.any() == No {
+	if identity && e.any(&a.identity.allow) == no {
 		e.rec.blamed(LayerIdentity)
 	}
-	if a.boundary.allow.any() == No {
+	if e.any(&a.boundary.allow) == no {
 		e.rec.blamed(LayerBoundary)
 	}
-	if a.session.allow.any() == No {
+	if e.any(&a.session.allow) == no {
 		e.rec.blamed(LayerSession)
 	}
 }

@@ -149,3 +149,28 @@ func findFold(written string) (Operator, bool) {
 	}
 	return Operator{}, false
 }
+
+// complements are the operators that hold exactly where others do not.
+var complements = map[string]string{
+	"StringEquals": "StringNotEquals", "StringEqualsIgnoreCase": "StringNotEqualsIgnoreCase", "StringLike": "StringNotLike",
+	"ArnEquals": "ArnNotEquals", "ArnLike": "ArnNotLike", "NumericEquals": "NumericNotEquals", "DateEquals": "DateNotEquals",
+	"IpAddress": "NotIpAddress",
+}
+
+// Complement is the name of the operator that holds exactly where that of the
+// given name does not, missing keys included; ok is false where there is none.
+func Complement(name string) (other string, ok bool) {
+	prefix, base := "", name
+	if set, rest, found := strings.Cut(name, ":"); found {
+		prefix, base = map[string]string{"ForAllValues": "ForAnyValue:", "ForAnyValue": "ForAllValues:"}[set], rest
+	}
+	if other, ok = complements[base]; ok {
+		return prefix + other, true
+	}
+	for positive, negative := range complements {
+		if negative == base {
+			return prefix + positive, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,436 @@
+package authz
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stile-aws/stile/authz/internal/formula"
+	"github.com/stile-aws/stile/authz/internal/operator"
+)
+
+// The operators of requirements that are not conditions of a policy.
+const (
+	// OperatorResource: the resource, which is in Found, fits a Resource
+	// element, which is in Values and has a variable that is not known.
+	OperatorResource = "Resource"
+	// OperatorContextEquals and OperatorContextSubset: the encryption context
+	// is, or has, the pairs in Values ("Department=IT"), as a KMS grant requires.
+	OperatorContextEquals = "EncryptionContextEquals"
+	OperatorContextSubset = "EncryptionContextSubset"
+)
+
+// A Requirement is one thing that has to hold for an alternative of a Residual.
+type Requirement struct {
+	// Key, Operator and Values are a condition as a policy has it, with the
+	// policy variables that are known replaced.
+	Key      string   `json:"key,omitempty"`
+	Operator string   `json:"operator,omitempty"`
+	Values   []string `json:"values,omitempty"`
+	// Found is what the request has under Key, where that is known and what is
+	// missing is the value of a variable in Values.
+	Found []string `json:"found,omitempty"`
+	// Not is set when the condition must not hold, and no operator says that.
+	Not bool `json:"not,omitempty"`
+	// Question is set instead of the above for what no condition key settles:
+	// "whether …" or "how …". Not says that the answer must be no.
+	Question string `json:"question,omitempty"`
+}
+
+// Allowed gives what has to hold for the request to be allowed: all of one
+// alternative. complete is false when there are more alternatives than fit;
+// each that is given is still enough by itself.
+func (r *Residual) Allowed() (alternatives [][]Requirement, complete bool) {
+	return r.alternatives(&r.simple.allowed)
+}
+
+// Denied gives in the same way what makes a policy deny the request
+// explicitly. Where neither holds it is denied implicitly.
+func (r *Residual) Denied() (alternatives [][]Requirement, complete bool) {
+	return r.alternatives(&r.simple.denied)
+}
+
+func (r *Residual) alternatives(sum *formula.Sum) ([][]Requirement, bool) {
+	list := make([][]Requirement, len(sum.Products))
+	for i, p := range sum.Products {
+		for _, f := range p {
+			list[i] = append(list[i], r.requirements(f)...)
+		}
+	}
+	return list, sum.Whole
+}
+
+// requirements says that a key is in some cells.
+func (r *Residual) requirements(f formula.Factor) []Requirement {
+	space, names := r.simple.space, r.simple.names[f.Var]
+	others := space.All(f.Var) &^ f.Cells
+	if values, ok := names.equal(f.Cells); ok {
+		return []Requirement{{Key: r.spelling(names.key), Operator: "StringEquals", Values: values}}
+	}
+	if values, ok := names.equal(others); ok {
+		return []Requirement{{Key: r.spelling(names.key), Operator: "StringNotEquals", Values: values}}
+	}
+	signs, ok := space.Describe(f.Var, f.Cells, 0)
+	var list []Requirement
+	if !ok {
+		excluded := others & space.Named[f.Var]
+		signs, _ = space.Describe(f.Var, f.Cells, excluded)
+		values, _ := names.equal(excluded)
+		list = append(list, Requirement{Key: r.spelling(names.key), Operator: "StringNotEquals", Values: values})
+	}
+	for _, s := range signs {
+		list = append(list, r.requirement(&r.atoms[s.Atom], s.Negated))
+	}
+	return list
+}
+
+// spelled lists the unknown keys as the policies write them.
+func (r *Residual) spelled() []string {
+	names := r.Keys()
+	for i := range names {
+		names[i] = r.spelling(names[i])
+	}
+	return names
+}
+
+// spelling is how the policies write a key.
+func (r *Residual) spelling(key string) string {
+	for i := range r.atoms {
+		if c := r.atoms[i].condition; c != nil && c.key.name == key {
+			return c.written.Key
+		}
+	}
+	return key
+}
+
+func (r *Residual) requirement(a *atom, not bool) Requirement {
+	q := Requirement{Not: not}
+	switch {
+	case a.condition != nil:
+		return r.condition(a.condition, not)
+	case a.resource != nil:
+		q.Operator, q.Found = OperatorResource, []string{r.resource}
+		q.Values = []string{r.substituted(&a.resource.rest, a.resource.written)}
+	case a.grant != nil:
+		q.Operator = OperatorContextSubset
+		if a.grant.Equals {
+			q.Operator = OperatorContextEquals
+		}
+		for name, value := range a.grant.EncryptionContext {
+			q.Values = append(q.Values, name+"="+value)
+		}
+		slices.Sort(q.Values)
+	default:
+		q.Question = a.question
+	}
+	return q
+}
+
+func (r *Residual) condition(c *condition, not bool) Requirement {
+	q := Requirement{Key: c.written.Key, Operator: c.written.Operator, Not: not}
+	for i, v := range c.written.Values {
+		text := v.Value
+		if i < len(c.patterns) {
+			text = r.substituted(&c.patterns[i], text)
+		}
+		q.Values = append(q.Values, text)
+	}
+	if values, present, _ := r.known.Get(c.key.name); present {
+		q.Found = values
+	}
+	if !not {
+		return q
+	}
+	if other, ok := operator.Complement(q.Operator); ok {
+		q.Operator, q.Not = other, false
+	} else if c.Kind == operator.Null && len(c.bools) == 1 {
+		q.Values, q.Not = []string{boolText(!c.bools[0])}, false
+	}
+	return q
+}
+
+// substituted is text with the variables replaced that are known.
+func (r *Residual) substituted(p *pattern, text string) string {
+	for i := range p.parts {
+		v := p.parts[i].variable
+		if v == nil {
+			continue
+		}
+		if values, present, _ := r.known.Get(v.key.name); present && len(values) == 1 && !r.multivalued[v.key.name] {
+			text = replaceVariable(text, v.key.name, values[0])
+		}
+	}
+	return text
+}
+
+// replaceVariable puts value for the variable of the given name, which is in
+// lower case.
+func replaceVariable(text, name, value string) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "${")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		v, n := parseVariable("${"+rest, false, true)
+		if n == 0 || v.key.name != name {
+			b.WriteString("${")
+			text = rest
+			continue
+		}
+		b.WriteString(value)
+		text = rest[n-2:]
+	}
+}
+
+// missing lists what would have to be known to tell whether the request is
+// allowed: keys, documents, and questions.
+func (r *Residual) missing() []string {
+	var list []string
+	seen := map[string]bool{}
+	add := func(what string) {
+		if !seen[what] {
+			seen[what] = true
+			list = append(list, what)
+		}
+	}
+	needed := r.needed()
+	unknown := map[string]bool{}
+	for _, k := range r.keys {
+		unknown[k.name] = true
+	}
+	for i := range r.atoms {
+		if !needed[r.simple.space.Atoms[i].Var] {
+			continue
+		}
+		r.atoms[i].keys(func(k *contextKey) {
+			if unknown[k.name] {
+				add(k.name)
+			}
+		})
+		if r.atoms[i].grant != nil {
+			for _, k := range r.keys {
+				if strings.HasPrefix(k.name, contextPrefix) {
+					add(k.name)
+				}
+			}
+		}
+		for _, what := range r.atoms[i].about {
+			add(what)
+		}
+	}
+	return list
+}
+
+// needed is the variables of the space on which it depends whether the request
+// is allowed.
+func (r *Residual) needed() []bool {
+	needed := make([]bool, len(r.atoms))
+	if !r.simple.allowed.Whole {
+		for i := range needed {
+			needed[i] = true
+		}
+	}
+	for _, p := range r.simple.allowed.Products {
+		for _, f := range p {
+			needed[f.Var] = true
+		}
+	}
+	return needed
+}
+
+// String says what has to hold: "allowed when aws:PrincipalTag/team = orders
+// and sts:ExternalId = 12345; or when …".
+func (r *Residual) String() string { return r.sentence("allowed", &r.simple.allowed, 8) }
+
+// denial is String for explicit denies, or "" when there can be none.
+func (r *Residual) denial() string {
+	if r.simple.denied.Never() {
+		return ""
+	}
+	return r.sentence("explicitly denied", &r.simple.denied, 8)
+}
+
+// maxRequirements is how many requirements of an alternative are printed.
+const maxRequirements = 12
+
+func (r *Residual) sentence(what string, sum *formula.Sum, limit int) string {
+	list, complete := r.alternatives(sum)
+	if len(list) == 0 {
+		return what + " or not, depending on " + strings.Join(r.spelled(), ", ") + " in more ways than can be listed"
+	}
+	more := ""
+	if hidden := len(list) - limit; hidden > 0 || !complete {
+		list = list[:min(limit, len(list))]
+		more = "; or in other ways"
+	}
+	common := list[0]
+	for _, alternative := range list[1:] {
+		common = intersection(common, alternative)
+	}
+	if len(list) == 1 || len(common) == 0 || more != "" {
+		return what + " " + joined(list, "; or ") + more
+	}
+	for i := range list {
+		list[i] = slices.DeleteFunc(list[i], func(q Requirement) bool { return contains(common, q) })
+	}
+	return what + " " + phrase(common) + ", and " + joined(list, "; or ")
+}
+
+// joined says alternatives.
+func joined(list [][]Requirement, separator string) string {
+	texts := make([]string, len(list))
+	for i, alternative := range list {
+		texts[i] = phrase(alternative)
+	}
+	return strings.Join(texts, separator)
+}
+
+func intersection(a, b []Requirement) []Requirement {
+	var out []Requirement
+	for _, q := range a {
+		if contains(b, q) {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+func contains(list []Requirement, q Requirement) bool {
+	text := q.String()
+	return slices.ContainsFunc(list, func(o Requirement) bool { return o.String() == text })
+}
+
+// phrase says one alternative: "when … and …, depending on whether …".
+func phrase(list []Requirement) string {
+	var conditions, questions []string
+	for _, q := range list {
+		if q.Question != "" {
+			questions = ask(questions, q.Question)
+		} else {
+			conditions = append(conditions, q.String())
+		}
+	}
+	if hidden := len(conditions) - maxRequirements; hidden > 0 {
+		conditions = append(conditions[:maxRequirements], fmt.Sprintf("%d more conditions hold", hidden))
+	}
+	if hidden := len(questions) - maxRequirements; hidden > 0 {
+		questions = append(questions[:maxRequirements], fmt.Sprintf("%d more questions", hidden))
+	}
+	text := ""
+	if len(conditions) > 0 {
+		text = "when " + strings.Join(conditions, " and ")
+	}
+	if len(questions) > 0 && text != "" {
+		text += ", "
+	}
+	if len(questions) > 0 {
+		text += "depending on " + strings.Join(questions, " and ")
+	}
+	return text
+}
+
+// ask adds a question to others. Whether a document allows and whether it
+// denies is one question to people.
+func ask(questions []string, q string) []string {
+	document, denies := strings.CutSuffix(q, " denies it")
+	if i := slices.Index(questions, document+" allows it"); denies && i >= 0 {
+		questions[i] = "what " + strings.TrimPrefix(document, "whether ") + " says"
+		return questions
+	}
+	return append(questions, q)
+}
+
+// String says the requirement: "aws:PrincipalTag/team = orders".
+func (q Requirement) String() string {
+	if q.Question != "" {
+		return q.Question
+	}
+	text := q.text()
+	if q.Not {
+		return "not (" + text + ")"
+	}
+	return text
+}
+
+func (q *Requirement) text() string {
+	values := listed(q.Values)
+	switch q.Operator {
+	case OperatorResource:
+		return listed(q.Found) + " matches " + values
+	case OperatorContextEquals:
+		return "the encryption context is " + values
+	case OperatorContextSubset:
+		return "the encryption context has " + values
+	}
+	op, ok := operator.Parse(q.Operator)
+	if !ok {
+		return q.Key + " " + q.Operator + " " + values
+	}
+	subject := q.Key
+	if q.Found != nil {
+		subject += " (" + listed(q.Found) + ")"
+	}
+	switch op.Set {
+	case operator.ForAllValues:
+		subject = "every value of " + subject
+	case operator.ForAnyValue:
+		subject = "some value of " + subject
+	case operator.NoSet:
+	}
+	text := subject + " " + verb(op, len(q.Values)) + " " + values
+	if op.Kind == operator.Null && len(q.Values) == 1 {
+		text = subject + map[bool]string{true: " is absent", false: " is present"}[strings.EqualFold(q.Values[0], "true")]
+	}
+	if op.IfExists {
+		text += " or it is absent"
+	}
+	return text
+}
+
+// verb is how a requirement with n values says its operator.
+func verb(op operator.Operator, n int) string {
+	one := map[operator.Kind][2]string{
+		operator.StringLike: {"like", "not like"}, operator.ARN: {"like", "not like"}, operator.IP: {"in", "not in"},
+		operator.StringIgnoreCase: {"= (in any case)", "≠ (in any case)"},
+	}
+	text := [2]string{"=", "≠"}
+	if special, ok := one[op.Kind]; ok {
+		text = special
+	}
+	if op.Kind == operator.Numeric || op.Kind == operator.Date {
+		text[0] = [...]string{"=", "<", "≤", ">", "≥"}[op.Relation]
+	}
+	if n == 1 {
+		if op.Negated {
+			return text[1]
+		}
+		return text[0]
+	}
+	several := map[string]string{"=": "is one of", "≠": "is none of", "in": "in one of", "not in": "in none of", "like": "like one of", "not like": "like none of"}
+	word := text[0]
+	if op.Negated {
+		word = text[1]
+	}
+	if s, ok := several[word]; ok {
+		return s
+	}
+	return word + " one of"
+}
+
+// listed joins values; those that would be hard to tell apart are quoted.
+func listed(values []string) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = v
+		if v == "" || strings.ContainsAny(v, " ,\"()") || strconv.Quote(v) != `"`+v+`"` {
+			texts[i] = strconv.Quote(v)
+		}
+	}
+	if hidden := len(texts) - maxRequirements; hidden > 0 {
+		texts = append(texts[:maxRequirements], fmt.Sprintf("… (%d more)", hidden))
+	}
+	return strings.Join(texts, ", ")
+}
