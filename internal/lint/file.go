@@ -152,6 +152,10 @@ func (ctx Context) yaml(src []byte) rule.List {
 // decode checks the document a tree holds. Where a statement cannot be read,
 // the others are still checked.
 func (ctx Context) decode(root policy.Node, kindOf func(*policy.Document) policy.Kind) rule.List {
+	return ctx.decoded(root, kindOf).list
+}
+
+func (ctx Context) decoded(root policy.Node, kindOf func(*policy.Document) policy.Kind) *report {
 	r := &report{ctx: ctx}
 	doc, err := policy.Decode(root)
 	if err != nil {
@@ -166,7 +170,7 @@ func (ctx Context) decode(root policy.Node, kindOf func(*policy.Document) policy
 		r.doc, r.kind = doc, kindOf(doc)
 		r.check()
 	}
-	return r.list
+	return r
 }
 
 // readable is the document of those statements of a tree that can be read.

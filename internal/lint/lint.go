@@ -56,6 +56,9 @@ type Context struct {
 	Secret *Secret
 	// Deploys is set when the document is meant to let its role change things.
 	Deploys bool
+	// Exists, unless nil, reports whether a user or role has the unique id: one
+	// that does is not deleted.
+	Exists func(uniqueID string) bool
 	// Privileged is set when the role of a trust policy is an administrator:
 	// weak doors to it are worse.
 	Privileged bool
@@ -73,6 +76,30 @@ func Check(doc *policy.Document, kind policy.Kind, ctx Context) rule.List {
 	r := &report{ctx: ctx, doc: doc, kind: kind}
 	r.check()
 	return r.sorted()
+}
+
+// Document checks the text of a document. It also returns what could be read
+// of it: all statements, or those that are in order; nil when there is none.
+func (ctx Context) Document(src []byte, kind policy.Kind) (*policy.Document, rule.List) {
+	root, err := policy.ParseNode(src)
+	if err != nil {
+		list := fromPolicy(ctx.File, err)
+		for i := range list {
+			list[i].Subject = ctx.Subject
+		}
+		return nil, list
+	}
+	r := ctx.decoded(root, func(*policy.Document) policy.Kind { return kind })
+	return r.doc, r.sorted()
+}
+
+// Allows reports whether st is an Allow statement whose actions can cover action.
+func Allows(st *policy.Statement, action string) bool { return allows(st, action) }
+
+// Restricts reports whether a condition of st lets only some values of one of
+// the keys pass; one that also holds when the key is absent does not count.
+func Restricts(st *policy.Statement, keys ...string) bool {
+	return restricts(st, anyOf(keys...)) == tested
 }
 
 // Trust is [Check] of a role's trust policy.

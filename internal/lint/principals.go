@@ -36,7 +36,7 @@ func (r *report) principals(st *policy.Statement, kind policy.Kind) {
 		return
 	}
 	for _, e := range p.Entries {
-		if e.Type == "AWS" && policy.IsUniqueID(e.Value.Value) {
+		if e.Type == "AWS" && policy.IsUniqueID(e.Value.Value) && (r.ctx.Exists == nil || !r.ctx.Exists(e.Value.Value)) {
 			r.add(e.Value.Pos, rule.Finding{
 				Code:    rule.Deleted, // T13
 				Summary: fmt.Sprintf("%s is what is left of a deleted user or role", e.Value.Value),

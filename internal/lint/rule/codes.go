@@ -132,6 +132,7 @@ type Scope uint8
 const (
 	Document  Scope = iota // a document or file by itself
 	Inventory              // an inventory: both sides of a crossing, or the organization
+	Raised                 // another rule's finding, which it makes worse
 	Reader                 // a person: the rule is documented and not checked
 	Run                    // the run of lint itself: suppressions
 )
@@ -172,7 +173,7 @@ func trustRules() []Rule {
 		{SAMLAudience, "T25", High, "SAML trust without SAML:aud", Document},
 		{RolesAnywhere, "T25", High, "IAM Roles Anywhere trusted without trust anchor or certificate attribute", Document},
 		{CognitoGuest, "T25", High, "a Cognito identity pool trusted for guests too", Document},
-		{PrivilegedRole, "T26", Critical, "an administrator's role behind a weak trust policy", Inventory},
+		{PrivilegedRole, "T26", Critical, "an administrator's role behind a weak trust policy", Raised},
 		{NodeRole, "", High, "a node's role trusted, and so every pod on the node", Document},
 		{UnusedRole, "R14", Low, "a role that trusts others and was not used for long", Inventory},
 	}
