@@ -19,6 +19,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/exec"
 	"github.com/stile-aws/stile/internal/cli/lint"
 	"github.com/stile-aws/stile/internal/cli/local"
+	"github.com/stile-aws/stile/internal/cli/observe"
 	"github.com/stile-aws/stile/internal/cli/plan"
 	"github.com/stile-aws/stile/internal/cli/policy"
 	"github.com/stile-aws/stile/internal/cli/term"
@@ -60,7 +61,7 @@ func Root(s *term.Streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.AddCommand(
-		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), lint.New(s), policy.New(s),
+		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), observe.New(s), lint.New(s), policy.New(s),
 		exec.New(s), credentialprocess.New(s), local.New(s), demo.New(s),
 	)
 	return root

@@ -22,7 +22,8 @@ type Rate struct {
 }
 
 // DefaultRates are the rates for reading whole organizations, by the prefix of
-// the service's IAM actions; AnyService has the rate of all others. Where AWS
+// the service's IAM actions, or by one operation ("lambda:GetPolicy"), which then
+// has a bucket of its own; AnyService has the rate of all others. Where AWS
 // publishes a quota they are half of it, so that the account's own workloads and
 // deployments keep the other half; where it publishes none they are cautious.
 func DefaultRates() map[string]Rate {
@@ -30,18 +31,26 @@ func DefaultRates() map[string]Rate {
 		// "Combined rate of DeleteResourcePolicy, GetResourcePolicy, PutResourcePolicy, and
 		// ValidateResourcePolicy API requests: 50 per second" (Secrets Manager guide, reference_limits).
 		"secretsmanager": {25, 25},
-		// GetPolicy, and the control plane's other operations together: 15 per second each
-		// (Lambda guide, gettingstarted-limits).
-		"lambda": {7, 7},
+		// "GetPolicy API requests: 15 requests per second", and 15 for all others of the control
+		// plane together (Lambda guide, gettingstarted-limits).
+		"lambda":           {7, 7},
+		"lambda:GetPolicy": {7, 7},
 		// "This action is throttled at 30 transactions per second" (SNS API reference, ListTopics).
 		"sns": {15, 15},
-		// ListGrants has the lowest quota of the operations used (KMS guide, requests-per-second).
+		// Each operation has a quota of its own (KMS guide, requests-per-second); no list has
+		// less than 100.
 		"kms": {50, 50},
 		// "bucket size of 100 tokens and a refill rate of 20 tokens per second", non-mutating
 		// actions (EC2 developer guide, ec2-api-throttling).
 		"ec2": {10, 20},
-		// Counted for the whole organization (Organizations guide, orgs_reference_limits).
-		"organizations": {5, 10},
+		// Rate and burst of an account (Organizations guide, orgs_reference_limits, "Throttling
+		// limits"): 1 and 2, 1 and 2, 2 and 2, 8 and 12, and 5 and 8 of the lists. They are so low
+		// that half of them would take minutes; an organization is read once.
+		"organizations:DescribeOrganization": {1, 2},
+		"organizations:ListRoots":            {1, 2},
+		"organizations:DescribePolicy":       {1.5, 2},
+		"organizations:ListAccounts":         {6, 10},
+		"organizations":                      {4, 6},
 		// IAM has token buckets and does not say of which size ("How to monitor and query IAM
 		// resources at scale – Part 2", AWS Security Blog). It has one endpoint for all Regions.
 		"iam":      {10, 20},
@@ -123,7 +132,7 @@ type budget struct {
 	meter *Meter
 
 	mu      sync.Mutex         // guards buckets
-	buckets map[string]*bucket // by service and Region; nil values: no limit
+	buckets map[string]*bucket // by service or operation, and Region
 }
 
 // ID implements middleware.FinalizeMiddleware.
@@ -132,7 +141,7 @@ func (b *budget) ID() string { return "StileBudget" }
 // HandleFinalize implements middleware.FinalizeMiddleware: it waits for the
 // budget and makes one attempt of a call.
 func (b *budget) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (out middleware.FinalizeOutput, meta middleware.Metadata, err error) {
-	if err := b.bucket(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetRegion(ctx)).wait(ctx); err != nil {
+	if err := b.bucket(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), awsmiddleware.GetRegion(ctx)).wait(ctx); err != nil {
 		return out, meta, &aws.RequestCanceledError{Err: err}
 	}
 	select {
@@ -145,13 +154,17 @@ func (b *budget) HandleFinalize(ctx context.Context, in middleware.FinalizeInput
 	return next.HandleFinalize(ctx, in)
 }
 
-// bucket is that of a service ("Secrets Manager") in a Region, nil for none.
-func (b *budget) bucket(serviceID, region string) *bucket {
+// bucket is that of an operation of a service ("Secrets Manager") in a Region,
+// nil for none.
+func (b *budget) bucket(serviceID, operation, region string) *bucket {
 	if b.rates == nil {
 		return nil
 	}
-	service := strings.ToLower(strings.ReplaceAll(serviceID, " ", ""))
-	rate, known := b.rates[service]
+	key := strings.ToLower(strings.ReplaceAll(serviceID, " ", ""))
+	if _, own := b.rates[key+":"+operation]; own {
+		key += ":" + operation
+	}
+	rate, known := b.rates[key]
 	if !known {
 		rate = b.rates[AnyService]
 	}
@@ -160,7 +173,7 @@ func (b *budget) bucket(serviceID, region string) *bucket {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	key := service + " " + region
+	key += " " + region
 	if b.buckets[key] == nil {
 		b.buckets[key] = newBucket(rate)
 	}

@@ -39,23 +39,32 @@ func membership(ctx context.Context, src Source, id arn.AccountID) inventory.Mem
 	if err != nil {
 		return inventory.Membership{State: inventory.Unread, Why: awserr.Text(err)}
 	}
-	got, err := organizations.NewFromConfig(cfg).DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
+	m, err := ask(ctx, organizations.NewFromConfig(cfg))
+	if err != nil {
+		return inventory.Membership{State: inventory.Unread, Why: awserr.Text(err)}
+	}
+	return m
+}
+
+// ask asks an account which organization it is in.
+func ask(ctx context.Context, c *organizations.Client) (inventory.Membership, error) {
+	got, err := c.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
 	switch {
 	case code(err) == "AWSOrganizationsNotInUseException":
-		return inventory.Membership{State: inventory.Absent}
+		return inventory.Membership{State: inventory.Absent}, nil
 	case err != nil:
-		return inventory.Membership{State: inventory.Unread, Why: awserr.Text(err)}
+		return inventory.Membership{}, err
 	}
 	return inventory.Membership{
 		State: inventory.Exists, Organization: aws.ToString(got.Organization.Id), Management: arn.AccountID(aws.ToString(got.Organization.MasterAccountId)),
-	}
+	}, nil
 }
 
 // organization reads the tree of the accounts read, and its SCPs. Only the
 // management account and delegated administrators may; where no candidate is
 // one of them the organization stays unread.
 func organization(ctx context.Context, src Source, candidates []arn.AccountID, inv *inventory.Inventory) {
-	var who askable
+	who := askable{said: map[arn.AccountID]inventory.Membership{}}
 	for _, id := range slices.Sorted(maps.Keys(inv.Accounts)) {
 		who.read(id, inv.Accounts[id].Member)
 	}
@@ -66,9 +75,9 @@ func organization(ctx context.Context, src Source, candidates []arn.AccountID, i
 		return
 	}
 	who.others(candidates)
-	c, err := who.first(ctx, src)
+	teller, err := who.first(ctx, src)
 	if err == nil {
-		inv.Organization, err = readOrganization(ctx, c)
+		inv.Organization, err = readOrganization(ctx, teller)
 	}
 	if err == nil {
 		inv.OrgState = inventory.Exists
@@ -99,8 +108,9 @@ func nameAccounts(inv *inventory.Inventory) {
 // which nothing is known.
 type askable struct {
 	managing, members, rest []arn.AccountID
-	organizations           []string // that accounts are known to be in
-	open                    bool     // an account is in an organization, or may be
+	said                    map[arn.AccountID]inventory.Membership // of members
+	organizations           []string                               // that accounts are known to be in
+	open                    bool                                   // an account is in an organization, or may be
 }
 
 // read takes note of an account that was read.
@@ -110,6 +120,7 @@ func (w *askable) read(id arn.AccountID, m inventory.Membership) {
 	case inventory.Exists:
 		w.open = true
 		w.members = append(w.members, id)
+		w.said[id] = m
 		if !slices.Contains(w.organizations, m.Organization) {
 			w.organizations = append(w.organizations, m.Organization)
 			w.managing = append(w.managing, m.Management)
@@ -134,24 +145,32 @@ func (w *askable) others(candidates []arn.AccountID) {
 	})
 }
 
-// first finds a client that may read one of the organizations the accounts are
-// in. Each group is asked side by side, and the first of it that may is taken.
-func (w *askable) first(ctx context.Context, src Source) (*organizations.Client, error) {
+// teller is an account that may tell the organization, and what is known by
+// then: Organizations allows one call a second of some of these.
+type teller struct {
+	client *organizations.Client
+	of     inventory.Membership
+	roots  []types.Root
+}
+
+// first finds an account that may read one of the organizations the accounts
+// are in. Each group is asked side by side, and the first of it that may is taken.
+func (w *askable) first(ctx context.Context, src Source) (*teller, error) {
 	err := errors.New("reading the organization: its management account is not declared")
 	for _, group := range [][]arn.AccountID{w.managing, w.members, w.rest} {
-		clients, errs := make([]*organizations.Client, len(group)), make([]error, len(group))
+		tellers, errs := make([]*teller, len(group)), make([]error, len(group))
 		var g errgroup.Group
 		g.SetLimit(orgCalls)
 		for i, id := range group {
 			g.Go(func() error {
-				clients[i], errs[i] = w.client(ctx, src, id)
+				tellers[i], errs[i] = w.teller(ctx, src, id)
 				return nil
 			})
 		}
 		_ = g.Wait() // errs has them
 		for i := range group {
-			if clients[i] != nil {
-				return clients[i], nil
+			if tellers[i] != nil {
+				return tellers[i], nil
 			}
 			if errs[i] != nil {
 				err = errs[i]
@@ -161,58 +180,51 @@ func (w *askable) first(ctx context.Context, src Source) (*organizations.Client,
 	return nil, err
 }
 
-// client is one that may list the roots of an organization that matters; nil
-// without an error for an account of another, or of none.
-func (w *askable) client(ctx context.Context, src Source, id arn.AccountID) (*organizations.Client, error) {
+// teller is an account that may list the roots of an organization that matters;
+// nil without an error for an account of another, or of none.
+func (w *askable) teller(ctx context.Context, src Source, id arn.AccountID) (*teller, error) {
 	cfg, err := src.Config(ctx, id, "us-east-1")
 	if err != nil {
 		return nil, err
 	}
-	c := organizations.NewFromConfig(cfg)
-	if !slices.Contains(w.members, id) {
-		got, err := c.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
-		switch {
-		case code(err) == "AWSOrganizationsNotInUseException":
-			return nil, nil
-		case err != nil:
+	t := &teller{client: organizations.NewFromConfig(cfg), of: w.said[id]}
+	if t.of.State != inventory.Exists {
+		if t.of, err = ask(ctx, t.client); err != nil {
 			return nil, err
-		case len(w.organizations) > 0 && !slices.Contains(w.organizations, aws.ToString(got.Organization.Id)):
+		}
+		if t.of.State == inventory.Absent || len(w.organizations) > 0 && !slices.Contains(w.organizations, t.of.Organization) {
 			return nil, nil
 		}
 	}
-	if _, err := c.ListRoots(ctx, &organizations.ListRootsInput{}); err != nil {
+	roots, err := t.client.ListRoots(ctx, &organizations.ListRootsInput{})
+	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	t.roots = roots.Roots
+	return t, nil
 }
 
-func readOrganization(ctx context.Context, c *organizations.Client) (*inventory.Organization, error) {
-	got, err := c.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
-	if err != nil {
-		return nil, err
-	}
-	roots, err := c.ListRoots(ctx, &organizations.ListRootsInput{})
-	if err != nil {
-		return nil, err
-	}
-	if len(roots.Roots) == 0 {
+func readOrganization(ctx context.Context, t *teller) (*inventory.Organization, error) {
+	if len(t.roots) == 0 {
 		return nil, errors.New("reading the organization: it has no root")
 	}
-	root := roots.Roots[0]
-	o := &orgReader{client: c, slots: make(chan struct{}, orgCalls), nodes: map[string]*inventory.Node{}}
-	org := &inventory.Organization{
-		ID:                aws.ToString(got.Organization.Id),
-		ManagementAccount: arn.AccountID(aws.ToString(got.Organization.MasterAccountId)),
-		RCPState:          inventory.Absent,
-	}
+	root := t.roots[0]
+	o := &orgReader{client: t.client, slots: make(chan struct{}, orgCalls), nodes: map[string]*inventory.Node{}}
+	org := &inventory.Organization{ID: t.of.Organization, ManagementAccount: t.of.Management, RCPState: inventory.Absent}
+	err := o.tree(ctx, org, root)
+	return org, err
+}
+
+// tree reads the nodes and what is attached to them.
+func (o *orgReader) tree(ctx context.Context, org *inventory.Organization, root types.Root) (err error) {
 	if org.Root, err = o.node(ctx, aws.ToString(root.Id), aws.ToString(root.Name)); err != nil {
-		return nil, err
+		return err
 	}
 	if org.Policies, err = o.policies(ctx, root, types.PolicyTypeServiceControlPolicy, func(n *inventory.Node) *[]string { return &n.SCPs }); err != nil {
-		return nil, err
+		return err
 	}
 	if !enabled(root, types.PolicyTypeResourceControlPolicy) {
-		return org, nil
+		return nil
 	}
 	org.RCPState = inventory.Exists
 	if org.RCPs, err = o.policies(ctx, root, types.PolicyTypeResourceControlPolicy, func(n *inventory.Node) *[]string { return &n.RCPs }); err != nil {
@@ -221,7 +233,7 @@ func readOrganization(ctx context.Context, c *organizations.Client) (*inventory.
 			n.RCPs = nil
 		}
 	}
-	return org, nil
+	return nil
 }
 
 // enabled reports whether policies of a type count in the organization.
