@@ -110,7 +110,7 @@ func (p *rulePage) look(t *testing.T, files []txtar.File) rule.List {
 			set.ParseFile(f.Name, f.Data)
 			continue
 		case "inventory.yaml":
-			list = append(list, lookAtInventory(t, p, f.Data)...)
+			list = append(list, lookAtInventory(t, f.Data)...)
 		default:
 			list = append(list, p.context(t).FileIn(f.Name, f.Data)...)
 		}
@@ -129,7 +129,11 @@ func TestPages(t *testing.T) {
 	for _, r := range rule.All() {
 		t.Run(r.Code, func(t *testing.T) {
 			p := readPage(t, r)
-			if r.Scope != rule.Reader {
+			switch r.Scope {
+			case rule.Reader:
+			case rule.Raised:
+				p.checkRaised(t)
+			case rule.Document, rule.Inventory, rule.Run:
 				p.checkExamples(t)
 			}
 			checkFile(t, filepath.Join(pagesDir, filepath.FromSlash(r.Code)+".md"), p.markdown(t))
@@ -168,6 +172,15 @@ func (p *rulePage) checkExamples(t *testing.T) {
 	}
 }
 
+// checkRaised checks a rule that makes other findings worse: by one degree.
+func (p *rulePage) checkRaised(t *testing.T) {
+	t.Helper()
+	fired, quiet := p.look(t, p.fires), p.look(t, p.quiet)
+	if len(fired) != 1 || len(quiet) != 1 || fired[0].Code != quiet[0].Code || fired[0].Severity != quiet[0].Severity+1 {
+		t.Errorf("findings = %v and %v, want the same one, the former a degree worse", fired, quiet)
+	}
+}
+
 func (p *rulePage) markdown(t *testing.T) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s: %s\n\n", p.Code, p.Title)
@@ -176,7 +189,7 @@ func (p *rulePage) markdown(t *testing.T) string {
 		number = "rule " + p.Number + " · "
 	}
 	needs := map[rule.Scope]string{
-		rule.Document: "a document by itself", rule.Inventory: "an inventory (`--inventory`)",
+		rule.Document: "a document by itself", rule.Inventory: "an inventory (`--inventory`)", rule.Raised: "another rule's finding, and the role's permissions",
 		rule.Reader: "a reader: stile does not check it", rule.Run: "a run of `stile lint`",
 	}[p.Scope]
 	fmt.Fprintf(&b, "%s**%s** · needs %s\n\n%s", number, p.Severity, needs, p.why)
@@ -205,6 +218,9 @@ func (p *rulePage) markdown(t *testing.T) string {
 
 // said is what the examples that fire get to hear of this rule.
 func (p *rulePage) said(t *testing.T) rule.List {
+	if p.Scope == rule.Raised {
+		return p.look(t, p.fires)
+	}
 	return slices.DeleteFunc(p.look(t, p.fires), func(f rule.Finding) bool { return f.Code != p.Code })
 }
 
@@ -241,7 +257,7 @@ func TestIndex(t *testing.T) {
 		"what was meant; *low*, untidy; *info*, worth knowing.\n\n" +
 		"| code | rule | severity | needs | finds |\n|---|---|---|---|---|\n")
 	for _, r := range rule.All() {
-		needs := map[rule.Scope]string{rule.Document: "document", rule.Inventory: "inventory", rule.Reader: "reader", rule.Run: "run"}[r.Scope]
+		needs := map[rule.Scope]string{rule.Document: "document", rule.Inventory: "inventory", rule.Raised: "another finding", rule.Reader: "reader", rule.Run: "run"}[r.Scope]
 		fmt.Fprintf(&b, "| [%s](%s.md) | %s | %s | %s | %s |\n", r.Code, r.Code, r.Number, r.Severity, needs, r.Title)
 	}
 	checkFile(t, filepath.Join(pagesDir, "README.md"), b.String())

@@ -128,15 +128,18 @@ func (w *world) denied(principal, action, resource string) (authz.Decision, bool
 	return w.refused(effective.Question{Principal: p, Action: action, Resource: resource})
 }
 
+// refused asks whether q is certainly denied: whatever the values of condition
+// keys are that depend on how the caller asks.
 func (w *world) refused(q effective.Question) (authz.Decision, bool) {
-	switch w.view.Outcome(q) {
-	case authz.ImplicitDeny, authz.ExplicitDeny:
-	default:
+	if !isDenied(w.view.Outcome(q)) {
 		return authz.Decision{}, false
 	}
+	q.Context = w.open(q)
 	d := w.view.Ask(q)
-	return d, d.Outcome == authz.ImplicitDeny || d.Outcome == authz.ExplicitDeny
+	return d, isDenied(d.Outcome)
 }
+
+func isDenied(o authz.Outcome) bool { return o == authz.ImplicitDeny || o == authz.ExplicitDeny }
 
 // reason is a decision's summary without the word that it begins with.
 func reason(d authz.Decision) string {
