@@ -17,6 +17,10 @@ const (
 	sourceIdentityKey = "sts:sourceidentity"
 	externalIDKey     = "sts:ExternalId"
 	identityLayer     = authz.LayerIdentity
+
+	// samlAudience is where assertions are presented: IAM guide
+	// reference_policies_iam-condition-keys, "SAML:aud".
+	samlAudience = "https://signin.aws.amazon.com/saml"
 )
 
 // callers finds the users and roles whose own policies may let them assume a

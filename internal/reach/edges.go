@@ -339,35 +339,23 @@ func (f *finder) bearers(d *door, p provider) {
 	}
 }
 
-// decideBearer asks for the bearer of a token with each audience that the
-// provider accepts.
+// decideBearer asks for the bearer of a token.
 func (f *finder) decideBearer(n *node, d *door, p provider) (flags, bool) {
-	q := effective.Question{Principal: n.principal, Action: assumeWebIdentity, Resource: d.role.ARN, Context: n.context.Clone()}
-	issuer := issuerOf(p.name)
-	a, err := arn.Parse(p.name)
-	if err != nil {
-		q.Principal.ServiceName = p.name // a built-in provider
-		q.Context.SetUnknown(issuer + ":aud")
-		o := f.ask(q, n, d)
-		return flagsOf(proofOf(o, d.unread), ByWebIdentity), permits(o)
-	}
-	q.Principal.Provider = a
-	account := f.inv.Accounts[a.Account]
-	if account == nil {
-		return 0, false // a provider of another account than the role's
-	}
-	known, state := inventory.Get(account.Providers, a.Name())
-	if state != inventory.Exists {
-		q.Context.SetUnknown(issuer + ":aud")
-		o := f.ask(q, n, d)
-		return flagsOf(Unread, ByWebIdentity), permits(o) && state != inventory.Absent && !account.Complete
-	}
-	best := authz.ImplicitDeny
-	for _, audience := range known.ClientIDs {
-		q.Context.Set(issuer+":aud", audience)
+	best, unread := authz.ImplicitDeny, d.unread
+	for _, q := range f.bearerQuestions(n, d, p) {
 		best = better(best, f.ask(q, n, d))
+		unread = unread || !f.knowsProvider(q.Principal.Provider)
 	}
-	return flagsOf(proofOf(best, d.unread), ByWebIdentity), permits(best)
+	return flagsOf(proofOf(best, unread), ByWebIdentity), permits(best)
+}
+
+// knowsProvider reports whether a provider was read; built-in ones need not be.
+func (g *Graph) knowsProvider(a arn.ARN) bool {
+	if a.IsZero() {
+		return true
+	}
+	_, state := inventory.Get(g.inv.Accounts[a.Account].Providers, a.Name())
+	return state == inventory.Exists
 }
 
 // people decides for who signs in through a SAML provider. That the provider's
@@ -382,7 +370,7 @@ func (f *finder) people(d *door, p provider) {
 	}
 	n := &f.nodes[id]
 	q := effective.Question{Principal: n.principal, Action: assumeSAML, Resource: d.role.ARN}
-	q.Context.Set("SAML:aud", "https://signin.aws.amazon.com/saml")
+	q.Context.Set("SAML:aud", samlAudience)
 	if o := f.ask(q, n, d); permits(o) {
 		proof := Conditional
 		if d.unread {

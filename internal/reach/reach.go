@@ -57,6 +57,10 @@ type Graph struct {
 	owners   []arn.AccountID            // of accounts, sorted
 	roots    []NodeID
 
+	once     sync.Once
+	carrying []carrier // see carriers
+	expanded sync.Map  // action pattern in lower case to []string
+
 	out, in  csr
 	hubCount int // vertices of out and in after the nodes
 	gaps     []Gap

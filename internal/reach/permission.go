@@ -1,0 +1,243 @@
+package reach
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/catalog"
+	"github.com/stile-aws/stile/internal/effective"
+	"github.com/stile-aws/stile/policy"
+)
+
+func decimal(n int) string { return strconv.Itoa(n) }
+
+// expand lists the names of the actions that a pattern stands for; nil when the
+// catalog knows none.
+func (g *Graph) expand(pattern string) []string {
+	key := strings.ToLower(pattern)
+	if known, ok := g.expanded.Load(key); ok {
+		return known.([]string)
+	}
+	var names []string
+	if !isPattern(pattern) {
+		names = []string{pattern}
+	} else {
+		for _, a := range catalog.ExpandAction(pattern) {
+			names = append(names, a.Name)
+		}
+	}
+	known, _ := g.expanded.LoadOrStore(key, names)
+	return known.([]string)
+}
+
+// described says which of the actions that a pattern stands for are meant:
+// the pattern itself, the pattern but for some, or those that are, with whole
+// services as one.
+func described(pattern string, all, some []string, covered int) (actions, except []string) {
+	switch {
+	case len(some) == covered && covered == len(all):
+		return []string{pattern}, nil
+	case len(some)*2 > len(all):
+		return []string{pattern}, shortened(pattern, all, without(all, some))
+	}
+	return shortened(pattern, all, some), nil
+}
+
+// without is the names of a that are not in b, both sorted.
+func without(a, b []string) []string {
+	var out []string
+	for _, name := range a {
+		if _, found := slices.BinarySearch(b, name); !found {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// shortened writes names of which a service has no others among all as one.
+func shortened(pattern string, all, some []string) []string {
+	if _, operation, _ := strings.Cut(pattern, ":"); pattern != "*" && operation != "*" {
+		return some
+	}
+	count := func(list []string) map[string]int {
+		n := map[string]int{}
+		for _, name := range list {
+			service, _, _ := strings.Cut(name, ":")
+			n[service]++
+		}
+		return n
+	}
+	has, of := count(some), count(all)
+	var out []string
+	for _, name := range some {
+		service, _, _ := strings.Cut(name, ":")
+		if whole := service + ":*"; has[service] == of[service] {
+			name = whole
+		}
+		if len(out) == 0 || out[len(out)-1] != name {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func comparePermissions(a, b Permission) int {
+	return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(order(a.Proof), order(b.Proof)), cmp.Compare(a.Why, b.Why), slices.Compare(a.Actions, b.Actions))
+}
+
+// order puts what is denied last.
+func order(p Proof) int {
+	if p == 0 {
+		return int(Unread) + 1
+	}
+	return int(p)
+}
+
+// mergedPermissions joins those of one statement and resource that have the
+// same answer.
+func mergedPermissions(list []Permission) []Permission {
+	slices.SortStableFunc(list, comparePermissions)
+	var out []Permission
+	for _, p := range list {
+		if n := len(out) - 1; n >= 0 && out[n].Proof == p.Proof && out[n].Why == p.Why && out[n].Resource == p.Resource && slices.Equal(out[n].Partly, p.Partly) && out[n].Except == nil && p.Except == nil {
+			out[n].Actions = append(out[n].Actions, p.Actions...)
+			continue
+		}
+		out = append(out, p)
+	}
+	for i := range out {
+		slices.Sort(out[i].Actions)
+		out[i].Actions = slices.Compact(out[i].Actions)
+	}
+	return out
+}
+
+// carrier is a resource whose policy or grants name principals.
+type carrier struct {
+	arn   string
+	owner arn.AccountID
+	names names // of Allow statements and grants
+	guard *effective.Side
+}
+
+// carriers are all resources of the inventory but roles that let somebody in,
+// found once.
+func (g *Graph) carriers() []carrier {
+	g.once.Do(func() { g.carrying = g.findCarriers() })
+	return g.carrying
+}
+
+func (g *Graph) findCarriers() []carrier {
+	var list []carrier
+	for id, account := range sorted(g.inv.Accounts) {
+		if account == nil {
+			continue
+		}
+		for _, s := range sorted(account.Secrets) {
+			if s != nil && s.Policy != "" {
+				list = append(list, carrier{arn: s.ARN, owner: id})
+			}
+		}
+		for name, k := range sorted(account.Keys) {
+			if k != nil {
+				list = append(list, carrier{arn: name, owner: id})
+			}
+		}
+		for name, r := range sorted(account.Resources) {
+			if r != nil && r.Policy != "" {
+				list = append(list, carrier{arn: name, owner: id})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b carrier) int { return cmp.Compare(a.arn, b.arn) })
+	list = slices.CompactFunc(list, func(a, b carrier) bool { return a.arn == b.arn })
+	g.parallel(len(list), nil, func(_, i int) { g.lookInto(&list[i]) })
+	return list
+}
+
+// lookInto finds whom a resource's policy and grants name.
+func (g *Graph) lookInto(c *carrier) {
+	c.guard = g.view.Guard(effective.Question{Action: "any:Action", Resource: c.arn})
+	pols := c.guard.Policies()
+	if pols.Resource != nil {
+		for i := range pols.Resource.Document().Statements {
+			if st := &pols.Resource.Document().Statements[i]; st.Effect == policy.Allow {
+				c.names.add(st)
+			}
+		}
+	}
+	for i := range pols.Grants {
+		c.names.addAWS(pols.Grants[i].Grantee)
+	}
+}
+
+// givenPermissions decides what policies of resources and grants give n that it
+// would not have by its own policies, or not without them.
+func (g *Graph) givenPermissions(n *node) []Permission {
+	var out []Permission
+	carriers := g.carriers()
+	for i := range carriers {
+		c := &carriers[i]
+		if !namesRole(&c.names, n) && !slices.Contains(c.names.accounts, n.Account) {
+			continue
+		}
+		e := expander{g: g, n: n, guards: map[string]*effective.Side{c.arn: c.guard}, real: true}
+		out = append(out, e.given(c)...)
+	}
+	return out
+}
+
+// given decides the statements of a resource's policy that name the principal.
+// The root of its account alone adds nothing to what the principal's own
+// policies say, so such statements are left out.
+func (e *expander) given(c *carrier) []Permission {
+	var out []Permission
+	pols := c.guard.Policies()
+	if pols.Resource != nil {
+		for i := range pols.Resource.Document().Statements {
+			st := &pols.Resource.Document().Statements[i]
+			var t names
+			if t.add(st); st.Effect != policy.Allow || !namesRole(&t, e.n) && (c.owner == e.n.Account || !slices.Contains(t.accounts, e.n.Account)) {
+				continue
+			}
+			for _, resource := range guarded(c, st) {
+				out = append(out, e.statement(pols.Resource.Source(), i, st, resource)...)
+			}
+		}
+	}
+	for _, grant := range pols.Grants {
+		var t names
+		if t.addAWS(grant.Grantee); !namesRole(&t, e.n) {
+			continue
+		}
+		st := &policy.Statement{Effect: policy.Allow, Actions: kmsActions(grant.Operations)}
+		src := authz.Source{Layer: authz.LayerGrant, Name: "grant " + grant.ID}
+		out = append(out, e.statement(src, 0, st, c.arn)...)
+	}
+	return slices.DeleteFunc(out, func(p Permission) bool { return p.Proof == 0 })
+}
+
+func kmsActions(operations []string) []policy.Text {
+	var out []policy.Text
+	for _, o := range operations {
+		out = append(out, policy.Text{Value: "kms:" + o})
+	}
+	return out
+}
+
+// guarded lists the resources that a statement of a resource's policy is about:
+// "*" is the resource itself.
+func guarded(c *carrier, st *policy.Statement) []string {
+	var out []string
+	for _, r := range resourcesOf(st) {
+		if r == "*" {
+			r = c.arn
+		}
+		out = append(out, r)
+	}
+	return sortedUnique(out)
+}
