@@ -251,7 +251,7 @@ type orgReader struct {
 	client *organizations.Client
 	slots  chan struct{}
 
-	mu    sync.Mutex                 // guards nodes and what is attached to them
+	mu    sync.Mutex                 // guards nodes
 	nodes map[string]*inventory.Node // root, OUs and accounts by id
 }
 
@@ -332,38 +332,39 @@ func (o *orgReader) below(ctx context.Context, id string) (accounts []types.Acco
 // policies reads all policies of a type and what each is attached to, which
 // takes fewer calls than asking every account. of is where a node has them.
 func (o *orgReader) policies(ctx context.Context, root types.Root, kind types.PolicyType, of func(*inventory.Node) *[]string) (map[string]*inventory.OrgPolicy, error) {
-	out := map[string]*inventory.OrgPolicy{}
 	if !enabled(root, kind) {
-		return out, nil
+		return map[string]*inventory.OrgPolicy{}, nil
 	}
 	list, err := collect(ctx, organizations.NewListPoliciesPaginator(o.client, &organizations.ListPoliciesInput{Filter: kind}),
 		func(page *organizations.ListPoliciesOutput) []types.PolicySummary { return page.Policies })
 	if err != nil {
 		return nil, err
 	}
+	documents, targets := make([]*string, len(list)), make([][]types.PolicyTargetSummary, len(list))
 	var g errgroup.Group
-	for _, p := range list {
+	for i, p := range list {
 		g.Go(func() error {
-			return o.call(ctx, func() error {
-				document, targets, err := o.policy(ctx, p.Id)
-				if err != nil || document == nil {
-					return err
-				}
-				o.mu.Lock()
-				defer o.mu.Unlock()
-				id := aws.ToString(p.Id)
-				out[id] = &inventory.OrgPolicy{ID: id, ARN: aws.ToString(p.Arn), Name: aws.ToString(p.Name), Document: *document}
-				for _, t := range targets {
-					if n := o.nodes[aws.ToString(t.TargetId)]; n != nil {
-						*of(n) = append(*of(n), id)
-					}
-				}
-				return nil
+			return o.call(ctx, func() (err error) {
+				documents[i], targets[i], err = o.policy(ctx, p.Id)
+				return err
 			})
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
+	}
+	out := map[string]*inventory.OrgPolicy{}
+	for i, p := range list {
+		if documents[i] == nil {
+			continue // deleted meanwhile
+		}
+		id := aws.ToString(p.Id)
+		out[id] = &inventory.OrgPolicy{ID: id, ARN: aws.ToString(p.Arn), Name: aws.ToString(p.Name), Document: *documents[i]}
+		for _, t := range targets[i] {
+			if n := o.nodes[aws.ToString(t.TargetId)]; n != nil {
+				*of(n) = append(*of(n), id)
+			}
+		}
 	}
 	for _, n := range o.nodes {
 		slices.Sort(*of(n))

@@ -54,13 +54,7 @@ func (r *reader) sweep(ctx context.Context, regions []string) {
 	var g errgroup.Group
 	for _, region := range slices.Compact(slices.Sorted(slices.Values(regions))) {
 		if closed[region] {
-			r.put(func(a *inventory.Account) {
-				for _, s := range sweeps() {
-					if !s.global {
-						a.Listed[inventory.ListKey(s.kind, region)] = inventory.Absent
-					}
-				}
-			})
+			r.close(region)
 			continue
 		}
 		g.Go(func() error {
@@ -73,6 +67,17 @@ func (r *reader) sweep(ctx context.Context, regions []string) {
 		return nil
 	})
 	_ = g.Wait() // every listing has its own errors
+}
+
+// close records that a Region is not enabled.
+func (r *reader) close(region string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range sweeps() {
+		if !s.global {
+			r.account.Listed[inventory.ListKey(s.kind, region)] = inventory.Absent
+		}
+	}
 }
 
 // lists lists the kinds that are wanted in one Region side by side.

@@ -101,7 +101,7 @@ func summarizeAccount(a *inventory.Account, name string) accountSummary {
 	for _, u := range a.Users {
 		out.Policies += len(u.Inline)
 	}
-	if a.Member.State == inventory.Unread {
+	if a.Member.State == inventory.Unread && !a.Failed(inventory.AllOfIt) {
 		out.Problems = append(slices.Clone(out.Problems), inventory.Problem{What: "which organization it is in", Why: a.Member.Why})
 	}
 	out.resources(a)
