@@ -8,16 +8,16 @@ const names = { Allowed: 'Allowed', ExplicitlyDenied: 'ExplicitDeny', Implicitly
 const chunks = []
 for await (const chunk of process.stdin) chunks.push(chunk)
 const answers = []
-for (const { id, ...simulation } of JSON.parse(Buffer.concat(chunks).toString())) {
-  answers.push({ id, ...(await ask(simulation)) })
+for (const { id, own, ...simulation } of JSON.parse(Buffer.concat(chunks).toString())) {
+  answers.push({ id, ...(await ask(simulation, own)) })
 }
 process.stdout.write(JSON.stringify(answers))
 
-async function ask(simulation) {
+async function ask(simulation, own) {
   let lenient = ''
   try {
     const response = await runSimulation(simulation, {})
-    const ignored = (response.result?.ignoredContextKeys ?? []).filter((key) => !key.toLowerCase().startsWith('aws:'))
+    const ignored = (response.result?.ignoredContextKeys ?? []).filter((key) => own.includes(key))
     if (response.resultType !== 'error' && ignored.length === 0 && response.overallResult !== undefined) {
       return { result: names[response.overallResult] }
     }

@@ -72,7 +72,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		s, why := newSimulation(c.ID, req, pols)
+		s, why := newSimulation(c, req, pols)
 		if why != "" {
 			r.skipped[why] = append(r.skipped[why], c.ID)
 			continue

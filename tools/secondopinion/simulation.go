@@ -7,11 +7,15 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/corpus"
 )
 
 // simulation is a case in the engine's own form, as its documentation has it.
 type simulation struct {
-	ID                   string           `json:"id"` // ours; taken out before the engine sees it
+	// ID and Own are ours, taken out before the engine sees the rest: the case,
+	// and the condition keys that it gives itself.
+	ID                   string           `json:"id"`
+	Own                  []string         `json:"own"`
 	Request              request          `json:"request"`
 	IdentityPolicies     []named          `json:"identityPolicies"`
 	SCPs                 []orgLevel       `json:"serviceControlPolicies"`
@@ -41,26 +45,31 @@ type orgLevel struct {
 
 // newSimulation turns a case into the engine's input. why says what cannot be
 // expressed there, and is empty when all can.
-func newSimulation(id string, req *authz.Request, pols *authz.Policies) (s simulation, why string) {
+func newSimulation(c *corpus.Case, req *authz.Request, pols *authz.Policies) (s simulation, why string) {
 	if why := inexpressible(req, pols); why != "" {
 		return simulation{}, why
 	}
 	s = simulation{
-		ID: id,
+		ID: c.ID, Own: append([]string{}, c.ContextKeys()...),
 		Request: request{
-			Principal: principal(&req.Principal), Action: req.Action, Context: contextKeys(req),
+			Principal: principal(&req.Principal), Action: req.Action, Context: contextKeys(c, req),
 			Resource: map[string]string{"resource": req.Resource, "accountId": string(owner(req))},
 		},
 		IdentityPolicies: list(pols.Identity), SCPs: levels(pols.SCPs), RCPs: levels(pols.RCPs),
 		ResourcePolicy: document(pols.Resource),
 	}
-	if pols.Boundary != nil {
+	if req.Principal.Kind == authz.Anonymous {
+		// Nobody has no policies; the engine refuses to be given any.
+		s.IdentityPolicies, s.SCPs = []named{}, []orgLevel{}
+	}
+	if pols.Boundary != nil && req.Principal.Kind != authz.Anonymous {
 		s.PermissionBoundaries = list([]*authz.Policy{pols.Boundary})
 	}
 	if pols.Endpoint != nil {
 		s.EndpointPolicies = list([]*authz.Policy{pols.Endpoint})
 	}
-	if len(pols.Session) == 1 {
+	session := req.Principal.Kind == authz.RoleSession || req.Principal.Kind == authz.FederatedUser
+	if len(pols.Session) == 1 && session {
 		s.SessionPolicy = document(pols.Session[0])
 	}
 	return s, ""
@@ -123,20 +132,20 @@ func owner(req *authz.Request) arn.AccountID {
 
 // contextKeys gives the condition keys, with those that follow from caller and
 // resource, which the engine does not derive itself.
-func contextKeys(req *authz.Request) map[string]any {
+func contextKeys(c *corpus.Case, req *authz.Request) map[string]any {
 	keys := derived(req)
-	req.Context.All(func(key string, values []string, _ bool) bool {
+	for _, key := range c.ContextKeys() {
 		for name := range keys {
 			if strings.EqualFold(name, key) {
 				delete(keys, name)
 			}
 		}
+		values, _, _ := req.Context.Get(key)
 		keys[key] = append([]string{}, values...)
 		if len(values) == 1 {
 			keys[key] = values[0]
 		}
-		return true
-	})
+	}
 	return keys
 }
 

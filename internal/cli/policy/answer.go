@@ -26,10 +26,12 @@ type answer struct {
 	Summary   string        `json:"summary,omitempty"`
 	// Statement is the one that decided, where one did.
 	Statement *place `json:"statement,omitempty"`
-	// Missing is what would have to be known, for Unknown.
-	Missing []string        `json:"missing,omitempty"`
-	Explain *authz.Decision `json:"explanation,omitempty"`
-	Error   string          `json:"error,omitempty"`
+	// Missing is what would have to be known, for Unknown, and Residual the
+	// condition on which the answer depends.
+	Missing  []string        `json:"missing,omitempty"`
+	Residual string          `json:"residual,omitempty"`
+	Explain  *authz.Decision `json:"explanation,omitempty"`
+	Error    string          `json:"error,omitempty"`
 }
 
 // place is where a statement stands in the file of its case.
@@ -55,6 +57,9 @@ func newAnswer(c *corpus.Case, d *authz.Decision, explain bool) *answer {
 	}
 	if s := deciding(d); s != nil {
 		a.Statement = &place{Policy: s.Source.String(), Index: s.Index, Sid: s.Sid, Line: s.Pos.Line, Column: s.Pos.Column}
+	}
+	if d.Residual != nil {
+		a.Residual = d.Residual.String()
 	}
 	if explain {
 		a.Explain = d

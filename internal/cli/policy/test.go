@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/corpus"
 )
@@ -53,7 +54,7 @@ func newTest(s *term.Streams) *cobra.Command {
 
 func (o *testOptions) run() error {
 	out := bufio.NewWriter(o.streams.Out)
-	t := &tester{options: o, out: out, facts: authz.DefaultFacts()}
+	t := &tester{options: o, out: out, facts: catalog.Facts()}
 	err := t.paths(o.paths)
 	if err == nil && !o.json {
 		t.summary()
