@@ -148,6 +148,9 @@ func tables(ctx context.Context, l *listing) error {
 	}
 	each(l, names, func(name string) {
 		got, err := c.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &name})
+		if err == nil && got.Table == nil {
+			err = errEmpty
+		}
 		switch {
 		case notFound(err):
 			return

@@ -29,7 +29,11 @@ func clusters(ctx context.Context, l *listing) error {
 			l.fail("cluster "+key, err)
 			return
 		}
-		out := shownCluster(got.Cluster, l.region)
+		out, err := shownCluster(got.Cluster, l.region)
+		if err != nil {
+			l.fail("cluster "+key, err)
+			return
+		}
 		r := &clusterReader{listing: l, client: c, cluster: name}
 		out.Associations, out.AssociationState = r.associations(ctx)
 		if access := got.Cluster.AccessConfig; access != nil && access.AuthenticationMode == types.AuthenticationModeConfigMap {
@@ -42,12 +46,18 @@ func clusters(ctx context.Context, l *listing) error {
 	return nil
 }
 
-func shownCluster(k *types.Cluster, region string) *inventory.Cluster {
+// errEmpty means that AWS answered without what was asked for.
+var errEmpty = errors.New("the answer is empty")
+
+func shownCluster(k *types.Cluster, region string) (*inventory.Cluster, error) {
+	if k == nil {
+		return nil, errEmpty
+	}
 	out := &inventory.Cluster{ARN: aws.ToString(k.Arn), Name: aws.ToString(k.Name), Region: region, Status: string(k.Status)}
 	if id := k.Identity; id != nil && id.Oidc != nil {
 		out.Issuer = aws.ToString(id.Oidc.Issuer)
 	}
-	return out
+	return out, nil
 }
 
 // clusterReader reads what belongs to one cluster.
@@ -97,6 +107,9 @@ func (r *clusterReader) associations(ctx context.Context) ([]inventory.Associati
 			return inventory.Association{}, err
 		}
 		a := got.Association
+		if a == nil {
+			return inventory.Association{}, errEmpty
+		}
 		return inventory.Association{
 			ID: aws.ToString(a.AssociationId), ARN: aws.ToString(a.AssociationArn), Namespace: aws.ToString(a.Namespace), ServiceAccount: aws.ToString(a.ServiceAccount),
 			Role: aws.ToString(a.RoleArn), TargetRole: aws.ToString(a.TargetRoleArn), ExternalID: aws.ToString(a.ExternalId),
@@ -122,7 +135,7 @@ func (r *clusterReader) entry(ctx context.Context, principal string) (inventory.
 		return inventory.AccessEntry{}, err
 	}
 	if got.AccessEntry == nil {
-		return inventory.AccessEntry{}, errors.New("reading an access entry: the answer is empty")
+		return inventory.AccessEntry{}, errEmpty
 	}
 	out := inventory.AccessEntry{
 		Principal: principal, Type: aws.ToString(got.AccessEntry.Type), Username: aws.ToString(got.AccessEntry.Username), Groups: got.AccessEntry.KubernetesGroups,

@@ -384,6 +384,8 @@ func (o *orgReader) policy(ctx context.Context, id *string) (document *string, t
 		return nil, nil, nil
 	case err != nil:
 		return nil, nil, err
+	case got.Policy == nil:
+		return nil, nil, errEmpty
 	}
 	return aws.String(aws.ToString(got.Policy.Content)), targets, nil
 }

@@ -153,9 +153,5 @@ func (r *reader) readCluster(ctx context.Context, ref inventory.ClusterRef) (*in
 	if err != nil {
 		return nil, err
 	}
-	out := &inventory.Cluster{ARN: aws.ToString(got.Cluster.Arn), Name: ref.Name, Region: ref.Region, Status: string(got.Cluster.Status)}
-	if id := got.Cluster.Identity; id != nil && id.Oidc != nil {
-		out.Issuer = aws.ToString(id.Oidc.Issuer)
-	}
-	return out, nil
+	return shownCluster(got.Cluster, ref.Region)
 }
