@@ -18,6 +18,9 @@ type Part struct {
 	settled *authz.Decision
 }
 
+// Settled reports whether the answer does not come from policies.
+func (p *Part) Settled() bool { return p.settled != nil }
+
 // AskAll decides q together with every other permission that AWS asks for in
 // the course of the call: see [View.Parts].
 func (v *View) AskAll(q Question) authz.Bundle {

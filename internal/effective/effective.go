@@ -53,11 +53,12 @@ type compiled struct {
 // Options say how a View takes what is not in its inventory. The zero Options
 // make every answer unknown that may turn on something unread.
 type Options struct {
-	// Assume takes what nobody looked for to be as it mostly is: no resource
-	// control policies, no KMS grants, and no policy on a resource of the
-	// caller's own account. [View.Assumed] lists what was taken so. Roles,
-	// secrets and keys, service control policies, resources of other accounts,
-	// and whatever was looked for and could not be read stay unknown.
+	// Assume takes what nobody looked for to be as it mostly is: no organization,
+	// no resource control policies, no KMS grants, and no policy on a resource of
+	// the caller's own account. [View.Assumed] lists what was taken so. Roles,
+	// secrets and keys, the policies of an organization that is known, resources
+	// of other accounts, and whatever was looked for and could not be read stay
+	// unknown.
 	Assume bool
 }
 

@@ -108,6 +108,9 @@ func (v *View) scps(id arn.AccountID, pols *authz.Policies) {
 	}
 	p := v.place(id)
 	if p.why != "" {
+		if v.inv.Organization == nil && v.assume(p.state, "the organization of account "+string(id)+" was not looked for; taken to be none") {
+			return
+		}
 		src := authz.Source{Layer: authz.LayerSCP, Name: "above account " + string(id)}
 		pols.Unread = append(pols.Unread, authz.Unread{Source: src, Reason: p.why})
 		return

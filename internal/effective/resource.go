@@ -222,6 +222,22 @@ func carrier(a arn.ARN) (guard, kind string, carries, known bool) {
 	return a.String(), a.Service + ":" + typ, carries, true
 }
 
+// TakesPolicy reports whether a resource can carry a policy of its own, or is
+// under that of another, as an object is under its bucket's.
+func TakesPolicy(resource string) bool {
+	a, err := arn.Parse(resource)
+	switch {
+	case err != nil:
+		return false
+	case a.Service == "iam":
+		return a.Type() == "role"
+	case a.Service == "sts":
+		return false
+	}
+	_, _, carries, known := carrier(a)
+	return carries && known
+}
+
 // mayCarry reports whether a resource of a type that the catalog does not tell
 // apart may take a policy: some resources of its service do.
 func mayCarry(a arn.ARN) bool {

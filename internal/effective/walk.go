@@ -21,6 +21,9 @@ type Leg struct {
 	Resource string         `json:"resource"`
 	Why      string         `json:"why,omitempty"` // what it is needed for, where it is not what was asked for
 	Decision authz.Decision `json:"decision"`
+	// Question is what was asked, for asking on; that of a leg where something
+	// outside policies stands in the way asks for nothing.
+	Question Question `json:"-"`
 	// If lists declared conditions on which the answer rests and whose keys are
 	// the caller's to set, "" for none: "secretsmanager:VersionStage".
 	If []string `json:"if,omitempty"`
@@ -135,7 +138,7 @@ func (v *View) hop(t *traveller, h *compile.Hop) []Leg {
 	} else {
 		for _, action := range hopActions(h) {
 			q := Question{Principal: t.principal, Action: action, Resource: h.Role, Context: HopContext(t.context(), h)}
-			legs = append(legs, t.leg(action, h.Role, v.Ask(q)))
+			legs = append(legs, v.asked(t, q))
 		}
 	}
 	t.principal, t.token, t.tags = v.Session(role), false, h.Tags
@@ -176,7 +179,14 @@ func (v *View) exchange(t *traveller, h *compile.Hop) Leg {
 		return t.leg(action, h.Role, nobody(why))
 	}
 	q := Question{Principal: p, Action: action, Resource: h.Role, Context: ClaimsContext(t.context(), caller)}
-	return t.leg(action, h.Role, v.Ask(q))
+	return v.asked(t, q)
+}
+
+// asked is the leg of a question.
+func (v *View) asked(t *traveller, q Question) Leg {
+	l := t.leg(q.Action, q.Resource, v.Ask(q))
+	l.Question = q
+	return l
 }
 
 // ClaimsContext adds to base what a service account's token says.

@@ -25,6 +25,8 @@ type Query struct {
 	Resource string              // ARN, or "*"
 	Context  map[string][]string // condition keys the caller would send
 	Now      time.Time           // of the request; zero: unknown
+	PassRole string              // ARN of the role that the call hands to a service
+	Endpoint string              // ARN or id of the VPC endpoint the call goes through
 }
 
 // Answer is the best of the ways there are.
@@ -33,6 +35,10 @@ type Answer struct {
 	// one might, and the outcome of the nearest way when none does.
 	Outcome authz.Outcome `json:"outcome"`
 	Ways    []Way         `json:"ways"` // best first
+	// Assumed says, one line each, what nobody looked for and is taken not to be there.
+	Assumed []string `json:"assumed,omitempty"`
+
+	View *effective.View `json:"-"` // that was asked, for asking on
 }
 
 // Way is one way from the caller to the resource.
@@ -77,7 +83,16 @@ func Can(set *access.Set, w *compile.Wanted, inv *inventory.Inventory, q Query) 
 	if inv == nil {
 		inv = &inventory.Inventory{}
 	}
-	c := &canner{set: set, w: w, inv: inv, view: effective.Options{Assume: true}.New(inv), q: q}
+	return Options{}.can(set, w, inv, q)
+}
+
+// Can answers q from what is observed alone: nothing is declared.
+func (o Options) Can(inv *inventory.Inventory, q Query) (Answer, error) {
+	return o.can(&access.Set{}, &compile.Wanted{}, inv, q)
+}
+
+func (o Options) can(set *access.Set, w *compile.Wanted, inv *inventory.Inventory, q Query) (Answer, error) {
+	c := &canner{set: set, w: w, inv: inv, view: effective.Options{Assume: !o.Strict}.New(inv), q: q}
 	if err := c.itself(); err != nil {
 		return Answer{}, err
 	}
@@ -90,7 +105,7 @@ func Can(set *access.Set, w *compile.Wanted, inv *inventory.Inventory, q Query) 
 		return Answer{}, fmt.Errorf("finding a way for %s: %w", q.Who, ErrNoWay)
 	}
 	slices.SortStableFunc(c.ways, func(a, b Way) int { return better(a.Outcome()) - better(b.Outcome()) })
-	return Answer{Outcome: c.ways[0].Outcome(), Ways: c.ways}, nil
+	return Answer{Outcome: c.ways[0].Outcome(), Ways: c.ways, Assumed: c.view.Assumed(), View: c.view}, nil
 }
 
 // better ranks outcomes.
@@ -137,10 +152,7 @@ func (c *canner) itself() error {
 
 // role finds the ARN of ACCOUNT/ROLE, observed or wanted.
 func (c *canner) role(account, name string) (string, error) {
-	id := arn.AccountID(account)
-	if a, ok := c.set.Account(account); ok {
-		id = a.ID
-	}
+	id := c.account(account)
 	if r, _ := c.inv.Accounts[id].Role(name); r != nil {
 		return r.ARN, nil
 	}
@@ -150,6 +162,19 @@ func (c *canner) role(account, name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("finding role %s/%s: %w: neither declared nor observed", account, name, ErrNoWay)
+}
+
+// account finds an account by its id or name, declared or observed.
+func (c *canner) account(name string) arn.AccountID {
+	if a, ok := c.set.Account(name); ok {
+		return a.ID
+	}
+	for id, a := range c.inv.Accounts {
+		if a != nil && a.Name == name {
+			return id
+		}
+	}
+	return arn.AccountID(name)
 }
 
 // starts reports whether a route begins at the caller.
@@ -188,7 +213,7 @@ func (c *canner) asksFor(legs []effective.Leg) bool {
 
 // uses asks for the action, and for what else the call takes.
 func (c *canner) uses(q effective.Question, as string) []effective.Leg {
-	q.Action, q.Resource = c.q.Action, c.q.Resource
+	q.Action, q.Resource, q.PassRole, q.Endpoint = c.q.Action, c.q.Resource, c.q.PassRole, c.q.Endpoint
 	for key, values := range c.q.Context {
 		q.Context.Set(key, values...)
 	}
@@ -197,8 +222,11 @@ func (c *canner) uses(q effective.Question, as string) []effective.Leg {
 	}
 	var out []effective.Leg
 	for _, p := range c.view.Parts(q) {
-		asked := p.Question
-		out = append(out, effective.Leg{Caller: as, Action: asked.Action, Resource: asked.Resource, Why: p.Why, Decision: c.view.AskPart(&p)})
+		l := effective.Leg{Caller: as, Action: p.Question.Action, Resource: p.Question.Resource, Why: p.Why, Decision: c.view.AskPart(&p)}
+		if !p.Settled() {
+			l.Question = p.Question
+		}
+		out = append(out, l)
 	}
 	return out
 }

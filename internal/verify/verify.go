@@ -75,6 +75,9 @@ type Options struct {
 	// Now is the time for which routes are verified: those that have expired by
 	// then must be refused. Zero: every route is verified as of just before its end.
 	Now time.Time
+	// Strict takes nothing that nobody looked for to be absent, so that a proof
+	// which may turn on it is unknown.
+	Strict bool
 }
 
 // Check verifies w on what inv has. led may be nil; with it, what the scope
@@ -88,7 +91,7 @@ func (o Options) Check(w *compile.Wanted, inv *inventory.Inventory, led *ledger.
 	if inv == nil {
 		inv = &inventory.Inventory{}
 	}
-	c := &checker{options: o, w: w, inv: inv, view: effective.Options{Assume: true}.New(inv), ids: principalIDs(inv)}
+	c := &checker{options: o, w: w, inv: inv, view: effective.Options{Assume: !o.Strict}.New(inv), ids: principalIDs(inv)}
 	for i := range w.Routes {
 		c.route(&w.Routes[i])
 	}
