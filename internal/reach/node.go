@@ -68,6 +68,7 @@ type node struct {
 	side      *effective.Side // what its side brings to requests; nil: little, see Graph.ask
 	assuming  *effective.Side // side, for sts:AssumeRole only
 	context   authz.Context   // what all its requests carry
+	issuer    string          // of a WebIdentity, without "https://"
 	tags      tagset          // of a Session
 	role      NodeID          // of a Session: its role's node
 	unread    bool            // a document of its side is not known

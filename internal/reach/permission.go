@@ -185,7 +185,8 @@ func (g *Graph) givenPermissions(n *node) []Permission {
 		if !namesRole(&c.names, n) && !slices.Contains(c.names.accounts, n.Account) {
 			continue
 		}
-		e := expander{g: g, n: n, guards: map[string]*effective.Side{c.arn: c.guard}, real: true}
+		e := newExpander(g, n)
+		e.real, e.guards[c.arn] = true, c.guard
 		out = append(out, e.given(c)...)
 	}
 	return out

@@ -87,7 +87,7 @@ func (b *builder) cluster(p place) {
 // subject adds the bearers of tokens of an issuer with one subject or a pattern.
 func (b *builder) subject(issuer, subject string) NodeID {
 	n := node{Node: Node{Kind: WebIdentity, Key: "web:" + issuer + ":" + subject, Name: subject + " of " + issuer}}
-	n.principal = authz.Principal{Kind: authz.WebIdentity}
+	n.principal, n.issuer = authz.Principal{Kind: authz.WebIdentity}, issuer
 	n.context.Set(issuer+":sub", example(subject))
 	if c, ok := b.sources.clusters[issuer]; ok {
 		n.Account = c.account
@@ -111,7 +111,7 @@ func (b *builder) pod(p place, a *inventory.Association) {
 	name := "serviceaccount:" + p.cluster.Name + "/" + a.Namespace + "/" + a.ServiceAccount
 	tags := tagset{cluster: p.cluster.Name, clusterARN: p.cluster.ARN, namespace: a.Namespace, serviceAccount: a.ServiceAccount}
 	n := node{Node: Node{Kind: Pod, Account: p.account, Key: "pod:" + tags.String(), Name: name}}
-	n.principal = authz.Principal{Kind: authz.Service, ServiceName: podService}
+	n.principal, n.tags = authz.Principal{Kind: authz.Service, ServiceName: podService}, tags
 	role, known := b.byKey[a.Role]
 	if !known || b.nodes[role].Kind != Role {
 		return

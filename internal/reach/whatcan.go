@@ -118,7 +118,7 @@ func (w *WhatCan) Path(to NodeID) []NodeID {
 // ownPermissions decides what n's identity policies say.
 func (g *Graph) ownPermissions(n *node) []Permission {
 	var out []Permission
-	e := expander{g: g, n: n, guards: map[string]*effective.Side{}}
+	e := newExpander(g, n)
 	for _, p := range n.side.Policies().Identity {
 		for i := range p.Document().Statements {
 			st := &p.Document().Statements[i]
@@ -146,7 +146,13 @@ type expander struct {
 	g      *Graph
 	n      *node
 	guards map[string]*effective.Side // by resource
-	real   bool                       // an example of a resource has the policy of what it is part of
+	alike  map[string]answer          // by resource and likeness of the action
+	said   map[*effective.Side][]string
+	real   bool // an example of a resource has the policy of what it is part of
+}
+
+func newExpander(g *Graph, n *node) *expander {
+	return &expander{g: g, n: n, guards: map[string]*effective.Side{}, alike: map[string]answer{}, said: map[*effective.Side][]string{}}
 }
 
 // statement decides all actions of a statement on one of its resources.
@@ -191,7 +197,7 @@ func (e *expander) pattern(pattern string, st *policy.Statement, resource string
 			continue
 		}
 		covered++
-		a := e.decide(name, resource)
+		a := e.likeness(name, resource)
 		groups[a] = append(groups[a], name)
 	}
 	var out []Permission
@@ -227,20 +233,68 @@ func fitting(action, resource string) bool {
 	return !known || service == a.Service
 }
 
+// likeness is decide for actions of which one stands for many: those of a
+// service that the same patterns of all documents cover. Where facts about single
+// actions count, none stands for another.
+func (e *expander) likeness(action, resource string) answer {
+	lower := strings.ToLower(action)
+	service, _, _ := strings.Cut(lower, ":")
+	key := resource + "\n" + service
+	if service == "kms" || service == "sts" {
+		key += "\n" + lower
+	}
+	_, guard := e.question(action, resource)
+	key += "\n" + coverage(e.patterns(e.n.side), lower) + "\n" + coverage(e.patterns(guard), lower)
+	a, known := e.alike[key]
+	if !known {
+		a = e.decide(action, resource)
+		e.alike[key] = a
+	}
+	return a
+}
+
+// coverage tells which of some patterns cover an action, in lower case.
+func coverage(patterns []string, action string) string {
+	bits := make([]byte, (len(patterns)+7)/8)
+	for i, p := range patterns {
+		if policy.Glob(p, action) {
+			bits[i/8] |= 1 << (i % 8)
+		}
+	}
+	return string(bits)
+}
+
+// patterns lists the action patterns of a side's documents, in lower case.
+func (e *expander) patterns(side *effective.Side) []string {
+	if known, ok := e.said[side]; ok {
+		return known
+	}
+	pols := side.Policies()
+	list := append([]*authz.Policy{pols.Boundary, pols.Resource}, pols.Identity...)
+	for _, levels := range [][]authz.Level{pols.SCPs, pols.RCPs} {
+		for i := range levels {
+			list = append(list, levels[i].Policies...)
+		}
+	}
+	var out []string
+	for _, p := range list {
+		if p == nil {
+			continue
+		}
+		for _, st := range p.Document().Statements {
+			for _, a := range slices.Concat(st.Actions, st.NotActions) {
+				out = append(out, strings.ToLower(a.Value))
+			}
+		}
+	}
+	out = sortedUnique(out)
+	e.said[side] = out
+	return out
+}
+
 // decide asks for one action on an example of a resource.
 func (e *expander) decide(action, resource string) answer {
-	q := effective.Question{Principal: e.n.principal, Action: action, Resource: resource, Context: e.n.context.Clone()}
-	if strings.HasPrefix(strings.ToLower(action), "sts:assumerole") {
-		q.Context = chosen(q.Context)
-	}
-	if resource != "*" && isPattern(resource) {
-		q.Resource, q.Example = example(resource), !e.real
-	}
-	guard := e.guards[q.Resource]
-	if guard == nil {
-		guard = e.g.view.Guard(effective.Question{Principal: e.n.principal, Action: action, Resource: q.Resource, Example: q.Example})
-		e.guards[q.Resource] = guard
-	}
+	q, guard := e.question(action, resource)
 	o := e.g.view.Decide(q, e.n.side, guard)
 	if o == authz.Allowed {
 		return answer{proof: Proven}
@@ -250,6 +304,20 @@ func (e *expander) decide(action, resource string) answer {
 		a.proof = proofOf(o, e.n.unread || len(guard.Policies().Unread) > 0)
 	}
 	return a
+}
+
+// question is for one action on an example of a resource.
+func (e *expander) question(action, resource string) (effective.Question, *effective.Side) {
+	q := effective.Question{Principal: e.n.principal, Action: action, Resource: resource, Context: e.n.context}
+	if resource != "*" && isPattern(resource) {
+		q.Resource, q.Example = example(resource), !e.real
+	}
+	guard := e.guards[q.Resource]
+	if guard == nil {
+		guard = e.g.view.Guard(effective.Question{Principal: e.n.principal, Action: action, Resource: q.Resource, Example: q.Example})
+		e.guards[q.Resource] = guard
+	}
+	return q, guard
 }
 
 // why says in one line what an answer rests on, without what differs from one
