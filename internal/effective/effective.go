@@ -36,7 +36,7 @@ type View struct {
 	callers  sync.Map // ARN of a role or user to *callerSide
 	places   sync.Map // account id to *place
 	assumed  sync.Map // line of Assumed to nothing
-	paths    func() map[arn.AccountID][]*inventory.Node
+	tree     func() *inventory.Tree
 	buckets  func() map[string]arn.AccountID
 }
 
@@ -71,7 +71,7 @@ func (o Options) New(inv *inventory.Inventory) *View {
 		inv = &inventory.Inventory{}
 	}
 	v := &View{inv: inv, options: o}
-	v.paths = sync.OnceValue(v.findPaths)
+	v.tree = sync.OnceValue(func() *inventory.Tree { return inventory.NewTree(inv.Organization) })
 	v.buckets = sync.OnceValue(v.findBuckets)
 	return v
 }

@@ -33,26 +33,6 @@ func (v *View) place(id arn.AccountID) *place {
 	return known.(*place)
 }
 
-// findPaths has the nodes from the root down to every account.
-func (v *View) findPaths() map[arn.AccountID][]*inventory.Node {
-	out := map[arn.AccountID][]*inventory.Node{}
-	if v.inv.Organization == nil || v.inv.Organization.Root == nil {
-		return out
-	}
-	var walk func(n *inventory.Node, above []*inventory.Node)
-	walk = func(n *inventory.Node, above []*inventory.Node) {
-		path := append(slices.Clip(above), n)
-		if id := arn.AccountID(n.ID); id.Valid() {
-			out[id] = path
-		}
-		for _, c := range n.Children {
-			walk(c, path)
-		}
-	}
-	walk(v.inv.Organization.Root, nil)
-	return out
-}
-
 // orgPathOf gives an account's place in the organization read, nil when it is in
 // none, or says why it is not known. An account that is not in the tree is in no
 // organization only when it says so itself.
@@ -68,7 +48,7 @@ func (v *View) orgPathOf(id arn.AccountID) (path []*inventory.Node, state invent
 	case said.State == inventory.Exists && (org == nil || org.ID != said.Organization):
 		return nil, inventory.Unread, "account " + string(id) + " is in organization " + said.Organization + ", which was not read"
 	}
-	if path = v.paths()[id]; path != nil {
+	if path = v.tree().Path(id); path != nil {
 		return path, inventory.Exists, ""
 	}
 	switch {
@@ -88,7 +68,7 @@ func (v *View) inOrganization(id arn.AccountID) []*inventory.Node {
 	if id == "" {
 		return nil
 	}
-	return v.paths()[id]
+	return v.tree().Path(id)
 }
 
 func (v *View) isManagement(id arn.AccountID) bool {

@@ -277,7 +277,10 @@ func (v *View) otherPolicy(q *Question, a arn.ARN, pols *authz.Policies) {
 			}
 			return
 		}
-		state = r.PolicyState
+		if state = r.PolicyState; state == inventory.Unread && r.PolicyWhy != "" {
+			pols.Unread = append(pols.Unread, authz.Unread{Source: src, Reason: r.PolicyWhy})
+			return
+		}
 	}
 	if owner == q.Principal.Account() && v.assume(state, "the policy of "+src.Name+" ("+string(owner)+") was not looked for; taken to say nothing") {
 		return
