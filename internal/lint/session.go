@@ -31,9 +31,15 @@ func (r *report) podConditions(st *policy.Statement) {
 	if found == nil {
 		return
 	}
+	severity := rule.OfRule
+	if p := st.Principal; p != nil && slices.ContainsFunc(p.Entries, func(e policy.PrincipalEntry) bool { return e.Value.Value == "pods.eks.amazonaws.com" }) {
+		// The guide's own form: only the account's clusters can hand out the
+		// role. Where there are several, an inventory shows it.
+		severity = rule.Info
+	}
 	prefix, _, _ := strings.Cut(found.Key, "/")
 	r.add(found.Pos, rule.Finding{
-		Code: rule.PodCluster, Summary: fmt.Sprintf("%s alone also fits Pods of other clusters", found.Key),
+		Code: rule.PodCluster, Severity: severity, Summary: fmt.Sprintf("%s alone also fits Pods of other clusters", found.Key),
 		Detail: "Whoever runs another cluster chooses the names of its namespaces and service accounts.",
 		Hint:   fmt.Sprintf(`add "StringEquals": {"%s/eks-cluster-arn": "arn:aws:eks:REGION:ACCOUNT:cluster/NAME"}`, prefix),
 	})
