@@ -1,14 +1,12 @@
 package authz
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/stile-aws/stile/arn"
-	"github.com/stile-aws/stile/authz/internal/operator"
-	"github.com/stile-aws/stile/internal/scalar"
+	"github.com/stile-aws/stile/authz/internal/condition"
+	"github.com/stile-aws/stile/authz/internal/rule"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -32,55 +30,22 @@ type statement struct {
 	index     int
 	deny      bool
 	principal *principals // nil where the kind of policy has none
-	actions   []pattern
+	actions   []condition.Pattern
 	notAction bool
 	// resources is nil when the statement names none, which a policy attached
 	// to a resource may do: it then covers that resource.
-	resources   []resourcePattern
+	resources   []condition.Resource
 	notResource bool
-	conditions  []condition
+	conditions  []condition.Condition
 	// namesPrincipalARN is set when a condition tests aws:PrincipalArn.
 	namesPrincipalARN bool
-}
-
-// A resourcePattern is a Resource element's ARN, compared segment by segment.
-type resourcePattern struct {
-	written    string
-	everything bool // "*"
-	malformed  bool // no ARN: matches nothing
-	incomplete bool // fewer than six segments, where AWS does not say what that means
-	head       [5]pattern
-	rest       pattern
-	// beyond is the whole ARN with wildcards that run past colons; nil unless
-	// one of the segments before the last ends in one.
-	beyond *pattern
-}
-
-// condition is one key under one operator. Of the slices of values the one
-// that the operator's kind needs is set, in the order written.
-type condition struct {
-	operator.Operator
-	key      contextKey
-	written  *policy.Condition
-	patterns []pattern
-	decimals []maybe[scalar.Decimal]
-	dates    []maybe[time.Time]
-	networks []maybe[scalar.Network]
-	bools    []bool // Null
-	literal  bool   // "${" is text, by the document's Version
-}
-
-// maybe is a value of a policy that may not be readable as what the operator compares.
-type maybe[T any] struct {
-	value T
-	ok    bool
 }
 
 // compiler carries what all parts of one compilation share.
 type compiler struct {
 	layer    Layer
-	off      ruleset
-	literal  bool // the document's Version has no policy variables
+	off      rule.Set
+	elements condition.Compiler
 	document *policy.Document
 }
 
@@ -89,39 +54,35 @@ type compiler struct {
 // unknown operator or effect, both of a pair or neither, a principal where
 // there can be none or none where there must be one.
 func Compile(doc *policy.Document, src Source) (*Policy, error) {
-	return compile(doc, src, ruleset{})
+	return compile(doc, src, rule.Set{})
 }
 
-func compile(doc *policy.Document, src Source, off ruleset) (*Policy, error) {
+func compile(doc *policy.Document, src Source, off rule.Set) (*Policy, error) {
 	if doc == nil {
 		return nil, fmt.Errorf("compiling %s: no document", src)
 	}
 	c := compiler{layer: src.Layer, off: off, document: doc}
+	// "When you specify an incomplete ARN … in an identity-based policy, AWS
+	// automatically completes the ARN"; a boundary is the same kind of
+	// document. Of other policies AWS does not say it.
+	c.elements = condition.Compiler{Off: off, Completes: src.Layer == LayerIdentity || src.Layer == LayerBoundary}
 	switch doc.Version {
 	case policy.Version2012:
 	case policy.Version2008, "":
 		// "If you don't include the Version element … variables like
 		// ${aws:username} are treated as literal strings in the policy."
-		c.literal = !off.has(ruleVariableVersion)
+		c.elements.Literal = !off.Has(rule.VariableVersion)
 	default:
 		return nil, fmt.Errorf("compiling %s: unknown policy version %q", src, doc.Version)
 	}
 	p := &Policy{source: src, doc: doc, statements: make([]statement, len(doc.Statements))}
 	for i := range doc.Statements {
 		if err := c.statement(&doc.Statements[i], &p.statements[i]); err != nil {
-			return nil, fmt.Errorf("compiling statement %d of %s%s: %w", i+1, src, at(doc.Statements[i].Pos), err)
+			return nil, fmt.Errorf("compiling statement %d of %s%s: %w", i+1, src, condition.At(doc.Statements[i].Pos), err)
 		}
 		p.statements[i].index = i
 	}
 	return p, nil
-}
-
-// at is the place of an element for an error text, empty when it was built in memory.
-func at(pos policy.Pos) string {
-	if pos.IsZero() {
-		return ""
-	}
-	return fmt.Sprintf(" (line %d, column %d)", pos.Line, pos.Column)
 }
 
 func (c *compiler) statement(from *policy.Statement, to *statement) error {
@@ -142,12 +103,12 @@ func (c *compiler) statement(from *policy.Statement, to *statement) error {
 	if err := c.resources(from, to); err != nil {
 		return err
 	}
-	to.conditions = make([]condition, len(from.Conditions))
+	to.conditions = make([]condition.Condition, len(from.Conditions))
 	for i := range from.Conditions {
-		if err := c.condition(&from.Conditions[i], &to.conditions[i]); err != nil {
+		if err := c.elements.Condition(&from.Conditions[i], &to.conditions[i]); err != nil {
 			return err
 		}
-		if to.conditions[i].key.derived == keyPrincipalARN {
+		if to.conditions[i].Key.Name == "aws:principalarn" {
 			to.namesPrincipalARN = true
 		}
 	}
@@ -192,14 +153,14 @@ func (c *compiler) actions(from *policy.Statement, to *statement) error {
 	case from.Actions != nil && from.NotActions != nil:
 		return fmt.Errorf("both Action and NotAction")
 	case from.NotActions != nil:
-		list, to.notAction = from.NotActions, !c.off.has(ruleNotAction)
+		list, to.notAction = from.NotActions, !c.off.Has(rule.NotAction)
 	case from.Actions == nil:
 		return fmt.Errorf("neither Action nor NotAction")
 	}
-	to.actions = make([]pattern, len(list))
-	syn := syntax{wildcards: !c.off.has(ruleActionWildcard), lower: !c.off.has(ruleActionCase)}
+	to.actions = make([]condition.Pattern, len(list))
+	syn := condition.Syntax{Wildcards: !c.off.Has(rule.ActionWildcard), Lower: !c.off.Has(rule.ActionCase)}
 	for i, a := range list {
-		to.actions[i] = compilePattern(a.Value, syn)
+		to.actions[i] = condition.Compile(a.Value, syn)
 	}
 	return nil
 }
@@ -210,135 +171,15 @@ func (c *compiler) resources(from *policy.Statement, to *statement) error {
 	case from.Resources != nil && from.NotResources != nil:
 		return fmt.Errorf("both Resource and NotResource")
 	case from.NotResources != nil:
-		list, to.notResource = from.NotResources, !c.off.has(ruleNotResource)
+		list, to.notResource = from.NotResources, !c.off.Has(rule.NotResource)
 	case from.Resources == nil && !c.layer.hasPrincipal():
 		return fmt.Errorf("neither Resource nor NotResource")
 	case from.Resources == nil:
 		return nil
 	}
-	to.resources = make([]resourcePattern, len(list))
+	to.resources = make([]condition.Resource, len(list))
 	for i, r := range list {
-		to.resources[i] = c.resource(r.Value)
-	}
-	return nil
-}
-
-// resource compiles one ARN of a Resource element. Variables may stand only
-// after the fifth colon; "${" before it is text.
-func (c *compiler) resource(s string) resourcePattern {
-	if strings.Trim(s, "*") == "" && s != "" {
-		return resourcePattern{written: s, everything: true}
-	}
-	syn := syntax{wildcards: true, lower: c.off.has(ruleResourceCase), keyCase: c.off.has(ruleKeyCase)}
-	p := resourcePattern{written: s}
-	rest := s
-	for i := range p.head {
-		segment, after, more := strings.Cut(rest, ":")
-		p.head[i] = compilePattern(segment, syn)
-		if c.off.has(ruleVariableResourcePart) && strings.Contains(segment, "${") {
-			return resourcePattern{written: s, everything: true}
-		}
-		if !more {
-			p.beyond = c.beyond(s, s, syn)
-			return c.incomplete(p, i)
-		}
-		rest = after
-	}
-	head := s[:len(s)-len(rest)]
-	syn.variables, syn.escapes = c.variables(), c.escapes()
-	p.rest, p.beyond = compilePattern(rest, syn), c.beyond(head, s, syn)
-	p.malformed = !p.head[0].matches("arn")
-	return p
-}
-
-// beyond compiles all of s so that wildcards run past colons, if head, its
-// segments before the last, has one at the end of a segment.
-func (c *compiler) beyond(head, s string, syn syntax) *pattern {
-	if !strings.Contains(head, "*:") || c.off.has(ruleResourceRunsOn) {
-		return nil
-	}
-	p := compilePattern(s, syn)
-	return &p
-}
-
-// incomplete fills the segments after the last one written. "When you specify
-// an incomplete ARN … in an identity-based policy, AWS automatically completes
-// the ARN by adding wildcard characters (*) to all missing fields"; a boundary
-// is the same kind of document. Of other policies AWS does not say it.
-func (c *compiler) incomplete(p resourcePattern, last int) resourcePattern {
-	p.malformed = last == 0 || !p.head[0].matches("arn") || c.off.has(ruleResourceIncomplete)
-	p.incomplete = c.layer != LayerIdentity && c.layer != LayerBoundary
-	for i := last + 1; i < len(p.head); i++ {
-		p.head[i] = pattern{kind: anyPattern}
-	}
-	p.rest = pattern{kind: anyPattern}
-	return p
-}
-
-func (c *compiler) variables() bool { return !c.literal && !c.off.has(ruleVariable) }
-
-func (c *compiler) escapes() bool { return !c.off.has(ruleVariableEscape) }
-
-func (c *compiler) condition(from *policy.Condition, to *condition) error {
-	op, ok := operator.Parse(from.Operator)
-	if !ok {
-		return fmt.Errorf("unknown condition operator %q%s", from.Operator, at(from.OperatorPos))
-	}
-	to.Operator, to.written, to.key = op, from, newContextKey(from.Key, c.off.has(ruleKeyCase))
-	for _, v := range from.Values {
-		if err := c.value(to, v.Value); err != nil {
-			return fmt.Errorf("%w%s", err, at(v.Pos))
-		}
-	}
-	return nil
-}
-
-// value adds one value of a condition. Policy variables are for string, ARN
-// and Bool operators only.
-func (c *compiler) value(to *condition, s string) error {
-	syn := syntax{
-		variables: c.variables(), escapes: c.escapes(),
-		keyCase: c.off.has(ruleKeyCase), lower: to.Kind == operator.Bool,
-	}
-	to.literal = to.literal || c.literal && strings.Contains(s, "${")
-	switch to.Kind {
-	case operator.StringEquals, operator.StringIgnoreCase, operator.Bool:
-		to.patterns = append(to.patterns, compilePattern(s, syn))
-	case operator.StringLike:
-		syn.wildcards = !c.off.has(ruleStringLike)
-		to.patterns = append(to.patterns, compilePattern(s, syn))
-	case operator.ARN:
-		syn.wildcards = true
-		p := compilePattern(s, syn)
-		p.text, p.kind = p.encoded(), globPattern // compared by segments, never as a whole
-		to.patterns = append(to.patterns, p)
-	case operator.Binary:
-		if c.off.has(ruleBinary) {
-			to.patterns = append(to.patterns, compilePattern(s, syntax{}))
-			break
-		}
-		raw, err := base64.StdEncoding.DecodeString(s)
-		if err != nil {
-			return fmt.Errorf("value %q of %s is not base64", s, to.written.Operator)
-		}
-		to.patterns = append(to.patterns, pattern{text: base64.RawStdEncoding.EncodeToString(raw)})
-	case operator.Numeric:
-		v, ok := scalar.ParseDecimal(s)
-		to.decimals = append(to.decimals, maybe[scalar.Decimal]{v, ok})
-		if c.off.has(ruleVariableOperators) {
-			to.patterns = append(to.patterns, compilePattern(s, syn))
-		}
-	case operator.Date:
-		v, ok := scalar.ParseDate(s)
-		to.dates = append(to.dates, maybe[time.Time]{v, ok})
-	case operator.IP:
-		v, ok := scalar.ParseNetwork(s)
-		to.networks = append(to.networks, maybe[scalar.Network]{v, ok})
-	case operator.Null:
-		if !strings.EqualFold(s, "true") && !strings.EqualFold(s, "false") {
-			return fmt.Errorf("value %q of Null is neither true nor false", s)
-		}
-		to.bools = append(to.bools, strings.EqualFold(s, "true"))
+		to.resources[i] = c.elements.Resource(r.Value)
 	}
 	return nil
 }
@@ -377,7 +218,7 @@ func compilePrincipals(list *policy.Principals, negated bool) (*principals, erro
 	for _, entry := range list.Entries {
 		compiled, err := compilePrincipal(entry.Type, entry.Value.Value)
 		if err != nil {
-			return nil, fmt.Errorf("%w%s", err, at(entry.Value.Pos))
+			return nil, fmt.Errorf("%w%s", err, condition.At(entry.Value.Pos))
 		}
 		p.entries = append(p.entries, compiled)
 	}

@@ -4,13 +4,15 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz/internal/condition"
 	"github.com/stile-aws/stile/authz/internal/formula"
+	"github.com/stile-aws/stile/authz/internal/rule"
 )
 
 // Evaluate answers req with everything that led to the answer. facts may be
 // nil, which means DefaultFacts.
 func Evaluate(req *Request, pols *Policies, facts *Facts) Decision {
-	return explain(req, pols, facts, ruleset{})
+	return explain(req, pols, facts, rule.Set{})
 }
 
 // Decide answers as Evaluate does, by the same code, without saying why and
@@ -23,40 +25,32 @@ func Decide(req *Request, pols *Policies, facts *Facts) Outcome {
 	return e.run()
 }
 
-func explain(req *Request, pols *Policies, facts *Facts, off ruleset) Decision {
+func explain(req *Request, pols *Policies, facts *Facts, off rule.Set) Decision {
 	if facts == nil {
 		facts = defaultFacts()
 	}
 	rec := recorder{}
-	e := evaluation{req: req, pols: pols, facts: facts, off: off, rec: &rec}
+	e := evaluation{req: req, pols: pols, facts: facts, rec: &rec}
+	e.Off = off
 	return rec.finish(e.run(), &e)
 }
 
 // An evaluation is the work on one request. It lives on the stack: whatever
 // outlives it (the recorder's findings) is copied.
 type evaluation struct {
+	condition.Comparer
 	req   *Request
 	pols  *Policies
 	facts *Facts
-	off   ruleset
 	rec   *recorder // nil: only the answer is wanted
 
-	owner    arn.AccountID // whose resource it is
-	cross    bool          // caller and owner are different accounts
-	role     arn.ARN       // behind a role session
-	limiting bool          // the layer at hand only limits
-	bare     bool          // the context has every key, and nothing is derived
-	doubtful bool          // whether the denies of the layer at hand count is not known
+	cross    bool // caller and owner of the resource are different accounts
+	limiting bool // the layer at hand only limits
+	doubtful bool // whether the denies of the layer at hand count is not known
 
-	isARN    bool // the resource has six components
-	segments [5]string
-	rest     string
-
-	actionLen    int
-	actionBuf    [80]byte
-	longAction   string // used instead of actionBuf by actions that don't fit
-	principalARN [256]byte
-	scratch      [512]byte
+	actionLen  int
+	actionBuf  [80]byte
+	longAction string // used instead of actionBuf by actions that don't fit
 }
 
 // prepare takes the request apart once.
@@ -64,22 +58,23 @@ func (e *evaluation) prepare() {
 	req := e.req
 	p := &req.Principal
 	e.prepareAction()
-	e.prepareResource()
-	e.owner = req.ResourceAccount
-	if e.owner == "" && e.isARN && isAccountID(e.segments[4]) {
-		e.owner = arn.AccountID(e.segments[4])
+	e.SetResource(req.Resource)
+	e.Owner = req.ResourceAccount
+	if e.Owner == "" && e.IsARN && isAccountID(e.Segments[4]) {
+		e.Owner = arn.AccountID(e.Segments[4])
 	}
-	if e.owner == "" {
-		e.owner = p.Account()
+	if e.Owner == "" {
+		e.Owner = p.Account()
 	}
-	e.cross = p.signed() && e.owner != p.Account() && !e.off.has(ruleCrossAccountBothSides)
+	e.cross = p.signed() && e.Owner != p.Account() && !e.Off.Has(rule.CrossAccountBothSides)
+	e.Multivalued, e.Context = e.facts.Multivalued, &req.Context.keys
+	e.Caller = condition.Caller{Kind: condition.Kind(p.Kind), Self: &p.ARN, ID: p.ID, ServiceName: p.ServiceName}
 	if p.Kind == RoleSession {
-		e.role = p.Entity
-		if e.role.IsZero() {
-			if name, _, ok := p.ARN.RoleSession(); ok {
-				e.role = arn.ARN{Partition: p.ARN.Partition, Service: "iam", Account: p.ARN.Account, Owner: p.ARN.Owner}
-				e.role.Resource = roleResource(name)
-			}
+		role := &e.Caller.Role
+		*role = p.Entity
+		if name, _, ok := p.ARN.RoleSession(); ok && role.IsZero() {
+			*role = arn.ARN{Partition: p.ARN.Partition, Service: "iam", Account: p.ARN.Account, Owner: p.ARN.Owner}
+			role.Resource = roleResource(name)
 		}
 	}
 }
@@ -96,7 +91,7 @@ func (e *evaluation) prepareAction() {
 	}
 	for i := range len(action) {
 		c := action[i]
-		if c >= 'A' && c <= 'Z' && !e.off.has(ruleActionCase) {
+		if c >= 'A' && c <= 'Z' && !e.Off.Has(rule.ActionCase) {
 			c += 'a' - 'A'
 		}
 		e.actionBuf[i] = c
@@ -104,25 +99,12 @@ func (e *evaluation) prepareAction() {
 	e.actionLen = len(action)
 }
 
-func (e *evaluation) prepareResource() {
-	rest := e.req.Resource
-	for i := range e.segments {
-		segment, after, ok := strings.Cut(rest, ":")
-		if !ok {
-			return
-		}
-		e.segments[i], rest = segment, after
-	}
-	e.rest = rest
-	e.isARN = e.segments[0] == "arn"
-}
-
 // action is the request's action in lower case.
 func (e *evaluation) action() string {
 	if e.longAction != "" {
 		return e.longAction
 	}
-	return view(e.actionBuf[:e.actionLen])
+	return condition.View(e.actionBuf[:e.actionLen])
 }
 
 // service is the prefix of the request's action.
@@ -189,7 +171,7 @@ func (e *evaluation) statement(p *Policy, s *statement) grants {
 		who[class] = e.and(who[class], fits)
 	}
 	if e.rec != nil {
-		e.rec.statement(e, p, s, match(named), match(fits))
+		e.rec.statement(e, p, s, named, fits)
 	}
 	return who
 }
@@ -197,7 +179,7 @@ func (e *evaluation) statement(p *Policy, s *statement) grants {
 func (e *evaluation) actionMatches(s *statement) bool {
 	action := e.action()
 	for i := range s.actions {
-		if s.actions[i].matches(action) {
+		if s.actions[i].Matches(action) {
 			return !s.notAction
 		}
 	}
@@ -206,7 +188,7 @@ func (e *evaluation) actionMatches(s *statement) bool {
 
 func (e *evaluation) resourceMatches(s *statement) term {
 	if s.resources == nil {
-		return formula.Of(!e.off.has(ruleResourceAbsent))
+		return formula.Of(!e.Off.Has(rule.ResourceAbsent))
 	}
 	t := no
 	for i := range s.resources {
@@ -221,42 +203,25 @@ func (e *evaluation) resourceMatches(s *statement) term {
 	return t
 }
 
-// resource compares one ARN of a statement with the request's. "You can use
-// wildcard characters (* and ?) within any ARN segment (the parts separated by
-// colons)"; what comes after the fifth colon is one segment.
-func (e *evaluation) resource(p *resourcePattern) Match {
-	switch {
-	case p.everything:
-		return Yes
-	case p.malformed:
-		return No
-	case e.off.has(ruleResourceStar) && e.req.Resource == "*":
-		return Yes
-	case !e.isARN:
-		return No // actions without resource-level permissions need "*"
-	}
-	m := e.segmentsMatch(p)
-	if m == No && p.beyond != nil {
-		// "If the * wildcard is the last character of a resource ARN segment, it
-		// can expand to match beyond the colon boundaries", says the IAM User
-		// Guide; that it cannot, say the guides of services. So it is open.
-		return and(e.pattern(p.beyond, e.req.Resource), Maybe)
-	}
-	return m
-}
-
-// segmentsMatch compares an ARN of a statement with the request's segment by segment.
-func (e *evaluation) segmentsMatch(p *resourcePattern) Match {
-	for i := range p.head {
-		if !p.head[i].matches(e.segments[i]) && !e.off.has(ruleResourceSegments) {
-			return No
+// conditionsMatch reports whether all conditions of s hold. With a recorder
+// every one is compared, without one the first that fails ends it.
+func (e *evaluation) conditionsMatch(s *statement) term {
+	all := yes
+	for i := range s.conditions {
+		c := &s.conditions[i]
+		got := e.Lookup(&c.Key)
+		m := e.Compare(c, &got)
+		if e.rec != nil {
+			e.rec.condition(e, c, &got, m)
+		} else if m == no && !e.Off.Has(rule.ConditionsAnd) {
+			return no
+		}
+		t := e.conditionTerm(c, &got, m)
+		if e.Off.Has(rule.ConditionsAnd) && i > 0 {
+			all = e.or(all, t)
+		} else {
+			all = e.and(all, t)
 		}
 	}
-	if p.incomplete {
-		return Maybe
-	}
-	if e.off.has(ruleResourceCase) {
-		return e.pattern(&p.rest, strings.ToLower(e.rest))
-	}
-	return e.pattern(&p.rest, e.rest)
+	return all
 }

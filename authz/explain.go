@@ -217,5 +217,5 @@ func (d *Decision) dependence() string {
 	if d.Residual == nil {
 		return "unknown: depends on " + strings.Join(d.Missing, ", ")
 	}
-	return "depends: " + d.Residual.sentence("allowed", &d.Residual.simple.allowed, 2)
+	return "depends: " + d.Residual.core.SayAllowed(2)
 }

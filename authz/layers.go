@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz/internal/rule"
 )
 
 // answers holds what each layer said. A layer that does not apply is open.
@@ -43,7 +44,7 @@ func (e *evaluation) run() Outcome {
 // needsNoPermission holds for operations that cannot be denied to anybody who
 // has signed the request.
 func (e *evaluation) needsNoPermission() bool {
-	if !e.facts.NoPermission[e.action()] || !e.req.Principal.signed() || e.off.has(ruleNoPermissionNeeded) {
+	if !e.facts.NoPermission[e.action()] || !e.req.Principal.signed() || e.Off.Has(rule.NoPermissionNeeded) {
 		return false
 	}
 	e.note(LayerIdentity, CallerSide, Allowed, "the operation needs no permission, and no policy can deny it")
@@ -55,9 +56,9 @@ func (e *evaluation) needsNoPermission() bool {
 func (e *evaluation) neverAllowed() bool {
 	text := ""
 	switch kind := e.req.Principal.Kind; {
-	case kind == Root && e.facts.RootForbidden[e.action()] && !e.off.has(ruleRootCannotAssume):
+	case kind == Root && e.facts.RootForbidden[e.action()] && !e.Off.Has(rule.RootCannotAssume):
 		text = "the root user cannot call this operation"
-	case kind == FederatedUser && strings.HasPrefix(e.action(), "sts:") && e.action() != "sts:getcalleridentity" && !e.off.has(ruleFederatedSTS):
+	case kind == FederatedUser && strings.HasPrefix(e.action(), "sts:") && e.action() != "sts:getcalleridentity" && !e.Off.Has(rule.FederatedSTS):
 		text = "a federated user cannot call STS operations other than sts:GetCallerIdentity"
 	default:
 		return false
@@ -78,7 +79,7 @@ func (e *evaluation) account(side Side) arn.AccountID {
 	if side == CallerSide && e.req.Principal.signed() {
 		return e.req.Principal.Account()
 	}
-	return e.owner
+	return e.Owner
 }
 
 // resourceSide is the side of the resource's policies, which is the caller's
@@ -123,7 +124,7 @@ func (e *evaluation) end(l Layer, v *verdict) {
 
 // unread reports whether there is a document of layer l that is not known.
 func (e *evaluation) unread(l Layer) bool {
-	if e.off.has(ruleUnread) {
+	if e.Off.Has(rule.Unread) {
 		return false
 	}
 	for i := range e.pols.Unread {
@@ -157,15 +158,15 @@ func (e *evaluation) askSCPs() verdict {
 	switch {
 	case e.pols.SCPs == nil && !e.unread(LayerSCP):
 		return open()
-	case !p.signed() && !e.off.has(ruleSCPCallerOnly):
+	case !p.signed() && !e.Off.Has(rule.SCPCallerOnly):
 		return open()
-	case p.Management && !e.off.has(ruleSCPManagement):
+	case p.Management && !e.Off.Has(rule.SCPManagement):
 		e.note(LayerSCP, CallerSide, NotApplicable, "SCPs do not affect the management account")
 		return open()
-	case p.ServiceLinked && !e.off.has(ruleSCPServiceLinked):
+	case p.ServiceLinked && !e.Off.Has(rule.SCPServiceLinked):
 		e.note(LayerSCP, CallerSide, NotApplicable, "SCPs do not affect service-linked roles")
 		return open()
-	case e.off.has(ruleSCP):
+	case e.Off.Has(rule.SCP):
 		return open()
 	}
 	return e.levels(LayerSCP, CallerSide, e.pols.SCPs)
@@ -178,7 +179,7 @@ func (e *evaluation) levels(l Layer, side Side, levels []Level) verdict {
 	for i := range levels {
 		v := e.level(l, side, &levels[i])
 		all.deny = e.or(all.deny, v.deny)
-		if i > 0 && e.off.has(ruleSCPLevels) {
+		if i > 0 && e.Off.Has(rule.SCPLevels) {
 			all.allow[toCaller] = e.or(all.allow[toCaller], e.any(&v.allow))
 		} else {
 			all.allow[toCaller] = e.and(all.allow[toCaller], e.any(&v.allow))
@@ -199,11 +200,11 @@ func (e *evaluation) level(l Layer, side Side, level *Level) verdict {
 		e.rec.begin(l, side, e.account(side), level.Node)
 	}
 	list := level.Policies
-	if e.off.has(ruleSCPOr) && len(list) > 1 {
+	if e.Off.Has(rule.SCPOr) && len(list) > 1 {
 		list = list[:1]
 	}
 	v := e.policies(list)
-	if l == LayerRCP && !e.off.has(ruleRCPFullAccess) {
+	if l == LayerRCP && !e.Off.Has(rule.RCPFullAccess) {
 		// "This policy is automatically attached … You cannot detach this policy."
 		v.allow[toCaller] = yes
 	}
@@ -214,7 +215,7 @@ func (e *evaluation) level(l Layer, side Side, level *Level) verdict {
 }
 
 func (e *evaluation) askEndpoint() verdict {
-	if (e.pols.Endpoint == nil && !e.unread(LayerEndpoint)) || e.off.has(ruleEndpoint) {
+	if (e.pols.Endpoint == nil && !e.unread(LayerEndpoint)) || e.Off.Has(rule.Endpoint) {
 		return open()
 	}
 	e.limiting = true
@@ -225,7 +226,7 @@ func (e *evaluation) askEndpoint() verdict {
 }
 
 func (e *evaluation) askBoundary() verdict {
-	if !e.req.Principal.hasPolicies() || e.off.has(ruleBoundary) {
+	if !e.req.Principal.hasPolicies() || e.Off.Has(rule.Boundary) {
 		return open()
 	}
 	if e.pols.Boundary == nil {
@@ -251,13 +252,13 @@ func (e *evaluation) unreadLimit(l Layer, without term) verdict {
 // limited; a federated user without any has nothing.
 func (e *evaluation) askSession() verdict {
 	p := &e.req.Principal
-	if p.Kind != RoleSession && p.Kind != FederatedUser || e.off.has(ruleSessionPolicy) {
+	if p.Kind != RoleSession && p.Kind != FederatedUser || e.Off.Has(rule.SessionPolicy) {
 		return open()
 	}
 	if e.pols.HasSession || len(e.pols.Session) > 0 {
 		return e.layer(LayerSession, CallerSide, e.pols.Session)
 	}
-	if p.Kind == RoleSession || e.off.has(ruleFederatedNeedsSession) {
+	if p.Kind == RoleSession || e.Off.Has(rule.FederatedNeedsSession) {
 		return e.unreadLimit(LayerSession, yes)
 	}
 	if !e.unread(LayerSession) {
@@ -273,12 +274,12 @@ func (e *evaluation) askIdentity() verdict {
 	switch {
 	case !p.signed():
 		return verdict{}
-	case (p.Kind == Root || federatedRoot) && !e.off.has(ruleRootFullAccess):
+	case (p.Kind == Root || federatedRoot) && !e.Off.Has(rule.RootFullAccess):
 		e.note(LayerIdentity, CallerSide, Allowed, "the account's root user has full access")
 		return open()
 	}
 	v := e.layer(LayerIdentity, CallerSide, e.pols.Identity)
-	if e.off.has(ruleDefaultDeny) && e.any(&v.allow) == no {
+	if e.Off.Has(rule.DefaultDeny) && e.any(&v.allow) == no {
 		v.allow[toCaller] = yes
 	}
 	return v
@@ -289,12 +290,12 @@ func (e *evaluation) askRCPs() verdict {
 	if e.pols.RCPs == nil && !e.unread(LayerRCP) {
 		return open()
 	}
-	if why := e.rcpException(); why != "" || e.off.has(ruleRCP) {
+	if why := e.rcpException(); why != "" || e.Off.Has(rule.RCP) {
 		e.note(LayerRCP, e.resourceSide(), NotApplicable, why)
 		return open()
 	}
 	_, known := e.facts.RCPServices[e.service()]
-	e.limiting, e.doubtful = true, !known && !e.off.has(ruleRCPServices)
+	e.limiting, e.doubtful = true, !known && !e.Off.Has(rule.RCPServices)
 	v := e.levels(LayerRCP, e.resourceSide(), e.pols.RCPs)
 	e.limiting, e.doubtful = false, false
 	return v
@@ -305,17 +306,17 @@ func (e *evaluation) askRCPs() verdict {
 func (e *evaluation) rcpException() string {
 	affected, known := e.facts.RCPServices[e.service()]
 	switch {
-	case e.req.ResourceManagement && !e.off.has(ruleRCPManagement):
+	case e.req.ResourceManagement && !e.Off.Has(rule.RCPManagement):
 		return "RCPs do not affect resources of the management account"
-	case e.req.Principal.ServiceLinked && !e.off.has(ruleRCPServiceLinked):
+	case e.req.Principal.ServiceLinked && !e.Off.Has(rule.RCPServiceLinked):
 		return "RCPs do not affect calls by service-linked roles"
-	case strings.HasPrefix(e.rest, "role/aws-service-role/") && e.segments[2] == "iam" && !e.off.has(ruleRCPServiceLinkedTrust):
+	case strings.HasPrefix(e.Rest, "role/aws-service-role/") && e.Segments[2] == "iam" && !e.Off.Has(rule.RCPServiceLinkedTrust):
 		return "RCPs do not affect the trust policies of service-linked roles"
-	case e.req.ResourceAWSManaged && !e.off.has(ruleRCPManagedKey):
+	case e.req.ResourceAWSManaged && !e.Off.Has(rule.RCPManagedKey):
 		return "RCPs do not affect AWS managed KMS keys"
-	case e.action() == "kms:retiregrant" && !e.off.has(ruleRCPRetireGrant):
+	case e.action() == "kms:retiregrant" && !e.Off.Has(rule.RCPRetireGrant):
 		return "RCPs do not affect kms:RetireGrant"
-	case known && !affected && !e.off.has(ruleRCPServices):
+	case known && !affected && !e.Off.Has(rule.RCPServices):
 		return "the service does not support RCPs"
 	case e.req.Resource == "*":
 		return "RCPs affect actions on resources only"
@@ -326,7 +327,7 @@ func (e *evaluation) rcpException() string {
 // askResource asks the policy attached to the resource.
 func (e *evaluation) askResource(a *answers) {
 	kind := e.resourceLayer()
-	a.needsResource = kind == LayerTrust && !e.off.has(ruleTrustExplicit) || kind == LayerKey && !e.off.has(ruleKeyExplicit)
+	a.needsResource = kind == LayerTrust && !e.Off.Has(rule.TrustExplicit) || kind == LayerKey && !e.Off.Has(rule.KeyExplicit)
 	p := e.pols.Resource
 	if p != nil && !e.applies(p) {
 		p = nil
@@ -353,7 +354,7 @@ func (e *evaluation) resourceLayer() Layer {
 	switch {
 	case trustAction(e.action()):
 		return LayerTrust
-	case strings.HasPrefix(e.action(), "kms:") && strings.HasPrefix(e.rest, "key/"):
+	case strings.HasPrefix(e.action(), "kms:") && strings.HasPrefix(e.Rest, "key/"):
 		return LayerKey
 	}
 	return LayerResource
@@ -365,9 +366,9 @@ func (e *evaluation) resourceLayer() Layer {
 func (e *evaluation) applies(p *Policy) bool {
 	switch p.source.Layer {
 	case LayerTrust:
-		return trustAction(e.action()) || e.off.has(ruleTrustActions)
+		return trustAction(e.action()) || e.Off.Has(rule.TrustActions)
 	case LayerKey:
-		return strings.HasPrefix(e.action(), "kms:") || e.off.has(ruleKeyActions)
+		return strings.HasPrefix(e.action(), "kms:") || e.Off.Has(rule.KeyActions)
 	case LayerSCP, LayerRCP, LayerEndpoint, LayerBoundary, LayerSession, LayerIdentity, LayerResource, LayerGrant:
 	}
 	return true
@@ -394,9 +395,9 @@ func (e *evaluation) cannotCross() string {
 	}
 	operations, limited := e.facts.CrossAccount[e.service()]
 	switch {
-	case limited && !operations[e.action()] && !e.off.has(ruleKeyCrossAccount):
+	case limited && !operations[e.action()] && !e.Off.Has(rule.KeyCrossAccount):
 		return "the operation does not work on resources of other accounts"
-	case e.isARN && e.segments[1] != e.req.Principal.ARN.Partition && !e.off.has(rulePartition):
+	case e.IsARN && e.Segments[1] != e.req.Principal.ARN.Partition && !e.Off.Has(rule.Partition):
 		return "access is never delegated between partitions"
 	}
 	return ""
@@ -405,11 +406,11 @@ func (e *evaluation) cannotCross() string {
 // askGrants asks the KMS grants on the key.
 func (e *evaluation) askGrants() grants {
 	var all grants
-	if len(e.pols.Grants) == 0 || !strings.HasPrefix(e.action(), "kms:") || e.off.has(ruleGrant) {
+	if len(e.pols.Grants) == 0 || !strings.HasPrefix(e.action(), "kms:") || e.Off.Has(rule.Grant) {
 		return all
 	}
 	if e.rec != nil {
-		e.rec.begin(LayerGrant, e.resourceSide(), e.owner, "")
+		e.rec.begin(LayerGrant, e.resourceSide(), e.Owner, "")
 	}
 	for i := range e.pols.Grants {
 		class, t := e.grant(&e.pols.Grants[i])
@@ -426,57 +427,25 @@ func (e *evaluation) askGrants() grants {
 
 func (e *evaluation) grant(g *Grant) (grantClass, term) {
 	class, m := e.namesGrantee(g.Grantee)
-	if m != Yes {
+	if m != yes {
 		return class, no
 	}
 	_, name, _ := strings.Cut(e.action(), ":")
 	for _, operation := range g.Operations {
 		if strings.EqualFold(operation, name) {
-			return class, e.grantTerm(g, e.grantContext(g))
+			return class, e.grantTerm(g, e.Constraint(g.EncryptionContext, g.Equals))
 		}
 	}
 	return class, no
 }
 
-func (e *evaluation) namesGrantee(grantee string) (grantClass, Match) {
+func (e *evaluation) namesGrantee(grantee string) (grantClass, term) {
 	entry := compileAWSPrincipal(grantee)
 	if entry.kind == uniqueID && strings.Contains(grantee, ".") {
 		entry = principalEntry{kind: serviceEntry, value: grantee}
 	}
 	if entry.kind == everyone {
-		return toAccount, No
+		return toAccount, no
 	}
 	return e.names(&entry, &statement{})
-}
-
-// contextPrefix begins the names of the condition keys that hold a request's
-// encryption context, one for each pair.
-const contextPrefix = "kms:encryptioncontext:"
-
-// grantContext compares a grant's constraint with the request's encryption
-// context: "an exact, case-sensitive match", of all pairs or of a subset.
-func (e *evaluation) grantContext(g *Grant) Match {
-	if g.EncryptionContext == nil || e.off.has(ruleGrantContext) {
-		return Yes
-	}
-	all, matched := Yes, 0
-	for i := range e.req.Context.entries {
-		entry := &e.req.Context.entries[i]
-		if !strings.HasPrefix(entry.key, contextPrefix) {
-			continue
-		}
-		wanted, ok := g.EncryptionContext[entry.written[len(contextPrefix):]]
-		switch {
-		case !ok && !g.Equals:
-			continue
-		case entry.unknown:
-			all = Maybe
-		case !ok || len(entry.values) != 1 || entry.values[0] != wanted:
-			return No
-		}
-		if ok {
-			matched++
-		}
-	}
-	return and(all, truth(matched == len(g.EncryptionContext)))
 }

@@ -1,75 +1,72 @@
 package authz
 
 import (
-	"fmt"
-	"strconv"
 	"strings"
-)
 
-// An atom is the smallest thing an evaluation can leave open: a condition, a
-// Resource element or a grant's constraint that has to do with an unknown key,
-// or a question that no key settles.
-type atom struct {
-	condition *condition
-	resource  *resourcePattern
-	grant     *Grant
-	question  string   // "whether …" or "how …"
-	about     []string // what answers the question: itself, or unread documents
-}
+	"github.com/stile-aws/stile/authz/internal/condition"
+	"github.com/stile-aws/stile/authz/internal/residue"
+)
 
 // depend completes a decision that is not known: with the condition it depends
 // on, or with the outcome if that is the same whatever is missing.
 func (e *evaluation) depend(d *Decision) {
-	r := e.residual()
-	if o := r.simple.outcome(); o != Unknown {
-		d.Outcome = o
-		note := "whatever the answer to what is open"
-		if keys := r.spelled(); len(keys) > 0 {
-			note = "whatever " + strings.Join(keys, ", ") + " is"
-		}
-		for _, i := range d.Deciding {
-			d.Layers[i].Note = note
-		}
+	rec := e.rec
+	core := residue.New(&e.Comparer, e.req.Resource, rec.atoms, rec.arena.Expr(rec.allow), rec.arena.Expr(rec.deny))
+	switch denied, never, allowed := core.Settled(); {
+	case denied:
+		d.Outcome = ExplicitDeny
+	case never:
+		d.Outcome = ImplicitDeny
+	case allowed:
+		d.Outcome = Allowed
+	default:
+		d.Residual, d.Missing = &Residual{core: core}, core.Missing()
 		return
 	}
-	d.Residual, d.Missing = r, r.missing()
+	note := "whatever the answer to what is open"
+	if keys := core.Spelled(); len(keys) > 0 {
+		note = "whatever " + strings.Join(keys, ", ") + " is"
+	}
+	for _, i := range d.Deciding {
+		d.Layers[i].Note = note
+	}
 }
 
 // conditionTerm is the term for the result of comparing c.
-func (e *evaluation) conditionTerm(c *condition, got *found, m Match) term {
-	if m != Maybe || e.rec == nil {
-		return term(m)
+func (e *evaluation) conditionTerm(c *condition.Condition, got *condition.Found, m term) term {
+	if m != perhaps || e.rec == nil {
+		return m
 	}
-	if !e.unclear(c) && (got.presence == unknown || e.hasUnknown(c.patterns)) {
-		return e.rec.atom(atom{condition: c})
+	if !e.Unclear(c) && (got.Presence == condition.Unknown || e.hasUnknown(c.Patterns...)) {
+		return e.rec.atom(residue.Atom{Condition: c})
 	}
 	return e.openTerm(strings.Join(e.conditionQuestions(c, false), " and "))
 }
 
 // resourceTerm compares a Resource element with the request.
-func (e *evaluation) resourceTerm(p *resourcePattern) term {
-	m := e.resource(p)
-	if m != Maybe || e.rec == nil {
-		return term(m)
+func (e *evaluation) resourceTerm(p *condition.Resource) term {
+	m := e.Resource(p)
+	if m != perhaps || e.rec == nil {
+		return m
 	}
-	if e.hasUnknown([]pattern{p.rest}) {
-		return e.rec.atom(atom{resource: p})
+	if e.hasUnknown(p.Rest) {
+		return e.rec.atom(residue.Atom{Resource: p})
 	}
 	return e.openTerm(strings.Join(e.resourceQuestions(p), " and "))
 }
 
 // grantTerm is the term for the result of comparing a grant's constraint.
-func (e *evaluation) grantTerm(g *Grant, m Match) term {
-	if m != Maybe || e.rec == nil {
-		return term(m)
+func (e *evaluation) grantTerm(g *Grant, m term) term {
+	if m != perhaps || e.rec == nil {
+		return m
 	}
-	return e.rec.atom(atom{grant: g})
+	return e.rec.atom(residue.Atom{Constraint: &residue.Constraint{Pairs: g.EncryptionContext, Equals: g.Equals}})
 }
 
 // principalTerm is the term for the result of comparing the principals of s.
-func (e *evaluation) principalTerm(p *Policy, s *statement, m Match) term {
-	if m != Maybe || e.rec == nil {
-		return term(m)
+func (e *evaluation) principalTerm(p *Policy, s *statement, m term) term {
+	if m != perhaps || e.rec == nil {
+		return m
 	}
 	return e.openTerm(principalQuestion(s, p.source))
 }
@@ -80,15 +77,15 @@ func (e *evaluation) unreadTerm(l Layer, deny bool) term {
 	if e.rec == nil {
 		return perhaps
 	}
-	a := atom{}
+	a := residue.Atom{}
 	for i := range e.pols.Unread {
 		if u := &e.pols.Unread[i]; u.Source.Layer == l {
-			a.about = append(a.about, u.String())
+			a.About = append(a.About, u.String())
 		}
 	}
-	a.question = "whether " + strings.Join(a.about, " or ") + " allows it"
+	a.Question = "whether " + strings.Join(a.About, " or ") + " allows it"
 	if deny {
-		a.question = "whether " + strings.Join(a.about, " or ") + " denies it"
+		a.Question = "whether " + strings.Join(a.About, " or ") + " denies it"
 	}
 	return e.rec.atom(a)
 }
@@ -98,7 +95,7 @@ func (e *evaluation) openTerm(question string) term {
 	if e.rec == nil {
 		return perhaps
 	}
-	return e.rec.atom(atom{question: question, about: []string{question}})
+	return e.rec.atom(residue.Atom{Question: question, About: []string{question}})
 }
 
 // doubt is whether the RCP at hand affects the request at all.
@@ -110,22 +107,20 @@ func (e *evaluation) doubt() term {
 }
 
 // hasUnknown reports whether a variable of the patterns has no known value.
-func (e *evaluation) hasUnknown(patterns []pattern) bool {
+func (e *evaluation) hasUnknown(patterns ...condition.Pattern) bool {
+	unknown := false
 	for i := range patterns {
-		for j := range patterns[i].parts {
-			if v := patterns[i].parts[j].variable; v != nil {
-				if got := e.lookup(&v.key); got.presence == unknown {
-					return true
-				}
-			}
-		}
+		patterns[i].Variables(func(v *condition.Variable) {
+			got := e.Lookup(&v.Key)
+			unknown = unknown || got.Presence == condition.Unknown
+		})
 	}
-	return false
+	return unknown
 }
 
 // atom is the term that a holds; atoms that say the same are one.
-func (r *recorder) atom(a atom) term {
-	text := a.identity()
+func (r *recorder) atom(a residue.Atom) term {
+	text := a.Identity()
 	if t, ok := r.atomsByText[text]; ok {
 		return t
 	}
@@ -136,25 +131,6 @@ func (r *recorder) atom(a atom) term {
 	r.atoms = append(r.atoms, a)
 	r.atomsByText[text] = t
 	return t
-}
-
-// identity tells a from other atoms of the same request.
-func (a *atom) identity() string {
-	switch {
-	case a.condition != nil:
-		c := a.condition
-		b := append(append([]byte("condition "), c.written.Operator...), ' ')
-		b = strconv.AppendBool(append(b, c.key.name...), c.literal)
-		for _, v := range c.written.Values {
-			b = strconv.AppendQuote(b, v.Value)
-		}
-		return string(b)
-	case a.resource != nil:
-		return "resource " + a.resource.written
-	case a.grant != nil:
-		return fmt.Sprintf("grant %p", a.grant)
-	}
-	return "question " + a.question
 }
 
 // String names the document: "service control policy P (111111111111) (access denied)".

@@ -4,6 +4,9 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz/internal/condition"
+	"github.com/stile-aws/stile/authz/internal/formula"
+	"github.com/stile-aws/stile/authz/internal/rule"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -45,7 +48,7 @@ func (e *evaluation) principalMatch(p *Policy, s *statement) grants {
 	}
 	for i := range s.principal.entries {
 		entry := &s.principal.entries[i]
-		if class, m := e.names(entry, s); m != No {
+		if class, m := e.names(entry, s); m != no {
 			e.add(&g, class, e.principalTerm(p, s, m))
 		}
 	}
@@ -53,16 +56,16 @@ func (e *evaluation) principalMatch(p *Policy, s *statement) grants {
 }
 
 // names reports whether entry names the caller, and as what.
-func (e *evaluation) names(entry *principalEntry, s *statement) (grantClass, Match) {
+func (e *evaluation) names(entry *principalEntry, s *statement) (grantClass, term) {
 	p := &e.req.Principal
 	switch entry.kind {
 	case everyone:
 		return e.namesEveryone(s)
 	case accountEntry:
-		if e.off.has(rulePrincipalAccountID) && entry.arn.Partition == "" {
-			return toAccount, No
+		if e.Off.Has(rule.PrincipalAccountID) && entry.arn.Partition == "" {
+			return toAccount, no
 		}
-		if e.off.has(ruleAccountDelegates) {
+		if e.Off.Has(rule.AccountDelegates) {
 			return toCaller, e.namesAccount(entry)
 		}
 		return toAccount, e.namesAccount(entry)
@@ -73,124 +76,124 @@ func (e *evaluation) names(entry *principalEntry, s *statement) (grantClass, Mat
 	case uniqueID:
 		return e.namesUniqueID(entry)
 	case serviceEntry:
-		return toCaller, truth(p.Kind == Service && p.ServiceName == entry.value && !e.off.has(ruleServicePrincipal))
+		return toCaller, formula.Of(p.Kind == Service && p.ServiceName == entry.value && !e.Off.Has(rule.ServicePrincipal))
 	case federatedEntry:
 		return toCaller, e.namesProvider(entry)
 	case canonicalUser:
 		// Which account a canonical user id stands for is not among the facts.
-		return toAccount, truthOr(p.Account() != "" && !e.off.has(ruleCanonicalUser))
+		return toAccount, truthOr(p.Account() != "" && !e.Off.Has(rule.CanonicalUser))
 	}
-	return toAccount, No
+	return toAccount, no
 }
 
 // truthOr is Maybe or No.
-func truthOr(open bool) Match {
+func truthOr(open bool) term {
 	if open {
-		return Maybe
+		return perhaps
 	}
-	return No
+	return no
 }
 
 // namesEveryone is "*". It covers callers with and without an identity; for
 // AWS services and bearers of tokens only the policies that limit are
 // documented to do so.
-func (e *evaluation) namesEveryone(s *statement) (grantClass, Match) {
+func (e *evaluation) namesEveryone(s *statement) (grantClass, term) {
 	switch e.req.Principal.Kind {
 	case Service, WebIdentity, SAML:
-		if s.deny || e.limiting || e.off.has(ruleStarService) {
-			return toCaller, Yes
+		if s.deny || e.limiting || e.Off.Has(rule.StarService) {
+			return toCaller, yes
 		}
-		return toCaller, Maybe
+		return toCaller, perhaps
 	case Anonymous:
-		return toCaller, truth(!e.off.has(ruleAnonymous))
+		return toCaller, formula.Of(!e.Off.Has(rule.Anonymous))
 	case Root, User, RoleSession, FederatedUser:
 	}
-	if e.off.has(ruleStarGrant) || (s.namesPrincipalARN && e.off.has(ruleStarPrincipalARN)) {
-		return toAccount, Yes
+	if e.Off.Has(rule.StarGrant) || (s.namesPrincipalARN && e.Off.Has(rule.StarPrincipalARN)) {
+		return toAccount, yes
 	}
-	return toCaller, Yes
+	return toCaller, yes
 }
 
 // namesAccount compares an account principal with the caller's account.
-func (e *evaluation) namesAccount(entry *principalEntry) Match {
+func (e *evaluation) namesAccount(entry *principalEntry) term {
 	caller := &e.req.Principal.ARN
 	if caller.Account == "" || caller.Account != entry.arn.Account {
-		return No
+		return no
 	}
-	return truth(entry.arn.Partition == "" || entry.arn.Partition == caller.Partition)
+	return formula.Of(entry.arn.Partition == "" || entry.arn.Partition == caller.Partition)
 }
 
 // namesEntity compares the ARN of a user or role.
-func (e *evaluation) namesEntity(entry *principalEntry) (grantClass, Match) {
+func (e *evaluation) namesEntity(entry *principalEntry) (grantClass, term) {
 	p := &e.req.Principal
 	switch p.Kind {
 	case User:
-		return toCaller, truth(e.sameARN(&entry.arn, &p.ARN) && !e.off.has(ruleUserGrant))
+		return toCaller, formula.Of(e.sameARN(&entry.arn, &p.ARN) && !e.Off.Has(rule.UserGrant))
 	case RoleSession:
 		class := toEntity
-		if e.off.has(ruleRoleGrantLimited) {
+		if e.Off.Has(rule.RoleGrantLimited) {
 			class = toCaller
 		}
-		return class, truth(e.sameARN(&entry.arn, &e.role) && !e.off.has(ruleRoleGrant))
+		return class, formula.Of(e.sameARN(&entry.arn, &e.Caller.Role) && !e.Off.Has(rule.RoleGrant))
 	case FederatedUser:
-		return toEntity, truth(e.sameARN(&entry.arn, &p.Entity) && !e.off.has(ruleFederatedUserOfUser))
+		return toEntity, formula.Of(e.sameARN(&entry.arn, &p.Entity) && !e.Off.Has(rule.FederatedUserOfUser))
 	case Anonymous, Root, WebIdentity, SAML, Service:
 	}
-	return toEntity, No
+	return toEntity, no
 }
 
 // namesSession compares the ARN of a session. "You cannot use a wildcard to
 // match part of a principal name or ARN."
-func (e *evaluation) namesSession(entry *principalEntry) (grantClass, Match) {
+func (e *evaluation) namesSession(entry *principalEntry) (grantClass, term) {
 	p := &e.req.Principal
-	off := p.Kind == RoleSession && e.off.has(ruleSessionGrant) || p.Kind == FederatedUser && e.off.has(ruleFederatedGrant)
+	off := p.Kind == RoleSession && e.Off.Has(rule.SessionGrant) || p.Kind == FederatedUser && e.Off.Has(rule.FederatedGrant)
 	if p.Kind != RoleSession && p.Kind != FederatedUser || !e.sameARN(&entry.arn, &p.ARN) {
-		return toCaller, No
+		return toCaller, no
 	}
 	if off {
-		return toEntity, Yes
+		return toEntity, yes
 	}
-	return toCaller, Yes
+	return toCaller, yes
 }
 
 // namesUniqueID compares what AWS stores in place of the ARN of a user or role.
-func (e *evaluation) namesUniqueID(entry *principalEntry) (grantClass, Match) {
+func (e *evaluation) namesUniqueID(entry *principalEntry) (grantClass, term) {
 	p := &e.req.Principal
-	if entry.value == "" || e.off.has(ruleUniqueID) {
-		return toEntity, No
+	if entry.value == "" || e.Off.Has(rule.UniqueID) {
+		return toEntity, no
 	}
 	switch p.Kind {
 	case User:
-		return toCaller, truth(p.ID == entry.value)
+		return toCaller, formula.Of(p.ID == entry.value)
 	case RoleSession:
 		id, _, _ := strings.Cut(p.ID, ":")
-		return toEntity, truth(id == entry.value)
+		return toEntity, formula.Of(id == entry.value)
 	case FederatedUser:
-		return toEntity, truth(p.EntityID == entry.value && !e.off.has(ruleFederatedUserOfUser))
+		return toEntity, formula.Of(p.EntityID == entry.value && !e.Off.Has(rule.FederatedUserOfUser))
 	case Anonymous, Root, WebIdentity, SAML, Service:
 	}
-	return toEntity, No
+	return toEntity, no
 }
 
 // namesProvider compares a Federated principal with the issuer of the caller's token.
-func (e *evaluation) namesProvider(entry *principalEntry) Match {
+func (e *evaluation) namesProvider(entry *principalEntry) term {
 	p := &e.req.Principal
 	switch p.Kind {
 	case WebIdentity:
-		if e.off.has(ruleWebIdentity) {
-			return No
+		if e.Off.Has(rule.WebIdentity) {
+			return no
 		}
 	case SAML:
-		if e.off.has(ruleSAML) {
-			return No
+		if e.Off.Has(rule.SAML) {
+			return no
 		}
 	case Anonymous, Root, User, RoleSession, FederatedUser, Service:
-		return No
+		return no
 	}
 	if p.Provider.IsZero() {
-		return truth(p.ServiceName != "" && p.ServiceName == entry.value)
+		return formula.Of(p.ServiceName != "" && p.ServiceName == entry.value)
 	}
-	return truth(e.sameARN(&entry.arn, &p.Provider))
+	return formula.Of(e.sameARN(&entry.arn, &p.Provider))
 }
 
 // sameARN compares ARNs to the letter, whatever way they were built.
@@ -199,12 +202,12 @@ func (e *evaluation) sameARN(a, b *arn.ARN) bool {
 		return false
 	}
 	switch {
-	case e.off.has(rulePrincipalCase):
+	case e.Off.Has(rule.PrincipalCase):
 		return strings.EqualFold(a.Resource, b.Resource)
-	case e.off.has(rulePrincipalNoWildcard):
-		p := compilePattern(a.Resource, syntax{wildcards: true})
-		return p.matches(b.Resource)
-	case e.off.has(ruleRolePath):
+	case e.Off.Has(rule.PrincipalNoWildcard):
+		p := condition.Compile(a.Resource, condition.Syntax{Wildcards: true})
+		return p.Matches(b.Resource)
+	case e.Off.Has(rule.RolePath):
 		return a.Type() == b.Type() && a.Name() == b.Name()
 	}
 	return a.Resource == b.Resource
@@ -215,26 +218,26 @@ func (e *evaluation) sameARN(a, b *arn.ARN) bool {
 // that is not listed itself is covered; one that is listed without its
 // parents may be ("the effect of the policy might be to explicitly deny
 // access to the AWS account").
-func (e *evaluation) notPrincipal(s *statement) Match {
+func (e *evaluation) notPrincipal(s *statement) term {
 	p := &e.req.Principal
-	if s.deny && e.pols.Boundary != nil && p.hasPolicies() && !e.off.has(ruleNotPrincipalBoundary) {
-		return Yes
+	if s.deny && e.pols.Boundary != nil && p.hasPolicies() && !e.Off.Has(rule.NotPrincipalBoundary) {
+		return yes
 	}
-	if s.deny && e.off.has(ruleNotPrincipalDeny) || !s.deny && e.off.has(ruleNotPrincipalAllow) {
-		return No
+	if s.deny && e.Off.Has(rule.NotPrincipalDeny) || !s.deny && e.Off.Has(rule.NotPrincipalAllow) {
+		return no
 	}
 	self, parents, all := e.listed(s.principal)
 	switch {
-	case self && (all || e.off.has(ruleNotPrincipalParents)):
-		return No
+	case self && (all || e.Off.Has(rule.NotPrincipalParents)):
+		return no
 	case self && s.deny:
-		return Maybe
+		return perhaps
 	case self:
-		return No
+		return no
 	case parents && !s.deny:
-		return Maybe
+		return perhaps
 	}
-	return Yes
+	return yes
 }
 
 // listed reports whether the caller itself is among the entries of a
@@ -247,7 +250,7 @@ func (e *evaluation) listed(list *principals) (self, parents, all bool) {
 			return true, true, true
 		}
 		class, m := e.names(entry, &statement{deny: true, written: &policy.Statement{}})
-		byClass[class] = byClass[class] || m == Yes
+		byClass[class] = byClass[class] || m == yes
 	}
 	account, entity, caller := byClass[toAccount], byClass[toEntity], byClass[toCaller]
 	switch e.req.Principal.Kind {

@@ -6,7 +6,9 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz/internal/condition"
 	"github.com/stile-aws/stile/authz/internal/formula"
+	"github.com/stile-aws/stile/authz/internal/residue"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -19,7 +21,7 @@ type recorder struct {
 
 	// What was left open, and what the answer is in terms of it.
 	arena       formula.Arena
-	atoms       []atom
+	atoms       []residue.Atom
 	atomsByText map[string]term
 	allow, deny term
 }
@@ -38,53 +40,53 @@ func (r *recorder) end(o Outcome, note string) {
 func (r *recorder) layer() *LayerResult { return &r.decision.Layers[len(r.decision.Layers)-1] }
 
 // condition keeps how one condition met the request.
-func (r *recorder) condition(e *evaluation, c *condition, got *found, m Match) {
+func (r *recorder) condition(e *evaluation, c *condition.Condition, got *condition.Found, m term) {
 	result := ConditionResult{
-		Operator: c.written.Operator, Key: c.written.Key, Match: m,
-		Present: got.presence == present, Pos: c.written.Pos,
-		Unknown: got.presence == unknown,
+		Operator: c.Written.Operator, Key: c.Written.Key, Match: match(m),
+		Present: got.Presence == condition.Present, Pos: c.Written.Pos,
+		Unknown: got.Presence == condition.Unknown,
 	}
-	result.Wanted = make([]string, len(c.written.Values))
-	for i, v := range c.written.Values {
+	result.Wanted = make([]string, len(c.Written.Values))
+	for i, v := range c.Written.Values {
 		result.Wanted[i] = v.Value
-		if i < len(c.patterns) && c.patterns[i].parts != nil {
-			result.Wanted[i] = r.substituted(e, &c.patterns[i], v.Value)
+		if i < len(c.Patterns) && c.Patterns[i].Varies() {
+			result.Wanted[i] = r.substituted(e, &c.Patterns[i], v.Value)
 		}
 	}
-	if n := got.len(); n > 0 {
+	if n := got.Len(); n > 0 {
 		result.Found = make([]string, n)
 		for i := range n {
-			result.Found[i] = strings.Clone(got.at(i))
+			result.Found[i] = strings.Clone(got.At(i))
 		}
 	}
 	r.conditions = append(r.conditions, result)
 }
 
 // substituted shows a value with its variables replaced, as written when one has no value.
-func (r *recorder) substituted(e *evaluation, p *pattern, written string) string {
-	x := e.expand(p)
-	if x.missing || x.open {
+func (r *recorder) substituted(e *evaluation, p *condition.Pattern, written string) string {
+	x := e.Expand(p)
+	if x.Missing || x.Open {
 		return written
 	}
-	return strings.NewReplacer("\xFF", "*", "\xFE", "?").Replace(string(x.text))
+	return strings.NewReplacer("\xFF", "*", "\xFE", "?").Replace(string(x.Text))
 }
 
 // statement keeps how one statement met the request, and forgets its conditions.
-func (r *recorder) statement(e *evaluation, p *Policy, s *statement, named, fits Match) {
+func (r *recorder) statement(e *evaluation, p *Policy, s *statement, named, fits term) {
 	result := StatementResult{
 		Source: p.source, Index: s.index, Sid: s.written.Sid, Pos: s.written.Pos, Effect: s.written.Effect,
-		Match: and(named, fits), Conditions: r.conditions,
+		Match: match(formula.And(min(named, perhaps), min(fits, perhaps))), Conditions: r.conditions,
 	}
 	r.conditions = nil
 	switch {
 	case result.Match != No:
-	case named == No:
+	case named == no:
 		result.Failed = "Principal"
 	default:
 		result.Failed = "Condition"
 	}
 	if result.Match == Maybe {
-		result.Open = e.questions(s, &result, named)
+		result.Open = e.questions(s, &result, match(named))
 	}
 	layer := r.layer()
 	layer.Statements = append(layer.Statements, result)
@@ -117,56 +119,47 @@ func principalQuestion(s *statement, src Source) string {
 }
 
 // resourceQuestions is what would have to be known to compare p with the resource.
-func (e *evaluation) resourceQuestions(p *resourcePattern) []string {
-	list := e.openVariables(&p.rest)
-	if p.incomplete {
-		list = append(list, "what AWS makes of the incomplete ARN "+p.written)
+func (e *evaluation) resourceQuestions(p *condition.Resource) []string {
+	list := e.openVariables(&p.Rest)
+	if p.Incomplete {
+		list = append(list, "what AWS makes of the incomplete ARN "+p.Written)
 	}
-	if e.runsOn(p) {
-		list = append(list, "whether the wildcard at the end of an ARN segment runs past the colon in "+p.written)
+	if e.RunsOn(p) {
+		list = append(list, "whether the wildcard at the end of an ARN segment runs past the colon in "+p.Written)
 	}
 	return list
 }
 
 // conditionQuestions is what would have to be known to decide c, whose key may
 // be unknown itself.
-func (e *evaluation) conditionQuestions(c *condition, unknownKey bool) []string {
-	if unknownKey && !e.unclear(c) {
-		return []string{c.key.name}
+func (e *evaluation) conditionQuestions(c *condition.Condition, unknownKey bool) []string {
+	if unknownKey && !e.Unclear(c) {
+		return []string{c.Key.Name}
 	}
 	var list []string
-	for i := range c.patterns {
-		list = append(list, e.openVariables(&c.patterns[i])...)
+	for i := range c.Patterns {
+		list = append(list, e.openVariables(&c.Patterns[i])...)
 	}
-	if list == nil || e.unclear(c) {
-		return []string{fmt.Sprintf("how AWS compares %s with %s", c.written.Key, c.written.Operator)}
+	if list == nil || e.Unclear(c) {
+		return []string{fmt.Sprintf("how AWS compares %s with %s", c.Written.Key, c.Written.Operator)}
 	}
 	return list
 }
 
-// runsOn reports whether p fits only if a wildcard runs past a colon.
-func (e *evaluation) runsOn(p *resourcePattern) bool {
-	return p.beyond != nil && e.segmentsMatch(p) == No && e.resource(p) == Maybe
-}
-
 // openVariables lists the variables of p whose value is not known.
-func (e *evaluation) openVariables(p *pattern) []string {
+func (e *evaluation) openVariables(p *condition.Pattern) []string {
 	var list []string
-	for i := range p.parts {
-		v := p.parts[i].variable
-		if v == nil {
-			continue
-		}
-		got := e.lookup(&v.key)
+	p.Variables(func(v *condition.Variable) {
+		got, name := e.Lookup(&v.Key), v.Key.Name
 		switch {
-		case got.presence == unknown:
-			list = append(list, v.key.name)
-		case got.len() > 1 || e.facts.Multivalued[v.key.name]:
-			list = append(list, "what AWS puts for ${"+v.key.name+"}, which has several values")
-		case got.len() == 1 && strings.ContainsAny(got.at(0), "*?"):
-			list = append(list, "whether the wildcard in the value of ${"+v.key.name+"} is one")
+		case got.Presence == condition.Unknown:
+			list = append(list, name)
+		case got.Len() > 1 || e.Multivalued[name]:
+			list = append(list, "what AWS puts for ${"+name+"}, which has several values")
+		case got.Len() == 1 && strings.ContainsAny(got.At(0), "*?"):
+			list = append(list, "whether the wildcard in the value of ${"+name+"} is one")
 		}
-	}
+	})
 	return list
 }
 

@@ -1,10 +1,10 @@
 package authz
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz/internal/condition"
 )
 
 // PrincipalKind is the kind of caller. The kinds differ in which policies
@@ -22,6 +22,9 @@ const (
 	SAML                               // the bearer of a SAML assertion, before it has a session
 	Service                            // an AWS service, calling for itself
 )
+
+// The comparer knows the same kinds.
+const _ = uint(PrincipalKind(condition.Service)-Service) + uint(Service-PrincipalKind(condition.Service))
 
 // Principal is who makes a request.
 type Principal struct {
@@ -83,64 +86,36 @@ type Request struct {
 // every key absent. A key that is neither set nor marked unknown is absent, as
 // on a real request. Not safe for concurrent writes.
 type Context struct {
-	entries []contextEntry
-}
-
-type contextEntry struct {
-	key     string // lower case
-	written string // as given, for the encryption contexts of grants
-	values  []string
-	unknown bool
+	keys condition.Context
 }
 
 // Set gives key its values; a later Set replaces an earlier one. No value at
 // all means present but empty, which AWS treats as null.
-func (c *Context) Set(key string, values ...string) {
-	c.put(contextEntry{key: strings.ToLower(key), written: key, values: values})
-}
+func (c *Context) Set(key string, values ...string) { c.keys.Set(key, values...) }
 
 // SetUnknown marks key as one whose presence and value are not known: whatever
 // depends on it makes the decision Unknown.
-func (c *Context) SetUnknown(key string) {
-	c.put(contextEntry{key: strings.ToLower(key), written: key, unknown: true})
-}
-
-func (c *Context) put(e contextEntry) {
-	for i := range c.entries {
-		if c.entries[i].key == e.key {
-			c.entries[i] = e
-			return
-		}
-	}
-	c.entries = append(c.entries, e)
-}
-
-// drop makes the key, given in lower case, absent.
-func (c *Context) drop(key string) {
-	c.entries = slices.DeleteFunc(c.entries, func(e contextEntry) bool { return e.key == key })
-}
+func (c *Context) SetUnknown(key string) { c.keys.SetUnknown(key) }
 
 // Get returns the values of key. present is false for absent keys, known is
 // false for keys marked unknown.
 func (c *Context) Get(key string) (values []string, present, known bool) {
-	for i := range c.entries {
-		if strings.EqualFold(c.entries[i].key, key) {
-			return c.entries[i].values, !c.entries[i].unknown, !c.entries[i].unknown
-		}
+	entry, given := c.keys.Find(strings.ToLower(key))
+	if !given {
+		return nil, false, true
 	}
-	return nil, false, true
+	return entry.Values, !entry.Unknown, !entry.Unknown
 }
 
-// All calls yield for each key that is set or unknown, in the order set.
+// All calls yield for each key that is set or unknown, in the order set and as
+// it was written then.
 func (c *Context) All(yield func(key string, values []string, known bool) bool) {
-	for _, e := range c.entries {
-		if !yield(e.key, e.values, !e.unknown) {
+	for _, e := range c.keys.Entries {
+		if !yield(e.Written, e.Values, !e.Unknown) {
 			return
 		}
 	}
 }
 
 // Clone gives an independent copy.
-func (c *Context) Clone() Context {
-	return Context{entries: append([]contextEntry(nil), c.entries...)}
-}
+func (c *Context) Clone() Context { return Context{keys: c.keys.Clone()} }

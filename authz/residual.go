@@ -1,10 +1,10 @@
 package authz
 
 import (
-	"slices"
-	"strings"
+	"encoding/json"
 
-	"github.com/stile-aws/stile/authz/internal/formula"
+	"github.com/stile-aws/stile/authz/internal/condition"
+	"github.com/stile-aws/stile/authz/internal/residue"
 )
 
 // Residual is what is left of a decision when all that is known has been
@@ -23,35 +23,12 @@ import (
 //
 // A Residual is immutable and safe for concurrent use.
 type Residual struct {
-	atoms       []atom
-	allow, deny *formula.Expr // of a grant and of an explicit deny, over the atoms
-	resource    string        // of the request, where a Resource element has an unknown variable
-	known       Context       // known keys that the atoms refer to
-	keys        []residualKey
-	multivalued map[string]bool // by Facts, of the keys that the atoms refer to
-	off         ruleset
-
-	simple simplified // made from the above
-}
-
-// residualKey is a key that is not known.
-type residualKey struct {
-	name string // lower case
-	// derived keys follow from the request: one that is not given later has
-	// this value, or is still unknown when that is "".
-	derived bool
-	value   string
+	core *residue.Residual
 }
 
 // Keys lists the condition keys that are not known and on which the outcome
 // may depend, in lower case and sorted.
-func (r *Residual) Keys() []string {
-	names := make([]string, len(r.keys))
-	for i, k := range r.keys {
-		names[i] = k.name
-	}
-	return names
-}
+func (r *Residual) Keys() []string { return r.core.Keys() }
 
 // Decide gives the outcome of the request when its unknown keys have the
 // values that ctx gives them. A key that ctx does not have is absent, or what
@@ -59,16 +36,11 @@ func (r *Residual) Keys() []string {
 // ctx are not looked at. The outcome is Unknown where ctx leaves keys unknown,
 // or where it depends on what no key settles. ctx may be nil.
 func (r *Residual) Decide(ctx *Context) Outcome {
-	e := r.evaluation(ctx)
-	truths := make([]term, len(r.atoms)) // plus one; 0 is not computed yet
-	truth := func(i int) term {
-		if truths[i] == 0 {
-			truths[i] = 1 + e.atom(&r.atoms[i])
-		}
-		return truths[i] - 1
+	var keys *condition.Context
+	if ctx != nil {
+		keys = &ctx.keys
 	}
-	deny, allow := r.deny.Eval(truth), r.allow.Eval(truth)
-	switch {
+	switch allow, deny := r.core.Eval(keys); {
 	case deny == yes:
 		return ExplicitDeny
 	case allow == no:
@@ -79,133 +51,84 @@ func (r *Residual) Decide(ctx *Context) Outcome {
 	return Unknown
 }
 
-// evaluation prepares the comparison of the atoms with ctx.
-func (r *Residual) evaluation(ctx *Context) *evaluation {
-	req := &Request{Resource: r.resource, Context: r.known.Clone()}
-	for _, k := range r.keys {
-		var entry contextEntry
-		given := false
-		if ctx != nil {
-			entry, given = ctx.find(k.name)
-		}
-		switch {
-		case given:
-			req.Context.put(entry)
-		case k.value != "":
-			req.Context.Set(k.name, k.value)
-		case k.derived:
-			req.Context.SetUnknown(k.name)
-		}
-	}
-	e := &evaluation{req: req, facts: &Facts{Multivalued: r.multivalued}, off: r.off, bare: true}
-	e.prepareResource()
-	return e
+// Allowed gives what has to hold for the request to be allowed: all of one
+// alternative. complete is false when there are more alternatives than fit;
+// each that is given is still enough by itself.
+func (r *Residual) Allowed() (alternatives [][]Requirement, complete bool) {
+	list, complete := r.core.Allowed()
+	return requirements(list), complete
 }
 
-// atom is the truth of an atom, by the code that left it open.
-func (e *evaluation) atom(a *atom) term {
-	switch {
-	case a.condition != nil:
-		got := e.lookup(&a.condition.key)
-		return term(e.condition(a.condition, &got))
-	case a.resource != nil:
-		return term(e.resource(a.resource))
-	case a.grant != nil:
-		return term(e.grantContext(a.grant))
-	}
-	return perhaps
+// Denied gives in the same way what makes a policy deny the request
+// explicitly. Where neither holds it is denied implicitly.
+func (r *Residual) Denied() (alternatives [][]Requirement, complete bool) {
+	list, complete := r.core.Denied()
+	return requirements(list), complete
 }
 
-// variables calls yield for every policy variable of the atom.
-func (a *atom) variables(yield func(*variable)) {
-	var patterns []pattern
-	switch {
-	case a.condition != nil:
-		patterns = a.condition.patterns
-	case a.resource != nil:
-		patterns = []pattern{a.resource.rest}
-	}
-	for i := range patterns {
-		for j := range patterns[i].parts {
-			if v := patterns[i].parts[j].variable; v != nil {
-				yield(v)
-			}
+func requirements(list [][]residue.Requirement) [][]Requirement {
+	out := make([][]Requirement, len(list))
+	for i := range list {
+		for _, q := range list[i] {
+			out[i] = append(out[i], Requirement(q))
 		}
 	}
+	return out
 }
 
-// keys calls yield for every key the atom refers to.
-func (a *atom) keys(yield func(*contextKey)) {
-	if a.condition != nil {
-		yield(&a.condition.key)
-	}
-	a.variables(func(v *variable) { yield(&v.key) })
+// String says what has to hold: "allowed when aws:PrincipalTag/team = orders
+// and sts:ExternalId = 12345; or when …".
+func (r *Residual) String() string { return r.core.SayAllowed(8) }
+
+// MarshalJSON writes an object with the unknown "keys", the alternatives
+// "allowedWhen" and "explicitlyDeniedWhen" (lists of lists of [Requirement],
+// with "allowedOtherwise" or "explicitlyDeniedOtherwise" set when there are
+// more), and under "exact" what Decide needs.
+func (r *Residual) MarshalJSON() ([]byte, error) { return json.Marshal(r.core) }
+
+// UnmarshalJSON reads what MarshalJSON wrote. Only "keys" and "exact" count;
+// the rest is made from them again.
+func (r *Residual) UnmarshalJSON(text []byte) error {
+	r.core = new(residue.Residual)
+	return r.core.UnmarshalJSON(text)
 }
 
-// residual is what the evaluation left open.
-func (e *evaluation) residual() *Residual {
-	r := &Residual{off: e.off, multivalued: map[string]bool{}}
-	rec := e.rec
-	number := map[int]int{} // of the atoms that matter
-	renumber := func(i int) int {
-		if _, ok := number[i]; !ok {
-			number[i] = len(r.atoms)
-			r.atoms = append(r.atoms, rec.atoms[i])
-		}
-		return number[i]
+// Equal reports whether r and o are the same condition, written the same way.
+// Both may be nil.
+func (r *Residual) Equal(o *Residual) bool {
+	if r == nil || o == nil {
+		return r == o
 	}
-	r.allow = rec.arena.Expr(rec.allow).Renumber(renumber)
-	r.deny = rec.arena.Expr(rec.deny).Renumber(renumber)
-	seen := map[string]bool{}
-	for i := range r.atoms {
-		r.include(e, &r.atoms[i], func(k *contextKey) {
-			if !seen[k.name] {
-				seen[k.name] = true
-				r.includeKey(e, k)
-			}
-		})
-	}
-	slices.SortFunc(r.keys, func(a, b residualKey) int { return strings.Compare(a.name, b.name) })
-	r.simplify()
-	return r
+	return r.core.Equal(o.core)
 }
 
-// include keeps what the request has under the keys of a.
-func (r *Residual) include(e *evaluation, a *atom, include func(*contextKey)) {
-	a.keys(include)
-	if a.resource != nil {
-		r.resource = strings.Clone(e.req.Resource)
-	}
-	if a.grant == nil {
-		return
-	}
-	for i := range e.req.Context.entries {
-		if entry := &e.req.Context.entries[i]; strings.HasPrefix(entry.key, contextPrefix) {
-			include(&contextKey{name: entry.key})
-		}
-	}
+// The operators of requirements that are not conditions of a policy.
+const (
+	// OperatorResource: the resource, which is in Found, fits a Resource
+	// element, which is in Values and has a variable that is not known.
+	OperatorResource = residue.OperatorResource
+	// OperatorContextEquals and OperatorContextSubset: the encryption context
+	// is, or has, the pairs in Values ("Department=IT"), as a KMS grant requires.
+	OperatorContextEquals = residue.OperatorContextEquals
+	OperatorContextSubset = residue.OperatorContextSubset
+)
+
+// A Requirement is one thing that has to hold for an alternative of a Residual.
+type Requirement struct {
+	// Key, Operator and Values are a condition as a policy has it, with the
+	// policy variables that are known replaced.
+	Key      string   `json:"key,omitempty"`
+	Operator string   `json:"operator,omitempty"`
+	Values   []string `json:"values,omitempty"`
+	// Found is what the request has under Key, where that is known and what is
+	// missing is the value of a variable in Values.
+	Found []string `json:"found,omitempty"`
+	// Not is set when the condition must not hold, and no operator says that.
+	Not bool `json:"not,omitempty"`
+	// Question is set instead of the above for what no condition key settles:
+	// "whether …" or "how …". Not says that the answer must be no.
+	Question string `json:"question,omitempty"`
 }
 
-func (r *Residual) includeKey(e *evaluation, k *contextKey) {
-	if e.facts.Multivalued[k.name] {
-		r.multivalued[k.name] = true
-	}
-	entry, given := e.req.Context.find(k.name)
-	got := e.lookup(k)
-	switch {
-	case got.presence == unknown:
-		key := residualKey{name: k.name}
-		if derived := e.derive(k.derived); k.derived != notDerived && derived.presence != absent {
-			key.derived = true
-			if derived.presence == present {
-				key.value = strings.Clone(derived.at(0))
-			}
-		}
-		r.keys = append(r.keys, key)
-	case got.presence == present && given:
-		entry.values = slices.Clone(entry.values)
-		r.known.put(entry)
-	case got.presence == present:
-		r.known.Set(k.name, strings.Clone(got.at(0)))
-	}
-}
+// String says the requirement: "aws:PrincipalTag/team = orders".
+func (q Requirement) String() string { return residue.Requirement(q).String() }

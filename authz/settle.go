@@ -1,11 +1,13 @@
 package authz
 
+import "github.com/stile-aws/stile/authz/internal/rule"
+
 // settle combines the layers by "Policy evaluation logic" and "Cross-account
 // policy evaluation logic".
 func (e *evaluation) settle(a *answers) Outcome {
 	deny := e.or(e.or(e.or(a.scp.deny, a.rcp.deny), e.or(a.endpoint.deny, a.boundary.deny)),
 		e.or(e.or(a.session.deny, a.identity.deny), a.resource.deny))
-	if e.off.has(ruleExplicitDeny) {
+	if e.Off.Has(rule.ExplicitDeny) {
 		deny = no
 	}
 	allow := e.allowed(a)
@@ -54,7 +56,7 @@ func (e *evaluation) granted(a *answers) term {
 		return e.or(e.and(own, e.any(&given)), alone)
 	}
 	direct := e.or(given[toCaller], e.and(given[toEntity], e.limits(a)))
-	if e.off.has(ruleSameAccountUnion) {
+	if e.Off.Has(rule.SameAccountUnion) {
 		return e.and(own, direct)
 	}
 	if a.needsResource {

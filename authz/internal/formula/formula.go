@@ -29,6 +29,37 @@ func Of(b bool) Term {
 	return No
 }
 
+// And is the conjunction of truths. None of them may be more than Maybe, here
+// and in Or and Not: those are of an Arena.
+func And(x, y Term) Term {
+	switch {
+	case x == No || y == No:
+		return No
+	case x == Yes:
+		return y
+	}
+	return max(x, y)
+}
+
+// Or is their disjunction.
+func Or(x, y Term) Term {
+	switch {
+	case x == Yes || y == Yes:
+		return Yes
+	case x == No:
+		return y
+	}
+	return max(x, y)
+}
+
+// Not is the negation; what is not known stays so.
+func Not(x Term) Term {
+	if x == Maybe {
+		return x
+	}
+	return Of(x == No)
+}
+
 type op uint8
 
 const (

@@ -1,4 +1,4 @@
-package authz
+package residue
 
 import (
 	"math/bits"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stile-aws/stile/authz/internal/condition"
 	"github.com/stile-aws/stile/authz/internal/formula"
 	"github.com/stile-aws/stile/authz/internal/glob"
 	"github.com/stile-aws/stile/authz/internal/operator"
@@ -60,9 +61,9 @@ func (n *cellNames) equal(cells uint64) (values []string, ok bool) {
 func (r *Residual) simplify() {
 	s := &r.simple
 	s.space, s.names = formula.NewSpace(len(r.atoms)), map[int]*cellNames{}
-	w := witnesses{residual: r, e: r.evaluation(nil), budget: maxComparisons}
+	w := witnesses{residual: r, c: r.comparer(nil), budget: maxComparisons}
 	for _, k := range r.keys {
-		w.e.req.Context.SetUnknown(k.name)
+		w.c.Context.SetUnknown(k.name)
 	}
 	byKey := r.atomsByKey()
 	for _, k := range r.keys {
@@ -74,24 +75,18 @@ func (r *Residual) simplify() {
 	s.allowed = s.space.Sum(r.allow.And(r.deny.Not()), maxAlternatives)
 }
 
-// outcome is what the decision is whatever the unknown keys are, or Unknown.
-func (s *simplified) outcome() Outcome {
-	switch {
-	case s.denied.Always():
-		return ExplicitDeny
-	case s.allowed.Never():
-		return ImplicitDeny
-	case s.allowed.Always():
-		return Allowed
-	}
-	return Unknown
+// Settled tells what is the case whatever the unknown keys are: that the
+// request is denied explicitly, that it is not allowed, that it is allowed.
+func (r *Residual) Settled() (denied, never, allowed bool) {
+	s := &r.simple
+	return s.denied.Always(), s.allowed.Never(), s.allowed.Always()
 }
 
 // witnesses relates the atoms on one key to each other, by comparing all of
 // them with a few values that stand for all others.
 type witnesses struct {
 	residual *Residual
-	e        *evaluation
+	c        *condition.Comparer
 	budget   int
 
 	key     string
@@ -129,11 +124,11 @@ func (r *Residual) atomsByKey() map[string][]int {
 	}
 	byKey := map[string][]int{}
 	for i := range r.atoms {
-		only, several := "", r.atoms[i].grant != nil
-		r.atoms[i].keys(func(k *contextKey) {
-			if unknown[k.name] {
-				several = several || only != "" && only != k.name
-				only = k.name
+		only, several := "", r.atoms[i].Constraint != nil
+		r.atoms[i].keys(func(k *condition.Key) {
+			if unknown[k.Name] {
+				several = several || only != "" && only != k.Name
+				only = k.Name
 			}
 		})
 		if only != "" && !several {
@@ -145,7 +140,7 @@ func (r *Residual) atomsByKey() map[string][]int {
 
 // relate makes the atoms on key, of which it is the only unknown one, be about
 // one variable of the space.
-func (w *witnesses) relate(key residualKey, atoms []int) {
+func (w *witnesses) relate(key key, atoms []int) {
 	w.key, w.always, w.atoms, w.columns, w.groups = key.name, key.value != "", nil, nil, map[string]int{}
 	for _, i := range atoms {
 		w.atoms = append(w.atoms, w.classify(i, &w.residual.atoms[i]))
@@ -154,8 +149,8 @@ func (w *witnesses) relate(key residualKey, atoms []int) {
 	cost := 0
 	for i := range w.atoms {
 		w.columns = append(w.columns, w.column(w.atoms[i].number))
-		if c := w.residual.atoms[w.atoms[i].number].condition; c != nil {
-			cost += c.count()
+		if c := w.residual.atoms[w.atoms[i].number].Condition; c != nil {
+			cost += c.Count()
 		}
 		cost++
 	}
@@ -166,7 +161,7 @@ func (w *witnesses) relate(key residualKey, atoms []int) {
 	for i, list := range lists {
 		rows[i] = w.row(list, values[len(values)-1])
 	}
-	w.e.req.Context.SetUnknown(key.name)
+	w.c.Context.SetUnknown(key.name)
 	cells, variable, ok := w.residual.simple.space.Join(w.columns, rows)
 	if ok {
 		w.name(variable, lists, cells)
@@ -174,23 +169,23 @@ func (w *witnesses) relate(key residualKey, atoms []int) {
 }
 
 // classify finds the form of an atom.
-func (w *witnesses) classify(number int, a *atom) keyAtom {
+func (w *witnesses) classify(number int, a *Atom) keyAtom {
 	k := keyAtom{number: number, form: formLoose}
-	if a.resource != nil {
-		k.hole(&a.resource.rest, w.e.rest)
+	if a.Resource != nil {
+		k.hole(&a.Resource.Rest, w.c.Rest)
 		return k
 	}
-	c := a.condition
+	c := a.Condition
 	k.set = c.Set != operator.NoSet
-	if c.key.name != w.key {
+	if c.Key.Name != w.key {
 		w.holes(&k, c)
 		return k
 	}
 	switch c.Kind {
 	case operator.StringEquals, operator.StringLike, operator.StringIgnoreCase, operator.Bool, operator.ARN:
 		k.form, k.fold = formText, c.Kind == operator.StringIgnoreCase || c.Kind == operator.Bool
-		for i := range c.patterns {
-			w.literal(&k, &c.patterns[i], c.Kind == operator.ARN)
+		for i := range c.Patterns {
+			w.literal(&k, &c.Patterns[i], c.Kind == operator.ARN)
 		}
 	case operator.Numeric:
 		k.form = formNumber
@@ -204,20 +199,16 @@ func (w *witnesses) classify(number int, a *atom) keyAtom {
 }
 
 // literal adds the one text that p matches, or makes k loose.
-func (w *witnesses) literal(k *keyAtom, p *pattern, isARN bool) {
-	text := p.text
-	if p.parts != nil {
-		x := w.e.expand(p)
-		switch {
-		case x.missing:
-			return
-		case x.open || x.wild:
-			k.form = formLoose
+func (w *witnesses) literal(k *keyAtom, p *condition.Pattern, isARN bool) {
+	text, exact := p.Exact()
+	if p.Varies() {
+		x := w.c.Expand(p)
+		if x.Missing {
 			return
 		}
-		text = string(x.text)
+		text, exact = string(x.Text), !x.Open && !x.Wild && glob.Index(string(x.Text)) < 0
 	}
-	if p.kind == prefixPattern || p.kind == anyPattern || glob.Index(text) >= 0 || isARN && strings.Count(text, ":") < 5 {
+	if !exact || isARN && strings.Count(text, ":") < 5 {
 		k.form = formLoose
 		return
 	}
@@ -225,15 +216,15 @@ func (w *witnesses) literal(k *keyAtom, p *pattern, isARN bool) {
 }
 
 // holes finds the texts of a variable that make c hold, whose own key is known.
-func (w *witnesses) holes(k *keyAtom, c *condition) {
-	got := w.e.lookup(&c.key)
-	if c.Kind != operator.StringEquals && c.Kind != operator.StringLike || got.len() != 1 {
+func (w *witnesses) holes(k *keyAtom, c *condition.Condition) {
+	got := w.c.Lookup(&c.Key)
+	if c.Kind != operator.StringEquals && c.Kind != operator.StringLike || got.Len() != 1 {
 		return
 	}
 	k.form = formText
-	for i := range c.patterns {
-		if c.patterns[i].parts != nil {
-			k.hole(&c.patterns[i], got.at(0))
+	for i := range c.Patterns {
+		if c.Patterns[i].Varies() {
+			k.hole(&c.Patterns[i], got.At(0))
 		}
 		if k.form == formLoose {
 			return
@@ -242,25 +233,14 @@ func (w *witnesses) holes(k *keyAtom, c *condition) {
 }
 
 // hole adds the one value of the variable in p that makes p match s.
-func (k *keyAtom) hole(p *pattern, s string) {
-	before, after, variables := "", "", 0
-	for i := range p.parts {
-		switch part := &p.parts[i]; {
-		case part.variable != nil:
-			variables++
-		case variables == 0:
-			before += part.text
-		default:
-			after += part.text
-		}
-	}
-	k.form = formLoose
-	if variables != 1 || glob.Index(before+after) >= 0 || hasWildcard(s) {
+func (k *keyAtom) hole(p *condition.Pattern, s string) {
+	before, after, ok := p.Around()
+	if k.form = formLoose; !ok || strings.ContainsAny(s, "*?") {
 		return
 	}
 	k.form = formText
-	rest, ok := strings.CutPrefix(s, before)
-	if value, fits := strings.CutSuffix(rest, after); ok && fits {
+	rest, begins := strings.CutPrefix(s, before)
+	if value, ends := strings.CutSuffix(rest, after); begins && ends {
 		k.texts = append(k.texts, value)
 	}
 }
@@ -271,15 +251,15 @@ func (w *witnesses) column(number int) formula.Column {
 	a := &w.residual.atoms[number]
 	id := "atom " + strconv.Itoa(number)
 	flip := false
-	if c := a.condition; c != nil {
+	if c := a.Condition; c != nil {
 		all := c.Set == operator.ForAllValues
 		flip = c.Negated
 		id = "some "
 		if all != c.Negated && c.Set != operator.NoSet {
 			id = "all "
 		}
-		id += strconv.Itoa(int(c.Kind)) + " " + strconv.Itoa(int(c.Relation)) + " " + c.key.name + strconv.FormatBool(c.literal)
-		for _, v := range c.written.Values {
+		id += strconv.Itoa(int(c.Kind)) + " " + strconv.Itoa(int(c.Relation)) + " " + c.Key.Name + strconv.FormatBool(c.Literal)
+		for _, v := range c.Written.Values {
 			id += strconv.Quote(v.Value)
 		}
 	}
@@ -324,22 +304,14 @@ func (w *witnesses) values() []string {
 	var has [formLoose + 1]bool
 	for _, k := range w.atoms {
 		has[k.form] = true
-		c := w.residual.atoms[k.number].condition
+		c := w.residual.atoms[k.number].Condition
 		switch k.form {
 		case formText:
 			texts = append(texts, k.texts...)
 		case formNumber:
-			for i, v := range c.written.Values {
-				if c.decimals[i].ok {
-					numbers = append(numbers, v.Value)
-				}
-			}
+			numbers = append(numbers, c.Numbers()...)
 		case formTime:
-			for _, t := range c.dates {
-				if t.ok {
-					times = append(times, t.value)
-				}
-			}
+			times = append(times, c.Times()...)
 		case formNull, formLoose:
 		}
 	}
@@ -379,18 +351,18 @@ func (w *witnesses) spellings(texts []string) []string {
 // row compares list with all atoms. other is the value that stands for those
 // that no atom names.
 func (w *witnesses) row(list []string, other string) []formula.Term {
-	ctx := &w.e.req.Context
+	ctx := w.c.Context
 	if list == nil {
-		ctx.drop(w.key)
+		ctx.Drop(w.key)
 	} else {
 		ctx.Set(w.key, list...)
 	}
 	row := make([]formula.Term, len(w.atoms))
 	for i := range w.atoms {
 		k := &w.atoms[i]
-		row[i] = w.e.atom(&w.residual.atoms[k.number])
+		row[i] = w.residual.atoms[k.number].truth(w.c)
 		if k.form == formLoose && slices.Contains(list, other) {
-			row[i] = perhaps
+			row[i] = formula.Maybe
 		}
 	}
 	return row

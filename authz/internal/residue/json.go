@@ -1,4 +1,4 @@
-package authz
+package residue
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stile-aws/stile/authz/internal/condition"
 	"github.com/stile-aws/stile/authz/internal/formula"
 	"github.com/stile-aws/stile/policy"
 )
@@ -79,31 +80,31 @@ func (r *Residual) MarshalJSON() ([]byte, error) {
 		}
 		form.Exact.Derived[k.name] = k.value
 	}
-	for _, entry := range r.known.entries {
+	for _, entry := range r.known.Entries {
 		if form.Exact.Known == nil {
 			form.Exact.Known = map[string][]string{}
 		}
-		form.Exact.Known[entry.written] = slices.Concat([]string{}, entry.values)
+		form.Exact.Known[entry.Written] = slices.Concat([]string{}, entry.Values)
 	}
 	return json.Marshal(form)
 }
 
-func (a *atom) json() atomJSON {
+func (a *Atom) json() atomJSON {
 	switch {
-	case a.condition != nil:
-		c := a.condition
-		form := atomJSON{Operator: c.written.Operator, Key: c.written.Key}
-		for _, v := range c.written.Values {
+	case a.Condition != nil:
+		c := a.Condition
+		form := atomJSON{Operator: c.Written.Operator, Key: c.Written.Key}
+		for _, v := range c.Written.Values {
 			form.Values = append(form.Values, v.Value)
-			form.Literal = form.Literal || c.literal && strings.Contains(v.Value, "${")
+			form.Literal = form.Literal || c.Literal && strings.Contains(v.Value, "${")
 		}
 		return form
-	case a.resource != nil:
-		return atomJSON{Resource: a.resource.written}
-	case a.grant != nil:
-		return atomJSON{Grant: a.grant.EncryptionContext, Equals: a.grant.Equals}
+	case a.Resource != nil:
+		return atomJSON{Resource: a.Resource.Written}
+	case a.Constraint != nil:
+		return atomJSON{Grant: a.Constraint.Pairs, Equals: a.Constraint.Equals}
 	}
-	return atomJSON{Question: a.question, About: a.about}
+	return atomJSON{Question: a.Question, About: a.About}
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. Only "keys" and "exact" count;
@@ -129,7 +130,7 @@ func (r *Residual) UnmarshalJSON(text []byte) error {
 	for _, name := range form.Keys {
 		name = strings.ToLower(name)
 		value, derived := form.Exact.Derived[name]
-		out.keys = append(out.keys, residualKey{name: name, derived: derived, value: value})
+		out.keys = append(out.keys, key{name: name, derived: derived, value: value})
 	}
 	for _, name := range form.Exact.Multivalued {
 		out.multivalued[name] = true
@@ -155,22 +156,22 @@ func (r *Residual) check(e *formula.Expr) error {
 	return nil
 }
 
-func (form *atomJSON) atom() (atom, error) {
-	c := compiler{layer: LayerIdentity, literal: form.Literal}
+func (form *atomJSON) atom() (Atom, error) {
+	c := condition.Compiler{Completes: true, Literal: form.Literal}
 	switch {
 	case form.Operator != "":
 		written := policy.Cond(form.Operator, form.Key, form.Values...)
-		compiled := &condition{}
-		return atom{condition: compiled}, c.condition(&written, compiled)
+		compiled := &condition.Condition{}
+		return Atom{Condition: compiled}, c.Condition(&written, compiled)
 	case form.Resource != "":
-		p := c.resource(form.Resource)
-		return atom{resource: &p}, nil
+		p := c.Resource(form.Resource)
+		return Atom{Resource: &p}, nil
 	case form.Grant != nil:
-		return atom{grant: &Grant{EncryptionContext: form.Grant, Equals: form.Equals}}, nil
+		return Atom{Constraint: &Constraint{Pairs: form.Grant, Equals: form.Equals}}, nil
 	case form.Question != "":
-		return atom{question: form.Question, about: form.About}, nil
+		return Atom{Question: form.Question, About: form.About}, nil
 	}
-	return atom{}, fmt.Errorf("it is neither a condition nor a resource, a grant or a question")
+	return Atom{}, fmt.Errorf("it is neither a condition nor a resource, a grant or a question")
 }
 
 // Equal reports whether r and o are the same condition, written the same way.

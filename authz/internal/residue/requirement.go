@@ -1,4 +1,4 @@
-package authz
+package residue
 
 import (
 	"fmt"
@@ -6,36 +6,28 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stile-aws/stile/authz/internal/condition"
 	"github.com/stile-aws/stile/authz/internal/formula"
 	"github.com/stile-aws/stile/authz/internal/operator"
 )
 
-// The operators of requirements that are not conditions of a policy.
+// The operators of requirements that are not conditions of a policy; see
+// package authz.
 const (
-	// OperatorResource: the resource, which is in Found, fits a Resource
-	// element, which is in Values and has a variable that is not known.
-	OperatorResource = "Resource"
-	// OperatorContextEquals and OperatorContextSubset: the encryption context
-	// is, or has, the pairs in Values ("Department=IT"), as a KMS grant requires.
+	OperatorResource      = "Resource"
 	OperatorContextEquals = "EncryptionContextEquals"
 	OperatorContextSubset = "EncryptionContextSubset"
 )
 
-// A Requirement is one thing that has to hold for an alternative of a Residual.
+// A Requirement is one thing that has to hold for an alternative; package
+// authz explains the fields.
 type Requirement struct {
-	// Key, Operator and Values are a condition as a policy has it, with the
-	// policy variables that are known replaced.
 	Key      string   `json:"key,omitempty"`
 	Operator string   `json:"operator,omitempty"`
 	Values   []string `json:"values,omitempty"`
-	// Found is what the request has under Key, where that is known and what is
-	// missing is the value of a variable in Values.
-	Found []string `json:"found,omitempty"`
-	// Not is set when the condition must not hold, and no operator says that.
-	Not bool `json:"not,omitempty"`
-	// Question is set instead of the above for what no condition key settles:
-	// "whether …" or "how …". Not says that the answer must be no.
-	Question string `json:"question,omitempty"`
+	Found    []string `json:"found,omitempty"`
+	Not      bool     `json:"not,omitempty"`
+	Question string   `json:"question,omitempty"`
 }
 
 // Allowed gives what has to hold for the request to be allowed: all of one
@@ -85,8 +77,8 @@ func (r *Residual) requirements(f formula.Factor) []Requirement {
 	return list
 }
 
-// spelled lists the unknown keys as the policies write them.
-func (r *Residual) spelled() []string {
+// Spelled lists the unknown keys as the policies write them.
+func (r *Residual) Spelled() []string {
 	names := r.Keys()
 	for i := range names {
 		names[i] = r.spelling(names[i])
@@ -97,97 +89,72 @@ func (r *Residual) spelled() []string {
 // spelling is how the policies write a key.
 func (r *Residual) spelling(key string) string {
 	for i := range r.atoms {
-		if c := r.atoms[i].condition; c != nil && c.key.name == key {
-			return c.written.Key
+		if c := r.atoms[i].Condition; c != nil && c.Key.Name == key {
+			return c.Written.Key
 		}
 	}
 	return key
 }
 
-func (r *Residual) requirement(a *atom, not bool) Requirement {
+func (r *Residual) requirement(a *Atom, not bool) Requirement {
 	q := Requirement{Not: not}
 	switch {
-	case a.condition != nil:
-		return r.condition(a.condition, not)
-	case a.resource != nil:
+	case a.Condition != nil:
+		return r.condition(a.Condition, not)
+	case a.Resource != nil:
 		q.Operator, q.Found = OperatorResource, []string{r.resource}
-		q.Values = []string{r.substituted(&a.resource.rest, a.resource.written)}
-	case a.grant != nil:
+		q.Values = []string{r.substituted(&a.Resource.Rest, a.Resource.Written)}
+	case a.Constraint != nil:
 		q.Operator = OperatorContextSubset
-		if a.grant.Equals {
+		if a.Constraint.Equals {
 			q.Operator = OperatorContextEquals
 		}
-		for name, value := range a.grant.EncryptionContext {
+		for name, value := range a.Constraint.Pairs {
 			q.Values = append(q.Values, name+"="+value)
 		}
 		slices.Sort(q.Values)
 	default:
-		q.Question = a.question
+		q.Question = a.Question
 	}
 	return q
 }
 
-func (r *Residual) condition(c *condition, not bool) Requirement {
-	q := Requirement{Key: c.written.Key, Operator: c.written.Operator, Not: not}
-	for i, v := range c.written.Values {
+func (r *Residual) condition(c *condition.Condition, not bool) Requirement {
+	q := Requirement{Key: c.Written.Key, Operator: c.Written.Operator, Not: not}
+	for i, v := range c.Written.Values {
 		text := v.Value
-		if i < len(c.patterns) {
-			text = r.substituted(&c.patterns[i], text)
+		if i < len(c.Patterns) {
+			text = r.substituted(&c.Patterns[i], text)
 		}
 		q.Values = append(q.Values, text)
 	}
-	if values, present, _ := r.known.Get(c.key.name); present {
-		q.Found = values
+	if entry, present := r.known.Find(c.Key.Name); present {
+		q.Found = entry.Values
 	}
 	if !not {
 		return q
 	}
 	if other, ok := operator.Complement(q.Operator); ok {
 		q.Operator, q.Not = other, false
-	} else if c.Kind == operator.Null && len(c.bools) == 1 {
-		q.Values, q.Not = []string{boolText(!c.bools[0])}, false
+	} else if null, ok := c.WantsNull(); ok {
+		q.Values, q.Not = []string{strconv.FormatBool(!null)}, false
 	}
 	return q
 }
 
 // substituted is text with the variables replaced that are known.
-func (r *Residual) substituted(p *pattern, text string) string {
-	for i := range p.parts {
-		v := p.parts[i].variable
-		if v == nil {
-			continue
+func (r *Residual) substituted(p *condition.Pattern, text string) string {
+	p.Variables(func(v *condition.Variable) {
+		if entry, present := r.known.Find(v.Key.Name); present && len(entry.Values) == 1 && !r.multivalued[v.Key.Name] {
+			text = condition.Replace(text, v.Key.Name, entry.Values[0])
 		}
-		if values, present, _ := r.known.Get(v.key.name); present && len(values) == 1 && !r.multivalued[v.key.name] {
-			text = replaceVariable(text, v.key.name, values[0])
-		}
-	}
+	})
 	return text
 }
 
-// replaceVariable puts value for the variable of the given name, which is in
-// lower case.
-func replaceVariable(text, name, value string) string {
-	var b strings.Builder
-	for {
-		before, rest, found := strings.Cut(text, "${")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		v, n := parseVariable("${"+rest, false, true)
-		if n == 0 || v.key.name != name {
-			b.WriteString("${")
-			text = rest
-			continue
-		}
-		b.WriteString(value)
-		text = rest[n-2:]
-	}
-}
-
-// missing lists what would have to be known to tell whether the request is
+// Missing lists what would have to be known to tell whether the request is
 // allowed: keys, documents, and questions.
-func (r *Residual) missing() []string {
+func (r *Residual) Missing() []string {
 	var list []string
 	seen := map[string]bool{}
 	add := func(what string) {
@@ -205,19 +172,19 @@ func (r *Residual) missing() []string {
 		if !needed[r.simple.space.Atoms[i].Var] {
 			continue
 		}
-		r.atoms[i].keys(func(k *contextKey) {
-			if unknown[k.name] {
-				add(k.name)
+		r.atoms[i].keys(func(k *condition.Key) {
+			if unknown[k.Name] {
+				add(k.Name)
 			}
 		})
-		if r.atoms[i].grant != nil {
+		if r.atoms[i].Constraint != nil {
 			for _, k := range r.keys {
-				if strings.HasPrefix(k.name, contextPrefix) {
+				if strings.HasPrefix(k.name, condition.ContextPrefix) {
 					add(k.name)
 				}
 			}
 		}
-		for _, what := range r.atoms[i].about {
+		for _, what := range r.atoms[i].About {
 			add(what)
 		}
 	}
@@ -241,25 +208,26 @@ func (r *Residual) needed() []bool {
 	return needed
 }
 
-// String says what has to hold: "allowed when aws:PrincipalTag/team = orders
-// and sts:ExternalId = 12345; or when …".
-func (r *Residual) String() string { return r.sentence("allowed", &r.simple.allowed, 8) }
+// maxRequirements is how many requirements of an alternative are printed.
+const maxRequirements = 12
 
-// denial is String for explicit denies, or "" when there can be none.
-func (r *Residual) denial() string {
+// SayAllowed says when the request is allowed, in at most limit alternatives.
+func (r *Residual) SayAllowed(limit int) string {
+	return r.sentence("allowed", &r.simple.allowed, limit)
+}
+
+// SayDenied says when it is explicitly denied; "" when it never is.
+func (r *Residual) SayDenied(limit int) string {
 	if r.simple.denied.Never() {
 		return ""
 	}
-	return r.sentence("explicitly denied", &r.simple.denied, 8)
+	return r.sentence("explicitly denied", &r.simple.denied, limit)
 }
-
-// maxRequirements is how many requirements of an alternative are printed.
-const maxRequirements = 12
 
 func (r *Residual) sentence(what string, sum *formula.Sum, limit int) string {
 	list, complete := r.alternatives(sum)
 	if len(list) == 0 {
-		return what + " or not, depending on " + strings.Join(r.spelled(), ", ") + " in more ways than can be listed"
+		return what + " or not, depending on " + strings.Join(r.Spelled(), ", ") + " in more ways than can be listed"
 	}
 	more := ""
 	if hidden := len(list) - limit; hidden > 0 || !complete {

@@ -1,0 +1,405 @@
+// Package condition compares the conditions and Resource elements of policies
+// with a request, in three values: what turns on a key that is not known, or
+// on a point that AWS's documents leave open, is Maybe.
+//
+// Start with [Comparer], which holds what a request has, and [Compiler], which
+// prepares what a policy wants. [Comparer.Compare] compares one condition,
+// [Comparer.Resource] one ARN, [Comparer.Constraint] the encryption context of
+// a KMS grant. Nothing is allocated. Whom a statement names, and what follows
+// from several, is for package authz.
+package condition
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz/internal/formula"
+	"github.com/stile-aws/stile/authz/internal/glob"
+	"github.com/stile-aws/stile/authz/internal/operator"
+	"github.com/stile-aws/stile/authz/internal/rule"
+	"github.com/stile-aws/stile/internal/scalar"
+)
+
+// Term is a truth: No, Yes or Maybe of package formula.
+type Term = formula.Term
+
+const (
+	no      = formula.No
+	yes     = formula.Yes
+	perhaps = formula.Maybe
+)
+
+// A Comparer has what a request has to be compared with. It is for one request
+// and one goroutine.
+type Comparer struct {
+	Off         rule.Set
+	Multivalued map[string]bool // keys, in lower case, that hold several values
+	Context     *Context
+	Caller      Caller
+	Owner       arn.AccountID // of the resource
+	Bare        bool          // Context has every key, and nothing is derived
+
+	// Of the resource, after SetResource.
+	IsARN    bool // it has six components
+	Segments [5]string
+	Rest     string
+	resource string
+
+	principalARN [256]byte
+	scratch      [512]byte
+}
+
+// Compare compares what the request has with what the policy wants.
+func (e *Comparer) Compare(c *Condition, got *Found) Term {
+	if e.Unclear(c) {
+		return perhaps
+	}
+	if c.Kind == operator.Null {
+		return e.isNull(c, got)
+	}
+	if got.Presence == Unknown {
+		return perhaps
+	}
+	if got.Len() == 0 {
+		return e.missing(c)
+	}
+	switch c.Set {
+	case operator.ForAllValues:
+		if got.null() && !e.Off.Has(rule.ForAllValuesEmpty) {
+			return yes // "true … if the key values in the request resolve to an empty data set (for example, an empty string)"
+		}
+		return e.forAll(c, got)
+	case operator.ForAnyValue:
+		if got.null() && !e.Off.Has(rule.ForAnyValueEmpty) {
+			return no
+		}
+		return e.forAny(c, got)
+	}
+	if (got.Len() > 1 || e.Multivalued[c.Key.Name]) && !e.Off.Has(rule.Multivalued) {
+		return perhaps // AWS documents set operators as required here, and nothing else
+	}
+	return e.compare(c, got.At(0))
+}
+
+// Unclear reports whether AWS does not say what c means, whatever the request
+// has: its operator is spelt in another case, or it has an empty list of
+// values, which IAM accepts.
+func (e *Comparer) Unclear(c *Condition) bool {
+	return c.Misspelt && !e.Off.Has(rule.OperatorCase) || c.Count() == 0 && !e.Off.Has(rule.ValuesEmpty)
+}
+
+// isNull is the Null operator: "true (the key doesn't exist — it is null) or
+// false (the key exists and its value is not null)".
+func (e *Comparer) isNull(c *Condition, got *Found) Term {
+	if got.Presence == Unknown {
+		return perhaps
+	}
+	null := got.Presence == Absent
+	if got.null() && !e.Off.Has(rule.NullEmpty) {
+		null = true
+	}
+	if e.Off.Has(rule.Null) {
+		null = false
+	}
+	for _, wanted := range c.bools {
+		if wanted == null {
+			return yes
+		}
+	}
+	return no
+}
+
+// missing is the result for a key that the request does not have.
+func (e *Comparer) missing(c *Condition) Term {
+	switch {
+	case c.IfExists && !e.Off.Has(rule.IfExists):
+		return yes
+	case c.Set == operator.ForAllValues && !e.Off.Has(rule.ForAllValuesEmpty):
+		return yes
+	case c.Set == operator.ForAnyValue && !e.Off.Has(rule.ForAnyValueEmpty):
+		return no
+	case c.Negated:
+		return formula.Of(!e.Off.Has(rule.MissingKeyNegated))
+	}
+	return formula.Of(e.Off.Has(rule.MissingKey))
+}
+
+func (e *Comparer) forAll(c *Condition, got *Found) Term {
+	if e.Off.Has(rule.ForAllValues) {
+		return e.forAny(c, got)
+	}
+	all := yes
+	for i := range got.Len() {
+		all = formula.And(all, e.compare(c, got.At(i)))
+	}
+	return all
+}
+
+func (e *Comparer) forAny(c *Condition, got *Found) Term {
+	anyOne := no
+	for i := range got.Len() {
+		anyOne = formula.Or(anyOne, e.compare(c, got.At(i)))
+		if e.Off.Has(rule.ForAnyValue) {
+			break
+		}
+	}
+	return anyOne
+}
+
+// compare compares one value of the request with all of the policy's: one
+// match is enough, and for a negated operator one match is too much.
+func (e *Comparer) compare(c *Condition, s string) Term {
+	m := no
+	for i := range c.Count() {
+		m = formula.Or(m, e.compareOne(c, i, s))
+		if e.Off.Has(rule.ValuesOr) && !c.Negated {
+			break
+		}
+		if e.Off.Has(rule.NegatedNor) && c.Negated {
+			break
+		}
+	}
+	if c.Negated {
+		return formula.Not(m)
+	}
+	return m
+}
+
+// Count is the number of values the policy has under c.
+func (c *Condition) Count() int {
+	switch c.Kind {
+	case operator.Numeric:
+		return len(c.decimals)
+	case operator.Date:
+		return len(c.dates)
+	case operator.IP:
+		return len(c.networks)
+	case operator.Null:
+		return len(c.bools)
+	case operator.StringEquals, operator.StringIgnoreCase, operator.StringLike, operator.ARN, operator.Bool, operator.Binary:
+		return len(c.Patterns)
+	}
+	return 0
+}
+
+// compareOne compares one value of the request with the i-th of the policy.
+// A value that is not what the operator compares leaves the answer open: AWS
+// does not say what happens then.
+func (e *Comparer) compareOne(c *Condition, i int, s string) Term {
+	switch c.Kind {
+	case operator.StringEquals, operator.StringLike:
+		if c.Kind == operator.StringEquals && e.Off.Has(rule.StringEquals) {
+			return e.ignoreCase(&c.Patterns[i], s)
+		}
+		return e.pattern(&c.Patterns[i], s)
+	case operator.StringIgnoreCase:
+		if e.Off.Has(rule.StringIgnoreCase) {
+			return e.pattern(&c.Patterns[i], s)
+		}
+		return e.ignoreCase(&c.Patterns[i], s)
+	case operator.Bool:
+		if e.Off.Has(rule.Bool) {
+			return e.pattern(&c.Patterns[i], s)
+		}
+		return e.ignoreCase(&c.Patterns[i], s)
+	case operator.ARN:
+		if e.Off.Has(rule.ARNSegments) {
+			return e.pattern(&c.Patterns[i], s)
+		}
+		return e.arnPattern(&c.Patterns[i], s)
+	case operator.Binary:
+		return formula.Of(c.Patterns[i].text == strings.TrimRight(s, "="))
+	case operator.Numeric:
+		return e.numeric(c, i, s)
+	case operator.Date:
+		return e.date(c, i, s)
+	case operator.IP:
+		return e.ip(c, i, s)
+	case operator.Null:
+	}
+	return no
+}
+
+func (e *Comparer) numeric(c *Condition, i int, s string) Term {
+	if e.Off.Has(rule.Numeric) {
+		return formula.Of(c.Written.Values[i].Value == s)
+	}
+	if e.Off.Has(rule.VariableOperators) {
+		return e.pattern(&c.Patterns[i], s)
+	}
+	v, ok := scalar.ParseDecimal(s)
+	if !ok || !c.decimals[i].ok {
+		return perhaps
+	}
+	return formula.Of(c.Relation.Holds(v.Compare(c.decimals[i].value)))
+}
+
+func (e *Comparer) date(c *Condition, i int, s string) Term {
+	if e.Off.Has(rule.Date) {
+		return formula.Of(c.Relation.Holds(cmp.Compare(s, c.Written.Values[i].Value)))
+	}
+	if e.Off.Has(rule.DateEpoch) {
+		if _, epoch := scalar.ParseEpoch(s); epoch {
+			return no
+		}
+	}
+	v, ok := scalar.ParseDate(s)
+	if !ok || !c.dates[i].ok {
+		return perhaps
+	}
+	return formula.Of(c.Relation.Holds(v.Compare(c.dates[i].value)))
+}
+
+func (e *Comparer) ip(c *Condition, i int, s string) Term {
+	n := c.networks[i]
+	switch {
+	case e.Off.Has(rule.IP), e.Off.Has(rule.IPNoPrefix) && n.value.Bare:
+		return formula.Of(c.Written.Values[i].Value == s && c.Kind != operator.IP)
+	case e.Off.Has(rule.IPv6) && strings.Contains(s, ":"):
+		return formula.Of(strings.HasPrefix(s, strings.TrimSuffix(c.Written.Values[i].Value, "/128")))
+	}
+	a, ok := scalar.ParseAddr(s)
+	if !ok || !n.ok {
+		return perhaps
+	}
+	in, open := n.value.Contains(a)
+	if open {
+		return perhaps
+	}
+	return formula.Of(in)
+}
+
+// ignoreCase compares without regard to case and without wildcards.
+func (e *Comparer) ignoreCase(p *Pattern, s string) Term {
+	if p.parts == nil {
+		return formula.Of(strings.EqualFold(p.text, s))
+	}
+	x := e.Expand(p)
+	switch {
+	case x.Missing:
+		return no
+	case x.Open:
+		return perhaps
+	}
+	return formula.Of(strings.EqualFold(View(x.Text), s))
+}
+
+// pattern compares s with a pattern that may have variables.
+func (e *Comparer) pattern(p *Pattern, s string) Term {
+	if p.parts == nil {
+		return formula.Of(p.Matches(s))
+	}
+	return e.expanded(p, s, false)
+}
+
+// arnPattern compares ARNs: "Each of the six colon-delimited components of
+// the ARN is checked separately".
+func (e *Comparer) arnPattern(p *Pattern, s string) Term {
+	if p.parts == nil {
+		return e.globARN(p.text, s)
+	}
+	return e.expanded(p, s, true)
+}
+
+// expanded compares s with p after its variables have been replaced.
+func (e *Comparer) expanded(p *Pattern, s string, isARN bool) Term {
+	x := e.Expand(p)
+	switch {
+	case x.Missing:
+		return no
+	case x.Open:
+		// Whatever the unknown value is, it must fit where the variable stands.
+		if glob.Match(View(x.Text), s) {
+			return perhaps
+		}
+		return no
+	}
+	m := e.globAs(isARN, View(x.Text), s)
+	if x.Wild && !e.Off.Has(rule.VariableWildcard) {
+		// AWS does not say whether a wildcard in a variable's value is one.
+		x = e.expandWith(p, true)
+		if e.globAs(isARN, View(x.Text), s) != m {
+			return perhaps
+		}
+	}
+	return m
+}
+
+// globAs is globARN or glob. (A function value here would make the buffers of
+// every evaluation escape to the heap.)
+func (e *Comparer) globAs(isARN bool, text, s string) Term {
+	if isARN {
+		return e.globARN(text, s)
+	}
+	return formula.Of(glob.Match(text, s))
+}
+
+// globARN compares component by component; only the last may contain colons.
+// Whether a pattern of fewer components ("*") can match an ARN AWS does not say.
+func (e *Comparer) globARN(text, s string) Term {
+	for range 5 {
+		t, textRest, ok1 := strings.Cut(text, ":")
+		v, sRest, ok2 := strings.Cut(s, ":")
+		switch {
+		case !ok1 && ok2 && !e.Off.Has(rule.ARNIncomplete):
+			return formula.And(perhaps, formula.Of(glob.Match(text, s)))
+		case !ok1 || !ok2 || !glob.Match(t, v):
+			return no
+		}
+		text, s = textRest, sRest
+	}
+	return formula.Of(glob.Match(text, s))
+}
+
+// Expansion is a pattern with its variables replaced.
+type Expansion struct {
+	Text    []byte
+	Missing bool // a variable has no value and no default: "will not match"
+	Open    bool // a variable's value is not known; any run stands in its place
+	Wild    bool // a value has * or ?
+}
+
+// Expand replaces the variables of p by the values the request has, in the
+// evaluation's scratch buffer.
+func (e *Comparer) Expand(p *Pattern) Expansion { return e.expandWith(p, false) }
+
+func (e *Comparer) expandWith(p *Pattern, wildValues bool) Expansion {
+	x := Expansion{Text: e.scratch[:0]}
+	for i := range p.parts {
+		part := &p.parts[i]
+		if part.variable == nil {
+			x.Text = append(x.Text, part.text...)
+			continue
+		}
+		v := part.variable
+		got := e.Lookup(&v.Key)
+		switch {
+		case got.Presence == Unknown,
+			got.Len() > 0 && !e.Off.Has(rule.VariableMultivalued) && (got.Len() > 1 || e.Multivalued[v.Key.Name]):
+			// Policy variables are for single-valued keys; for others AWS does not say.
+			x.Open = true
+			x.Text = append(x.Text, glob.AnyRun)
+		case got.Len() > 0:
+			x.Wild = x.Wild || hasWildcard(got.At(0))
+			x.Text = appendValue(x.Text, got.At(0), wildValues)
+		case v.hasDefault && !e.Off.Has(rule.VariableDefault):
+			x.Wild = x.Wild || hasWildcard(v.fallback)
+			x.Text = appendValue(x.Text, v.fallback, wildValues)
+		case e.Off.Has(rule.VariableMissing):
+		default:
+			x.Missing = true
+			return x
+		}
+	}
+	return x
+}
+
+func appendValue(b []byte, s string, wildcards bool) []byte {
+	for i := range len(s) {
+		b = append(b, glob.Encode(s[i], wildcards))
+	}
+	return b
+}
+
+func hasWildcard(s string) bool { return strings.ContainsAny(s, "*?") }

@@ -1,0 +1,116 @@
+package condition
+
+import (
+	"strings"
+
+	"github.com/stile-aws/stile/authz/internal/formula"
+	"github.com/stile-aws/stile/authz/internal/rule"
+)
+
+// SetResource takes the resource of the request apart.
+func (e *Comparer) SetResource(resource string) {
+	rest := resource
+	e.resource = resource
+	for i := range e.Segments {
+		segment, after, ok := strings.Cut(rest, ":")
+		if !ok {
+			return
+		}
+		e.Segments[i], rest = segment, after
+	}
+	e.Rest = rest
+	e.IsARN = e.Segments[0] == "arn"
+}
+
+// Resource compares one ARN of a statement with the request's. "You can use
+// wildcard characters (* and ?) within any ARN segment (the parts separated by
+// colons)"; what comes after the fifth colon is one segment.
+func (e *Comparer) Resource(p *Resource) Term {
+	switch {
+	case p.everything:
+		return yes
+	case p.malformed:
+		return no
+	case e.Off.Has(rule.ResourceStar) && e.resource == "*":
+		return yes
+	case !e.IsARN:
+		return no // actions without resource-level permissions need "*"
+	}
+	m := e.segmentsMatch(p)
+	if m == no && p.beyond != nil {
+		// "If the * wildcard is the last character of a resource ARN segment, it
+		// can expand to match beyond the colon boundaries", says the IAM User
+		// Guide; that it cannot, say the guides of services. So it is open.
+		return formula.And(e.pattern(p.beyond, e.resource), perhaps)
+	}
+	return m
+}
+
+// RunsOn reports whether p fits only if a wildcard runs past a colon.
+func (e *Comparer) RunsOn(p *Resource) bool {
+	return p.beyond != nil && e.segmentsMatch(p) == no && e.Resource(p) == perhaps
+}
+
+// segmentsMatch compares an ARN of a statement with the request's segment by segment.
+func (e *Comparer) segmentsMatch(p *Resource) Term {
+	for i := range p.head {
+		if !p.head[i].Matches(e.Segments[i]) && !e.Off.Has(rule.ResourceSegments) {
+			return no
+		}
+	}
+	if p.Incomplete {
+		return perhaps
+	}
+	if e.Off.Has(rule.ResourceCase) {
+		return e.pattern(&p.Rest, strings.ToLower(e.Rest))
+	}
+	return e.pattern(&p.Rest, e.Rest)
+}
+
+// ContextPrefix begins the names of the condition keys that hold a request's
+// encryption context, one for each pair.
+const ContextPrefix = "kms:encryptioncontext:"
+
+// Constraint compares a grant's constraint with the request's encryption
+// context: "an exact, case-sensitive match", of all pairs or of a subset.
+func (e *Comparer) Constraint(pairs map[string]string, equals bool) Term {
+	if pairs == nil || e.Off.Has(rule.GrantContext) {
+		return yes
+	}
+	all, matched := yes, 0
+	for i := range e.Context.Entries {
+		entry := &e.Context.Entries[i]
+		if !strings.HasPrefix(entry.Key, ContextPrefix) {
+			continue
+		}
+		name := entry.Written[len(ContextPrefix):]
+		wanted, ok := pairs[name]
+		switch {
+		case entry.Unknown:
+			ok = hasFold(pairs, name) // the case of its letters is not known either
+			if ok || equals {
+				all = perhaps
+			}
+		case !ok && !equals:
+			continue
+		case !ok || len(entry.Values) != 1 || entry.Values[0] != wanted:
+			return no
+		}
+		if ok {
+			matched++
+		}
+	}
+	if matched == len(pairs) {
+		return all
+	}
+	return no
+}
+
+func hasFold(pairs map[string]string, name string) bool {
+	for has := range pairs {
+		if strings.EqualFold(has, name) {
+			return true
+		}
+	}
+	return false
+}
