@@ -148,7 +148,7 @@ func (w *world) newName(l authz.Layer) string {
 		return "" // Node says where
 	case authz.LayerRCP, authz.LayerEndpoint, authz.LayerBoundary, authz.LayerResource, authz.LayerTrust, authz.LayerKey, authz.LayerGrant:
 	}
-	return "of " + w.req.Resource
+	return "of " + w.carrier()
 }
 
 // noteOn tells what a managed document is to others.

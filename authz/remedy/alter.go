@@ -15,6 +15,9 @@ func (w *world) alters(at place, docs []*authz.Policy, c *caller) []Edit {
 	if at.layer != authz.LayerIdentity && at.layer != authz.LayerSession && !granting(at.layer) {
 		return nil // others are under these documents, too
 	}
+	if len(w.pins()) > 0 {
+		return nil // the statement may be used in other ways
+	}
 	var out []Edit
 	for i, p := range docs {
 		if p.Source().ARN != "" || strings.HasPrefix(p.Source().Name, "group/") {

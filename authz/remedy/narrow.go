@@ -48,6 +48,9 @@ func (w *world) narrowed(st *policy.Statement, p *authz.Policy, at place) narrow
 		same.Resources, same.NotResources = resources.hit, nil
 	}
 	loser := w.req.Principal.String()
+	if entity := entityOf(&w.req.Principal); !entity.IsZero() {
+		loser = entity.String()
+	}
 	if granting(p.Source().Layer) && !w.namesCallerAlone(st.Principal) {
 		others, ok := w.withoutCaller(same, p, at)
 		if ok {

@@ -140,10 +140,17 @@ func (r *Refusal) Error() string {
 
 // Options tell what documents do not show. The zero Options are the default.
 type Options struct {
-	// TakesPolicy reports whether a resource can carry a policy. nil: every
-	// resource can, but "*" and what belongs to IAM and STS, of which only roles
-	// do. One whose policy is among the documents can in any case.
-	TakesPolicy func(resource string) bool
+	// Carrier gives the resource whose policy guards another: the bucket of an
+	// object, for most the resource itself, "" for what cannot carry a policy. It
+	// is asked where no policy of the resource is among the documents. nil: every
+	// resource carries its own, but "*" and what belongs to IAM and STS, of which
+	// only roles do.
+	Carrier func(resource string) string
+	// Pin lists condition keys by which an added Allow statement is to be limited
+	// to the values in the request, where those are known: kms:ViaService, so
+	// that a key is opened through that service alone. Keys are written as they
+	// are spelt here.
+	Pin []string
 }
 
 // Allow finds what would allow req, which pols deny: the ways with the fewest

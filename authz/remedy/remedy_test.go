@@ -88,7 +88,7 @@ func TestAllow(t *testing.T) {
 	}{
 		{
 			name: "a statement of its own in the same account", action: "s3:GetObject", resource: "arn:aws:s3:::b/x", principal: session(home, "app"),
-			options: remedy.Options{TakesPolicy: func(string) bool { return false }},
+			options: remedy.Options{Carrier: func(string) string { return "" }},
 			pols: func(t *testing.T) *authz.Policies {
 				return &authz.Policies{Identity: []*authz.Policy{inline(t, `{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::other/*"}`)}}
 			},
@@ -96,7 +96,7 @@ func TestAllow(t *testing.T) {
 		},
 		{
 			name: "another action in the statement about that object alone, or a statement of its own", action: "s3:PutObject", resource: "arn:aws:s3:::b/x", principal: session(home, "app"),
-			options: remedy.Options{TakesPolicy: func(string) bool { return false }},
+			options: remedy.Options{Carrier: func(string) string { return "" }},
 			pols: func(t *testing.T) *authz.Policies {
 				return &authz.Policies{Identity: []*authz.Policy{inline(t, `{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/x"}`)}}
 			},
@@ -107,7 +107,7 @@ func TestAllow(t *testing.T) {
 		},
 		{
 			name: "no statement is widened that covers more", action: "s3:PutObject", resource: "arn:aws:s3:::b/x", principal: session(home, "app"),
-			options: remedy.Options{TakesPolicy: func(string) bool { return false }},
+			options: remedy.Options{Carrier: func(string) string { return "" }},
 			pols: func(t *testing.T) *authz.Policies {
 				return &authz.Policies{Identity: []*authz.Policy{inline(t, `{"Effect":"Allow","Action":"s3:GetObject","Resource":["arn:aws:s3:::b/x","arn:aws:s3:::b/y"]},{"Effect":"Allow","Action":["s3:PutObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::b/y"}`)}}
 			},
@@ -120,6 +120,13 @@ func TestAllow(t *testing.T) {
 				`make a new identity-based policy in role/app (111111111111) -> {"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"` + secret + `"}`,
 				`+ make a new resource-based policy of ` + secret + ` (222222222222) -> {"Effect":"Allow","Principal":{"AWS":"` + app + `"},"Action":"secretsmanager:GetSecretValue","Resource":"` + secret + `"}`,
 			},
+		},
+		{
+			name: "an object is under its bucket's policy", action: "s3:GetObject", resource: "arn:aws:s3:::b/x", principal: authz.Principal{Kind: authz.Service, ServiceName: "cloudfront.amazonaws.com"},
+			options: remedy.Options{Carrier: func(string) string { return "arn:aws:s3:::b" }, Pin: []string{"aws:SourceVpc", "kms:ViaService"}},
+			context: map[string]string{"aws:SourceArn": "arn:aws:cloudfront::111111111111:distribution/D", "aws:SourceVpc": "vpc-1"},
+			pols:    func(*testing.T) *authz.Policies { return &authz.Policies{} },
+			want:    []string{`make a new resource-based policy of arn:aws:s3:::b -> {"Effect":"Allow","Principal":{"Service":"cloudfront.amazonaws.com"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/x","Condition":{"StringEquals":{"aws:SourceArn":"arn:aws:cloudfront::111111111111:distribution/D","aws:SourceVpc":"vpc-1"}}}`},
 		},
 		{
 			name: "a trust policy goes on asking for the external id", action: "sts:AssumeRole", resource: reader, principal: session(home, "app"),
@@ -151,7 +158,7 @@ func TestAllow(t *testing.T) {
 		},
 		{
 			name: "a boundary and an SCP, for this role alone", action: "dynamodb:GetItem", resource: "arn:aws:dynamodb:us-east-1:111111111111:table/T", principal: session(home, "app"),
-			options: remedy.Options{TakesPolicy: func(string) bool { return false }},
+			options: remedy.Options{Carrier: func(string) string { return "" }},
 			pols: func(t *testing.T) *authz.Policies {
 				return &authz.Policies{
 					Identity: []*authz.Policy{inline(t, allowAll)},
@@ -181,7 +188,7 @@ func TestAllow(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			req := &authz.Request{Principal: test.principal, Action: test.action, Resource: test.resource}
-			for _, k := range []string{"sts:ExternalId", "ci.example:aud", "ci.example:sub"} {
+			for _, k := range []string{"sts:ExternalId", "ci.example:aud", "ci.example:sub", "aws:SourceArn", "aws:SourceVpc"} {
 				if v, ok := test.context[k]; ok {
 					req.Context.Set(k, v)
 				}
@@ -292,7 +299,7 @@ func TestClose(t *testing.T) {
 			`make a new identity-based policy in role/app (111111111111) -> {"Effect":"Deny","Action":"sts:AssumeRole","Resource":"` + reader + `"}`,
 			`add a statement to role trust policy role/reader (222222222222) -> {"Effect":"Deny","Principal":{"AWS":"` + app + `"},"Action":"sts:AssumeRole"}`,
 			`remove statement 1 of identity-based policy role/app inline policy p (111111111111)`,
-			`! arn:aws:sts::111111111111:assumed-role/app/s loses all of sts:* on *`,
+			`! arn:aws:iam::111111111111:role/app loses all of sts:* on *`,
 		}},
 		{"in one account, both that grant", "kms:Decrypt", "arn:aws:kms:us-east-1:111111111111:key/k", session(home, "app"), func(t *testing.T) *authz.Policies {
 			return &authz.Policies{
@@ -307,7 +314,7 @@ func TestClose(t *testing.T) {
 			`add a statement to KMS key policy key k (111111111111) -> {"Effect":"Deny","Principal":{"AWS":"` + app + `"},"Action":"kms:Decrypt","Resource":"*"}`,
 			`alter statement 1 of KMS key policy key k (111111111111) -> {"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"kms:*","Resource":"*","Condition":{"ArnNotEquals":{"aws:PrincipalArn":"` + app + `"}}}`,
 			`+ revoke KMS grant g (111111111111)`,
-			`! arn:aws:sts::111111111111:assumed-role/app/s loses all of kms:* on *`,
+			`! arn:aws:iam::111111111111:role/app loses all of kms:* on *`,
 		}},
 		{"a policy that AWS manages", "s3:ListAllMyBuckets", "*", session(home, "app"), func(t *testing.T) *authz.Policies {
 			return &authz.Policies{Identity: []*authz.Policy{compiled(t, authz.Source{Layer: authz.LayerIdentity, Account: home, Name: "ReadOnlyAccess", ARN: "arn:aws:iam::aws:policy/ReadOnlyAccess"}, doc(`{"Effect":"Allow","Action":"s3:List*","Resource":"*"}`))}}

@@ -48,7 +48,7 @@ func (w *world) exactly() (c caller, why string) {
 		return c, ""
 	case authz.Service:
 		c.principal = policy.ServicePrincipal(p.ServiceName)
-		c.conditions = w.known("aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid")
+		c.conditions = w.known("aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID")
 		return c, ""
 	case authz.WebIdentity, authz.SAML:
 	}
@@ -64,13 +64,12 @@ func (w *world) bearer() (c caller, why string) {
 	}
 	c.principal = policy.Federated(provider)
 	if p.Kind == authz.SAML {
-		c.conditions = w.known("saml:aud", "saml:sub", "saml:namequalifier")
+		c.conditions = w.known("SAML:aud", "SAML:sub", "SAML:namequalifier")
 	} else {
 		issuer := p.ServiceName // of a provider built into AWS, its keys' prefix
 		if !p.Provider.IsZero() {
 			issuer = strings.TrimPrefix(p.Provider.Resource, "oidc-provider/")
 		}
-		issuer = strings.ToLower(issuer)
 		c.conditions = w.known(issuer+":aud", issuer+":sub", issuer+":id", issuer+":user_id")
 	}
 	if !slices.ContainsFunc(c.conditions, func(one policy.Condition) bool { return !strings.HasSuffix(strings.ToLower(one.Key), ":aud") }) {
@@ -79,16 +78,15 @@ func (w *world) bearer() (c caller, why string) {
 	return c, ""
 }
 
-// known gives conditions on those of keys (lower case) that have one value in
-// the request.
+// known gives conditions on those of keys that have one value in the request.
 func (w *world) known(keys ...string) []policy.Condition {
 	var out []policy.Condition
-	w.req.Context.All(func(key string, values []string, known bool) bool {
-		if known && len(values) == 1 && slices.Contains(keys, strings.ToLower(key)) && !strings.Contains(values[0], "${") {
+	for _, key := range keys {
+		values, present, known := w.req.Context.Get(key)
+		if present && known && len(values) == 1 && !strings.Contains(values[0], "${") {
 			out = append(out, policy.Cond("StringEquals", key, values[0]))
 		}
-		return true
-	})
+	}
 	return out
 }
 
@@ -125,17 +123,23 @@ func (w *world) statement(effect policy.Effect, l authz.Layer, c *caller) policy
 	st := policy.Statement{Effect: effect, Actions: policy.Texts(w.req.Action), Resources: w.resources(l)}
 	switch l {
 	case authz.LayerResource, authz.LayerTrust, authz.LayerKey:
-		st.Principal, st.Conditions = c.principal, slices.Clone(c.conditions)
+		st.Principal, st.Conditions = c.principal, slices.Clip(c.conditions)
 	case authz.LayerEndpoint:
 		// An account in a gateway endpoint's policy stands for its root user
 		// alone, a role for nobody: the condition key names everybody alike.
-		st.Principal, st.Conditions = policy.Everyone(), slices.Clone(c.inCondition)
+		st.Principal, st.Conditions = policy.Everyone(), slices.Clip(c.inCondition)
 	case authz.LayerSCP, authz.LayerBoundary:
-		st.Conditions = slices.Clone(c.inCondition) // others are under it, too
+		st.Conditions = slices.Clip(c.inCondition) // others are under it, too
 	case authz.LayerRCP, authz.LayerSession, authz.LayerIdentity, authz.LayerGrant:
+	}
+	if effect == policy.Allow {
+		st.Conditions = append(st.Conditions, w.pins()...)
 	}
 	return st
 }
+
+// pins are the conditions of Options.Pin.
+func (w *world) pins() []policy.Condition { return w.known(w.options.Pin...) }
 
 // resources is the Resource element for exactly the request's resource: none in
 // a trust policy and in a repository's, "*" in a key's, which means that key.

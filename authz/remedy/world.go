@@ -251,14 +251,19 @@ func (w *world) takesPolicy() bool {
 	if w.pols.Resource != nil {
 		return w.guards()
 	}
-	if w.options.TakesPolicy != nil {
-		return w.options.TakesPolicy(w.req.Resource)
-	}
+	return w.carrier() != ""
+}
+
+// carrier is the resource whose policy guards the request's, "" for none.
+func (w *world) carrier() string {
 	a, err := arn.Parse(w.req.Resource)
-	if err != nil {
-		return false
+	switch {
+	case err != nil, (a.Service == "iam" || a.Service == "sts") && w.resourceLayer() != authz.LayerTrust:
+		return ""
+	case w.options.Carrier != nil:
+		return w.options.Carrier(w.req.Resource)
 	}
-	return a.Service != "iam" && a.Service != "sts" || w.resourceLayer() == authz.LayerTrust
+	return w.req.Resource
 }
 
 // guards reports whether the policy of the resource has a say about the

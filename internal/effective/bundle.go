@@ -119,13 +119,14 @@ func (v *View) keyParts(q *Question) []Part {
 // IAM guide access_forward_access_sessions and, for aws:CalledVia,
 // reference_policies_condition-keys, whose list has DynamoDB of these services.
 func (q *Question) throughService(use *catalog.KeyUse, e *encryption, action, key string) Question {
-	out := Question{Principal: q.Principal, Action: action, Resource: key, Session: q.Session, Context: q.Context.Clone()}
+	out := Question{Principal: q.Principal, Action: action, Resource: key, Session: q.Session, Context: q.Context.Clone(), Via: []string{"kms:ViaService"}}
 	if out.Context.Set("kms:ViaService", use.ViaServiceValue(e.region)); e.region == "" {
 		out.Context.SetUnknown("kms:ViaService")
 	}
 	if use.ContextKey != "" {
 		if name := "kms:EncryptionContext:" + use.ContextKey; e.context != "" {
 			out.Context.Set(name, e.context)
+			out.Via = append(out.Via, name)
 		} else {
 			out.Context.SetUnknown(name)
 		}

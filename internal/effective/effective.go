@@ -96,6 +96,9 @@ type Question struct {
 	// PassRole is the ARN of the role that the call hands to a service, for
 	// [View.AskAll]; "" when it hands over none, or none is known.
 	PassRole string
+	// Via names the keys of Context, as AWS spells them, that tell which service
+	// asks on the caller's behalf and for what; see [View.Parts].
+	Via []string
 	// Example says that Resource is made up after a pattern, so that a resource
 	// of that name has no policy to read.
 	Example bool

@@ -222,20 +222,25 @@ func carrier(a arn.ARN) (guard, kind string, carries, known bool) {
 	return a.String(), a.Service + ":" + typ, carries, true
 }
 
-// TakesPolicy reports whether a resource can carry a policy of its own, or is
-// under that of another, as an object is under its bucket's.
-func TakesPolicy(resource string) bool {
+// Carrier gives the resource whose policy guards another: the bucket of an
+// object, for most the resource itself, "" for what carries none as far as the
+// catalog knows.
+func Carrier(resource string) string {
 	a, err := arn.Parse(resource)
 	switch {
-	case err != nil:
-		return false
+	case err != nil, a.Service == "sts":
+		return ""
 	case a.Service == "iam":
-		return a.Type() == "role"
-	case a.Service == "sts":
-		return false
+		if a.Type() == "role" {
+			return resource
+		}
+		return ""
 	}
-	_, _, carries, known := carrier(a)
-	return carries && known
+	guard, _, carries, known := carrier(a)
+	if !carries || !known {
+		return ""
+	}
+	return guard
 }
 
 // mayCarry reports whether a resource of a type that the catalog does not tell
