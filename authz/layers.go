@@ -403,10 +403,11 @@ func (e *evaluation) cannotCross() string {
 	return ""
 }
 
-// askGrants asks the KMS grants on the key.
+// askGrants asks the KMS grants on the key, of which some may not be known.
 func (e *evaluation) askGrants() grants {
 	var all grants
-	if len(e.pols.Grants) == 0 || !strings.HasPrefix(e.action(), "kms:") || e.Off.Has(rule.Grant) {
+	unread := e.unread(LayerGrant)
+	if len(e.pols.Grants) == 0 && !unread || !strings.HasPrefix(e.action(), "kms:") || e.Off.Has(rule.Grant) {
 		return all
 	}
 	if e.rec != nil {
@@ -419,9 +420,10 @@ func (e *evaluation) askGrants() grants {
 			e.rec.grant(&e.pols.Grants[i], match(t))
 		}
 	}
-	if e.rec != nil {
-		e.rec.end(e.outcome(&verdict{allow: all}), "")
+	if unread {
+		e.add(&all, toCaller, e.unreadTerm(LayerGrant, false))
 	}
+	e.end(LayerGrant, &verdict{allow: all})
 	return all
 }
 

@@ -107,6 +107,16 @@ func TestAskSeesWhatGuardsTheResource(t *testing.T) {
 			inv.Accounts[away].Roles["reader"].Inline["p"] = allow("s3:*")
 			inv.Accounts[away].Keys[key].Grants = []inventory.Grant{{ID: "g", Grantee: reader, Operations: []string{"Decrypt"}}}
 		}, authz.Allowed},
+		{"grants nobody looked for may give what nothing else does", reader, "kms:Decrypt", key, func(inv *inventory.Inventory) {
+			inv.Accounts[away].Roles["reader"].Inline["p"] = allow("s3:*")
+			inv.Accounts[away].Keys[key].GrantState = inventory.NotAsked
+		}, authz.Unknown},
+		{"grants nobody looked for take nothing away", reader, "kms:Decrypt", key, func(inv *inventory.Inventory) {
+			inv.Accounts[away].Keys[key].GrantState = inventory.NotAsked
+		}, authz.Allowed},
+		{"grants that were listed give nothing more", reader, "kms:Decrypt", key, func(inv *inventory.Inventory) {
+			inv.Accounts[away].Roles["reader"].Inline["p"] = allow("s3:*")
+		}, authz.ImplicitDeny},
 		{"RCPs that deny", reader, "s3:GetObject", "arn:aws:s3:::reports/a", rcp(deny), authz.ExplicitDeny},
 		{"RCPs of a service that has none", reader, "sns:Publish", "arn:aws:sns:us-east-1:222222222222:news", rcp(deny), authz.Allowed},
 		{"RCPs bind callers of other accounts", app, "sts:AssumeRole", reader, rcp(deny), authz.ExplicitDeny},
