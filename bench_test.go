@@ -339,7 +339,7 @@ func BenchmarkCommonExpiry(b *testing.B) {
 // failed. Run it with -benchtime 1x.
 func BenchmarkThrottle(b *testing.B) {
 	accounts := benchAccounts()
-	for name, life := range map[string]time.Duration{"valid": 80 * time.Second, "expired": 20 * time.Second} {
+	for name, life := range map[string]time.Duration{"valid": 150 * time.Second, "expired": 20 * time.Second} {
 		for _, p := range peers {
 			if p.name == "mutex-map" {
 				continue // everybody waits behind one lock until the end
@@ -351,8 +351,8 @@ func BenchmarkThrottle(b *testing.B) {
 					warm(b, get, accounts)
 					lead := 15 * time.Second
 					if name == "valid" {
-						lead = 45 * time.Second // past half of the life
-						s.throttle.Store(true)  // also when the window begins
+						lead = 78 * time.Second // past half of the life
+						s.throttle.Store(true)  // before the window begins
 					}
 					time.Sleep(lead)
 					s.throttle.Store(true)

@@ -23,6 +23,9 @@ type Cached struct {
 	// quiet is until when, in Unix nanoseconds, no caller in the background
 	// window needs to see to a refresh: one is under way, or has just failed.
 	quiet atomic.Int64
+	// failing is set while the last fetch failed: callers who have a valid
+	// credential need not wait for the next one to fail too.
+	failing atomic.Bool
 
 	mu       sync.Mutex // guards the rest, and changes of held
 	flight   *flight    // the fetch under way
@@ -90,8 +93,9 @@ func (h *held) valid(now time.Time) bool {
 }
 
 // Retrieve gives the credential. It waits only when there is none or when it is
-// in its last minute, and then no longer than ctx allows; the fetch goes on for
-// the others. While the credential is valid, no failure to refresh it is seen.
+// in its last minute and has not failed to be refreshed, and then no longer than
+// ctx allows; the fetch goes on for the others. While the credential is valid, no
+// failure to refresh it is seen.
 func (c *Cached) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	h := c.held.Load()
 	if h == nil {
@@ -101,7 +105,7 @@ func (c *Cached) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if h.fresh(now) {
 		return h.credentials, nil
 	}
-	if now.Before(h.blockAt) {
+	if now.Before(h.blockAt) || c.failing.Load() && h.valid(now) {
 		if now.UnixNano() >= c.quiet.Load() {
 			_, _, _ = c.join(ctx, now, (*held).fresh) // its outcome is kept for later callers
 		}
@@ -227,11 +231,13 @@ func (c *Cached) land(f *flight, h *held, err error) {
 		c.failures, c.failed, c.retryAt = 0, nil, time.Time{}
 		c.held.Store(h)
 		c.quiet.Store(0)
+		c.failing.Store(false)
 	} else if !errors.Is(err, ErrClosed) {
 		c.failures++
 		c.failed = err
 		c.retryAt = c.nextLocked(time.Now())
 		c.quiet.Store(c.retryAt.UnixNano())
+		c.failing.Store(true)
 	}
 	close(f.done)
 }

@@ -77,11 +77,11 @@ func TestExec(t *testing.T) {
 			w := newWorld(t, d)
 			for _, p := range clis {
 				args := []string{p.path, "sts", "get-caller-identity", "--query", "Arn", "--output", "text"}
-				t.Run("cli "+p.version, func(t *testing.T) { w.execs(t, w.givenEndpoint(p, args)) })
+				t.Run("cli "+p.version, func(t *testing.T) { w.execs(t, p, w.givenEndpoint(p, args)) })
 			}
 			for _, p := range pythons {
 				script := "import boto3, os; print(boto3.client('sts', endpoint_url=os.environ.get('AWS_ENDPOINT_URL')).get_caller_identity()['Arn'])"
-				t.Run("boto3 "+p.version, func(t *testing.T) { w.execs(t, []string{p.path, "-c", script}) })
+				t.Run("boto3 "+p.version, func(t *testing.T) { w.execs(t, p, []string{p.path, "-c", script}) })
 			}
 			t.Run("a command that fails", func(t *testing.T) {
 				if out, code := w.runStile(t, "exec", "orders-prod/payroll-api", "--", "/bin/sh", "-c", "exit 7"); code != 7 {
@@ -101,9 +101,14 @@ func (w *world) givenEndpoint(p program, args []string) []string {
 }
 
 // execs runs a command that prints who it is, in each way that stile exec has.
-func (w *world) execs(t *testing.T, command []string) {
+// Clients from before AWS_ENDPOINT_URL know no token files either.
+func (w *world) execs(t *testing.T, p program, command []string) {
 	t.Helper()
-	for _, flags := range [][]string{nil, {"--env"}} {
+	endpoint := []string(nil)
+	if !p.endpointURL {
+		endpoint = []string{"--token-in-env"}
+	}
+	for _, flags := range [][]string{endpoint, {"--env"}} {
 		for address, prefix := range map[string]string{
 			"orders-prod/payroll-api": "payroll-api/", "orders-prod/target-account-iam-role": "target-account-iam-role/",
 		} {

@@ -26,7 +26,7 @@ type options struct {
 	route      route.Options
 	env        bool
 	keepConfig bool
-	fileOnly   bool
+	tokenInEnv bool
 }
 
 // New returns the command.
@@ -55,8 +55,8 @@ func New(s *term.Streams) *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&o.env, "env", false, "put the credentials themselves into the environment; they end when they expire")
 	f.BoolVar(&o.keepConfig, "keep-config", false, "leave the user's AWS config and credentials files to the command")
-	f.BoolVar(&o.fileOnly, "token-file-only", false, "keep the endpoint's token out of the environment too; AWS CLI before 2.15 and botocore\n"+
-		"before 1.33, which know no token files, then find no credentials")
+	f.BoolVar(&o.tokenInEnv, "token-in-env", false, "put the endpoint's token into the environment beside the file that has it, for AWS CLI before 2.15\n"+
+		"and botocore before 1.33, which know no token files")
 	return cmd
 }
 
@@ -81,7 +81,7 @@ func (o *options) run(ctx context.Context, address string, command []string) err
 // what the command still needs for its own end.
 func (o *options) withEndpoint(ctx context.Context, way *route.Way, child env.Child, command []string) (err error) {
 	ctx = context.WithoutCancel(ctx)
-	dir, err := o.privateDir()
+	dir, err := o.streams.PrivateDir("stile-exec-")
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (o *options) withEndpoint(ctx context.Context, way *route.Way, child env.Ch
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
 	e := env.Endpoint{URL: server.URL(), TokenFile: server.TokenFile()}
-	if !o.fileOnly {
+	if o.tokenInEnv {
 		e.Token = server.Token()
 	}
 	if !o.keepConfig {
@@ -108,21 +108,4 @@ func (o *options) withEndpoint(ctx context.Context, way *route.Way, child env.Ch
 	go func() { defer close(kept); way.Credentials.Keep(keep) }()
 	defer func() { stop(); <-kept }()
 	return run(o.streams, command, child.WithEndpoint(e))
-}
-
-// privateDir makes a directory for this user alone, in memory where there is
-// such a place.
-func (o *options) privateDir() (string, error) {
-	base := o.streams.Getenv("XDG_RUNTIME_DIR")
-	if info, err := os.Stat(base); base == "" || err != nil || !info.IsDir() {
-		base = ""
-	}
-	dir, err := os.MkdirTemp(base, "stile-exec-")
-	if err != nil && base != "" {
-		dir, err = os.MkdirTemp("", "stile-exec-")
-	}
-	if err != nil {
-		return "", fmt.Errorf("making a private directory: %w", err)
-	}
-	return dir, nil
 }

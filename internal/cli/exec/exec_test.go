@@ -80,7 +80,7 @@ func TestExecGoesTheRoutesThatWereApplied(t *testing.T) {
 			w.Stile(t, nil, "exec", c.address, "--", "whoami").Want(t, c.want+" us-east-1")
 		})
 	}
-	w.Stile(t, nil, "exec", "--token-file-only", "orders-prod/payroll-api", "--", "whoami").Want(t, payroll+" us-east-1")
+	w.Stile(t, nil, "exec", "--token-in-env", "orders-prod/payroll-api", "--", "whoami").Want(t, payroll+" us-east-1")
 	if left, err := os.ReadDir(w.Runtime); err != nil || len(left) > 0 {
 		t.Errorf("left behind in XDG_RUNTIME_DIR: %v, %v", left, err)
 	}
@@ -107,9 +107,12 @@ func TestExecLeadsPastEveryOtherCredential(t *testing.T) {
 	if !strings.Contains(r.Stdout, "AWS_ENDPOINT_URL="+w.URL) || !strings.Contains(r.Stdout, "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:") {
 		t.Errorf("the child's environment lacks an endpoint:\n%s", r.Stdout)
 	}
-	r = w.Stile(t, nil, "exec", "--token-file-only", "orders-prod/payroll-api", "--", "env")
 	if strings.Contains(r.Stdout, "AWS_CONTAINER_AUTHORIZATION_TOKEN=") {
 		t.Error("the endpoint's token is in the environment")
+	}
+	r = w.Stile(t, nil, "exec", "--token-in-env", "orders-prod/payroll-api", "--", "env")
+	if !strings.Contains(r.Stdout, "AWS_CONTAINER_AUTHORIZATION_TOKEN=") {
+		t.Error("the endpoint's token is not in the environment of a client that needs it there")
 	}
 }
 
@@ -138,7 +141,8 @@ func TestRealClientsWorkBelowExec(t *testing.T) {
 					}
 					t.Skipf("%s is not installed: %v", c.name, err)
 				}
-				w.Stile(t, nil, append([]string{"exec", "orders-prod/payroll-api", "--"}, c.command...)...).Want(t, payroll)
+				// Debian's clients know no token files.
+				w.Stile(t, nil, append([]string{"exec", "--token-in-env", "orders-prod/payroll-api", "--"}, c.command...)...).Want(t, payroll)
 				if door == "port" {
 					w.Stile(t, nil, append([]string{"exec", "--env", "orders-prod/payroll-api", "--"}, c.command...)...).Want(t, payroll)
 				}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -123,4 +124,21 @@ func Report(s *Streams, list diag.List) error {
 		return list.Err()
 	}
 	return list.Print(s.Err)
+}
+
+// PrivateDir makes a directory for this user alone, in memory where there is such
+// a place. The caller removes it.
+func (s *Streams) PrivateDir(prefix string) (string, error) {
+	base := s.Getenv("XDG_RUNTIME_DIR")
+	if info, err := os.Stat(base); base == "" || err != nil || !info.IsDir() {
+		base = ""
+	}
+	dir, err := os.MkdirTemp(base, prefix)
+	if err != nil && base != "" {
+		dir, err = os.MkdirTemp("", prefix)
+	}
+	if err != nil {
+		return "", fmt.Errorf("making a private directory: %w", err)
+	}
+	return dir, nil
 }

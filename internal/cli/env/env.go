@@ -1,0 +1,60 @@
+// Package env is `stile env`: a role's credentials as a shell's variables.
+package env
+
+import (
+	"cmp"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stile-aws/stile/internal/cli/route"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/deliver/env"
+)
+
+// New returns the command.
+func New(s *term.Streams) *cobra.Command {
+	var o route.Options
+	var format string
+	cmd := &cobra.Command{
+		Use:   "env ACCOUNT/ROLE",
+		Short: "Print a role's credentials as variables for a shell",
+		Long: "Print what a shell has to evaluate to work as a role: its credentials, and the removal of everything that\n" +
+			"would win over them. They end when they expire; stile exec refreshes them and keeps them out of the environment.\n\n" +
+			"Exit status: 0, or 1 when there are no credentials.",
+		Example: "  eval \"$(stile env orders-prod/payroll-api)\"\n" +
+			"  stile env --format fish orders-prod/payroll-api | source\n" +
+			"  stile env --format powershell orders-prod/payroll-api | Out-String | Invoke-Expression",
+		Args: term.Args(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			way, err := o.Open(cmd.Context(), s, args[0])
+			if err != nil {
+				return err
+			}
+			defer way.Close()
+			c, err := way.Retrieve(cmd.Context())
+			if err != nil {
+				return err
+			}
+			from := s.Environ()
+			child := env.Child{Environ: from, Region: way.Region}
+			return env.Write(s.Out, cmp.Or(format, shell(s.Getenv("SHELL"))), from, child.WithCredentials(c))
+		},
+	}
+	o.Flags(cmd)
+	cmd.Flags().StringVar(&format, "format", "", "`SYNTAX`: "+strings.Join(env.Formats(), ", ")+"; default: $SHELL's, else bash")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(env.Formats(), cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// shell is the format for a login shell.
+func shell(path string) string {
+	switch name := filepath.Base(path); name {
+	case "fish", "zsh":
+		return name
+	case "pwsh":
+		return "powershell"
+	}
+	return "bash"
+}

@@ -1,0 +1,148 @@
+// Package serve is `stile serve`: roles' credentials at an endpoint, for programs
+// that stile did not start.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/spf13/cobra"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/cli/route"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/deliver/endpoint"
+	"github.com/stile-aws/stile/internal/deliver/imds"
+	"github.com/stile-aws/stile/internal/deliver/local"
+)
+
+type options struct {
+	streams *term.Streams
+	route   route.Options
+	imds    bool
+	listen  string
+	peers   string
+	dir     string
+}
+
+// New returns the command.
+func New(s *term.Streams) *cobra.Command {
+	o := &options{streams: s}
+	cmd := &cobra.Command{
+		Use:   "serve ACCOUNT/ROLE...",
+		Short: "Serve roles' credentials to programs on this computer, or to containers",
+		Long: "Serve roles' credentials until it is interrupted, and print the variables by which AWS clients find them.\n\n" +
+			"By default it speaks the container credentials protocol: the first role at /credentials, and as the EKS Pod\n" +
+			"Identity agent does at /v1/credentials; each role at /credentials/ACCOUNT/ROLE. Every request must hold the\n" +
+			"token of the token file. With --imds it speaks version 2 of the instance metadata service, for one role.\n\n" +
+			"It listens on loopback and answers this user's processes alone (on other systems than Linux: whoever has the\n" +
+			"token), never web pages, proxies, or requests for another host. For containers, --listen an address of the\n" +
+			"computer that they reach, and --peers the network they are in; their users cannot be told apart.\n\n" +
+			"Exit status: 0 when interrupted, 1 when there are no credentials or the address is taken.",
+		Example: "  stile serve orders-prod/payroll-api\n" +
+			"  stile serve --imds --listen 172.17.0.1:9911 --peers 172.17.0.0/16 orders-prod/payroll-api",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	o.route.Flags(cmd)
+	f := cmd.Flags()
+	f.BoolVar(&o.imds, "imds", false, "speak the instance metadata service's protocol, version 2 alone")
+	f.StringVar(&o.listen, "listen", "", "the `ADDRESS:PORT` to listen on; default 127.0.0.1 and a random port")
+	f.StringVar(&o.peers, "peers", "", "the `NETWORK` whose containers are answered too, such as 172.17.0.0/16")
+	f.StringVar(&o.dir, "token-dir", "", "the `DIRECTORY` for the token file, of this user alone; default: a new one under $XDG_RUNTIME_DIR")
+	return cmd
+}
+
+func (o *options) run(ctx context.Context, addresses []string) (err error) {
+	var guard local.Guard
+	if o.peers != "" {
+		if guard.Peers, err = netip.ParsePrefix(o.peers); err != nil {
+			return fmt.Errorf("reading --peers: %w", err)
+		}
+	}
+	if o.imds && len(addresses) > 1 {
+		return errors.New("an instance has one role: with --imds, name one")
+	}
+	sessions := map[string]aws.CredentialsProvider{}
+	var first *route.Way
+	for _, address := range addresses {
+		way, err := o.route.Open(ctx, o.streams, address)
+		if err != nil {
+			return err
+		}
+		defer way.Close()
+		if _, err := way.Retrieve(ctx); err != nil { // clients give an endpoint two seconds
+			return err
+		}
+		go way.Credentials.Keep(ctx)
+		sessions[address] = way.Credentials
+		if first == nil {
+			first = way
+		}
+	}
+	if o.imds {
+		return o.serveIMDS(ctx, first, guard)
+	}
+	return o.serveEndpoint(ctx, first, sessions, guard)
+}
+
+func (o *options) serveIMDS(ctx context.Context, way *route.Way, guard local.Guard) error {
+	a, err := arn.Parse(way.Role)
+	if err != nil {
+		return err
+	}
+	s, err := imds.Start(ctx, imds.Config{
+		Provider: way.Credentials, Role: a.Name(), Account: string(way.Account), Region: way.Region, Addr: o.listen, Guard: guard,
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.streams.Out, "AWS_EC2_METADATA_SERVICE_ENDPOINT=%s\nAWS_EC2_METADATA_V1_DISABLED=true\n", s.URL())
+	o.streams.Note("stile: interrupt to stop")
+	<-ctx.Done()
+	return s.Close()
+}
+
+func (o *options) serveEndpoint(ctx context.Context, way *route.Way, sessions map[string]aws.CredentialsProvider, guard local.Guard) (err error) {
+	dir := o.dir
+	if dir == "" {
+		if dir, err = o.streams.PrivateDir("stile-serve-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	} else if err := checkDir(dir); err != nil {
+		return err
+	}
+	s, err := endpoint.Start(ctx, endpoint.Config{Provider: way.Credentials, Sessions: sessions, Dir: dir, Addr: o.listen, Guard: guard})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.streams.Out, "AWS_CONTAINER_CREDENTIALS_FULL_URI=%s\nAWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=%s\n", s.URL(), s.TokenFile())
+	if len(sessions) > 1 {
+		for _, name := range slices.Sorted(maps.Keys(sessions)) {
+			fmt.Fprintf(o.streams.Out, "# %s: AWS_CONTAINER_CREDENTIALS_FULL_URI=%s\n", name, s.SessionURL(name))
+		}
+	}
+	o.streams.Note("stile: interrupt to stop")
+	<-ctx.Done()
+	return s.Close()
+}
+
+// checkDir refuses a directory that others can look into.
+func checkDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("preparing the token's directory: %w", err)
+	case !info.IsDir() || info.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("preparing the token's directory: %s must be a directory of mode 0700", filepath.Clean(dir))
+	}
+	return nil
+}
