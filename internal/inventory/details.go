@@ -33,8 +33,21 @@ func (c *details) document(what, a, b string) {
 	case b == "":
 		c.add(what + " removed")
 	default:
-		c.add(what)
+		c.add(what + unknownNow(a, b))
 	}
+}
+
+// unknownNow says when one of two documents is not known.
+func unknownNow(a, b string) string {
+	_, was := WhyUnknown(a)
+	_, is := WhyUnknown(b)
+	switch {
+	case is && !was:
+		return " became unreadable"
+	case was && !is:
+		return " became readable"
+	}
+	return ""
 }
 
 // SameDocument reports whether two policy texts say the same. Texts that are no
@@ -64,7 +77,7 @@ func (c *details) documents(what string, a, b map[string]string) {
 		case !after:
 			c.add(what + " " + name + " removed")
 		case !SameDocument(x, y):
-			c.add(what + " " + name)
+			c.add(what + " " + name + unknownNow(x, y))
 		}
 	}
 }

@@ -111,10 +111,13 @@ func keysOf[K cmp.Ordered, V any](a, b map[K]V) []K {
 	return slices.Compact(keys)
 }
 
-// records compares two maps of one kind of things. state says of a key that is
-// in neither map's values what is known.
+// records compares two maps of one kind of things but for stand-ins of what is not
+// known. state says of a key that is in neither map's values what is known.
 func records[T any](d *differ, what string, a, b map[string]*T, state func(side int, key string) Lookup, details func(x, y *T) []string) {
 	for _, key := range keysOf(a, b) {
+		if _, standIn := WhyUnknown(key); standIn {
+			continue
+		}
 		d.thing(what+key, state(0, key), state(1, key), func() []string { return details(a[key], b[key]) })
 	}
 }

@@ -8,6 +8,7 @@
 package inventory
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -389,10 +390,7 @@ func (a *Account) Role(name string) (*Role, Lookup) {
 		return nil, NotAsked
 	}
 	r, state := Get(a.Roles, strings.ToLower(name))
-	if state == NotAsked && a.Complete {
-		state = Absent
-	}
-	return r, a.orUnread(state, "role "+name)
+	return r, a.inIAM(state, "role "+name)
 }
 
 // User finds a user by name, which IAM compares without regard to case.
@@ -401,10 +399,7 @@ func (a *Account) User(name string) (*User, Lookup) {
 		return nil, NotAsked
 	}
 	u, state := Get(a.Users, strings.ToLower(name))
-	if state == NotAsked && a.Complete {
-		state = Absent
-	}
-	return u, a.orUnread(state, "user "+name)
+	return u, a.inIAM(state, "user "+name)
 }
 
 // Inline has the inline policies of a role or user; kind is "role" or "user".
@@ -474,9 +469,19 @@ func (a *Account) Kind(kind, region string) Lookup {
 	return NotAsked
 }
 
-func (a *Account) orUnread(state Lookup, what string) Lookup {
-	if state == NotAsked && a.Failed(what) {
+// inIAM is the state of a role or user that stands in no map: one with a problem
+// of its own is there or not, one that was not in the whole list is not.
+func (a *Account) inIAM(state Lookup, what string) Lookup {
+	unread := slices.ContainsFunc(a.Problems, func(p Problem) bool { return strings.EqualFold(p.What, what) })
+	switch {
+	case state != NotAsked:
+		return state
+	case unread:
+		return Unread
+	case a.Complete:
+		return Absent
+	case a.Failed(AllOfIt):
 		return Unread
 	}
-	return state
+	return NotAsked
 }

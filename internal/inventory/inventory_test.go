@@ -18,6 +18,7 @@ func TestAbsentNotAskedAndUnreadAreToldApart(t *testing.T) {
 		"it was looked for":                      {&inventory.Account{Roles: map[string]*inventory.Role{"deploy": nil}}, inventory.Absent},
 		"everything was listed":                  {&inventory.Account{Complete: true}, inventory.Absent},
 		"it could not be read":                   {problem("role DEPLOY"), inventory.Unread},
+		"it alone could not be read":             {&inventory.Account{Complete: true, Problems: problem("role DEPLOY").Problems}, inventory.Unread},
 		"another role could not be read":         {problem("role deployer"), inventory.NotAsked},
 		"nothing of the account could be read":   {problem(inventory.AllOfIt), inventory.Unread},
 		"another kind of thing was not readable": {problem("user DEPLOY"), inventory.NotAsked},
