@@ -4,6 +4,7 @@
 package lint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,11 +39,20 @@ type options struct {
 	baseline      string
 	writeBaseline string
 	suppressions  string
+
+	inventoryFile string
+	unused        time.Duration
+	// Passed to stile observe.
+	accounts, regions              []string
+	role, externalID, declarations string
 }
 
 const long = `Find mistakes in IAM documents, AWS config and credentials files, aws-auth ConfigMaps,
-CloudFormation templates and Terraform plans (terraform show -json). Each finding has a code with
-a page in docs/lint. A directory is searched for files that may hold something to check.
+CloudFormation templates, Terraform plans (terraform show -json) and stile's declarations; in a whole
+inventory (--inventory, of every kind that stile reads) also what shows only when both sides of a
+crossing are known: trust in what does not exist, grants and shares that lead nowhere, tags nobody can
+set, third parties. Each finding has a code with a page in docs/lint. A directory is searched for files
+that may hold something to check.
 
 A finding is accepted by a comment in the file, on its line or above it,
 
@@ -59,13 +69,17 @@ when a file could not be read.`
 func New(s *term.Streams) *cobra.Command {
 	o := &options{streams: s, now: time.Now}
 	cmd := &cobra.Command{
-		Use:   "lint FILE|DIRECTORY...",
-		Short: "Find mistakes in IAM documents, AWS config files, aws-auth and templates",
+		Use:   "lint [FILE|DIRECTORY...]",
+		Short: "Find mistakes in IAM documents, templates, plans, declarations, inventories and AWS config files",
 		Long:  long,
-		Args:  term.ArgsBetween(1, -1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Example: "  stile lint policies/ template.yaml\n" +
+			"  stile lint --inventory acme.json.gz --format sarif > lint.sarif\n" +
+			"  terraform show -json plan.out > plan.json && stile lint --inventory acme.json.gz plan.json\n" +
+			"  stile lint --accounts all --role StileReader --baseline lint-baseline.json",
+		Args: term.ArgsBetween(0, -1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			o.paths = args
-			return o.run()
+			return o.run(cmd.Context())
 		},
 	}
 	f := cmd.Flags()
@@ -79,6 +93,13 @@ func New(s *term.Streams) *cobra.Command {
 	f.StringVar(&o.baseline, "baseline", "", "report only what this file of accepted findings does not have")
 	f.StringVar(&o.writeBaseline, "write-baseline", "", "write the findings to this file, as a baseline, and exit with status 0")
 	f.StringVar(&o.suppressions, "suppressions", accept.FileName, "file of suppressions")
+	f.StringVar(&o.inventoryFile, "inventory", "", "check this inventory too, and take the organization's accounts from it; - for standard input")
+	f.DurationVar(&o.unused, "unused", 90*24*time.Hour, "how long a role that lets others in may go unused")
+	f.StringSliceVar(&o.accounts, "accounts", nil, "observe these accounts now and check them: ids, names or all (see stile observe)")
+	f.StringSliceVar(&o.regions, "regions", nil, "with --accounts: the Regions to read")
+	f.StringVar(&o.role, "role", "", "with --accounts: enter them through the role of this name")
+	f.StringVar(&o.externalID, "external-id", "", "with --accounts: the external id that the role asks for")
+	f.StringVarP(&o.declarations, "declarations", "f", "", "with --accounts: enter them as the declarations at this path say")
 	return cmd
 }
 
@@ -101,25 +122,29 @@ func (o *options) levels() (l levels, err error) {
 	return l, nil
 }
 
-func (o *options) run() error {
+func (o *options) run(ctx context.Context) error {
 	l, err := o.levels()
 	if err != nil {
 		return err
 	}
-	ctx, err := o.context()
-	if err != nil {
+	if len(o.paths) == 0 && o.inventoryFile == "" && len(o.accounts) == 0 {
+		return errors.New("choosing what to check: name files or directories, an inventory by --inventory, or accounts by --accounts")
+	}
+	if o.inventoryFile != "" && len(o.accounts) > 0 {
+		return errors.New("choosing what to check: --inventory and --accounts are two ways to the same; give one of them")
+	}
+	s := &search{set: &accept.Set{}}
+	if s.ctx, err = o.context(); err != nil {
 		return err
 	}
-	set := &accept.Set{}
-	if err := o.readSuppressions(set); err != nil {
+	if err := o.readSuppressions(s.set); err != nil {
 		return err
 	}
-	found, files, err := o.look(ctx, set)
-	if err != nil {
+	if err := o.look(ctx, s); err != nil {
 		return err
 	}
-	found.Sort()
-	found, accepted := set.Apply(found, files, o.now())
+	s.found.Sort()
+	found, accepted := s.set.Apply(s.found, s.files, o.now())
 	found.Sign()
 	if o.writeBaseline != "" {
 		return o.saveBaseline(found.AtLeast(l.shown))
@@ -182,26 +207,6 @@ func (o *options) readSuppressions(set *accept.Set) error {
 	return nil
 }
 
-// look checks all files named, and lists them.
-func (o *options) look(ctx lint.Context, set *accept.Set) (found rule.List, files []string, err error) {
-	for _, path := range o.paths {
-		below, err := filesBelow(path)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, f := range below {
-			text, err := readFile(f)
-			if err != nil {
-				return nil, nil, err
-			}
-			found = append(found, ctx.FileIn(f, text)...)
-			set.ParseComments(f, text)
-		}
-		files = append(files, below...)
-	}
-	return found, files, nil
-}
-
 func (o *options) saveBaseline(found rule.List) error {
 	text, err := accept.NewBaseline(found).Text()
 	if err != nil {
@@ -249,15 +254,8 @@ func (o *options) print(found rule.List, accepted []rule.Accepted) error {
 	return output.Text(o.streams.Out, found)
 }
 
-func readFile(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("reading %s: %d bytes are more than any plan, policy or config file has", name, info.Size())
-	}
-	return os.ReadFile(name)
+func tooLarge(name string, size int64) error {
+	return fmt.Errorf("reading %s: %d bytes are more than any plan, policy or config file has", name, size)
 }
 
 // filesBelow is path itself when it is a file, else the files below it that

@@ -114,9 +114,7 @@ func newWorld(inv *inventory.Inventory, o Options) *world {
 		inv: inv, options: o, view: effective.Options{Assume: true}.New(inv),
 		ids: map[string]bool{}, issuers: map[string]bool{}, byARN: map[string]*role{}, heldBy: map[string][]*held{}, keys: map[string]*share{}, under: map[string][]*share{},
 	}
-	if inv.Organization != nil {
-		w.own = ownAccounts(inv)
-	}
+	w.own = OwnAccounts(inv)
 	nodesKnown := false
 	for _, a := range w.accounts() {
 		w.noteAccount(a, &nodesKnown)
@@ -138,8 +136,12 @@ func (w *world) accounts() []*inventory.Account {
 	return out
 }
 
-// ownAccounts are the accounts of the organization's tree and of the inventory.
-func ownAccounts(inv *inventory.Inventory) []arn.AccountID {
+// OwnAccounts are the accounts of the organization's tree and of the
+// inventory; nil when the organization is not known.
+func OwnAccounts(inv *inventory.Inventory) []arn.AccountID {
+	if inv.Organization == nil {
+		return nil
+	}
 	ids := map[arn.AccountID]bool{}
 	var walk func(n *inventory.Node)
 	walk = func(n *inventory.Node) {
