@@ -3,21 +3,14 @@ package observe
 import (
 	"cmp"
 	"context"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/ecr"
-	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/catalog"
@@ -202,42 +195,6 @@ func tableCarrier(c *dynamodb.Client, id, kind string) carrier {
 	return out
 }
 
-// queues lists the SQS queues of a Region.
-func queues(ctx context.Context, l *listing) error {
-	c := sqs.NewFromConfig(l.cfg)
-	urls, err := collect(ctx, sqs.NewListQueuesPaginator(c, &sqs.ListQueuesInput{MaxResults: aws.Int32(1000)}), func(page *sqs.ListQueuesOutput) []string { return page.QueueUrls })
-	if err != nil {
-		return err
-	}
-	var all []carrier
-	for _, url := range urls {
-		id := "arn:" + catalog.Partition(l.region) + ":sqs:" + l.region + ":" + string(l.account.ID) + ":" + url[strings.LastIndexByte(url, '/')+1:]
-		all = append(all, carrier{
-			resource: &inventory.Resource{ARN: id},
-			policy: func(ctx context.Context, r *inventory.Resource) error {
-				got, err := c.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-					QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNamePolicy, sqstypes.QueueAttributeNameKmsMasterKeyId, sqstypes.QueueAttributeNameQueueArn},
-				})
-				if err != nil {
-					return gone(err, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
-				}
-				r.ARN = cmp.Or(got.Attributes["QueueArn"], r.ARN)
-				r.Policy, r.KMSKey = got.Attributes["Policy"], got.Attributes["KmsMasterKeyId"]
-				return nil
-			},
-			tags: func(ctx context.Context) (map[string]string, error) {
-				got, err := c.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: &url})
-				if err != nil {
-					return nil, gone(err, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
-				}
-				return own(got.Tags), nil
-			},
-		})
-	}
-	l.carriers(ctx, all)
-	return nil
-}
-
 // topics lists the SNS topics of a Region.
 func topics(ctx context.Context, l *listing) error {
 	c := sns.NewFromConfig(l.cfg)
@@ -265,83 +222,6 @@ func topics(ctx context.Context, l *listing) error {
 				return pairs(got.Tags, func(t snstypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
 			},
 		})
-	}
-	l.carriers(ctx, all)
-	return nil
-}
-
-// functions lists the Lambda functions of a Region. The policy is that of the
-// function itself; versions and aliases have their own, which are not read.
-func functions(ctx context.Context, l *listing) error {
-	c := lambda.NewFromConfig(l.cfg)
-	list, err := collect(ctx, lambda.NewListFunctionsPaginator(c, &lambda.ListFunctionsInput{}),
-		func(page *lambda.ListFunctionsOutput) []lambdatypes.FunctionConfiguration { return page.Functions })
-	if err != nil {
-		return err
-	}
-	var all []carrier
-	for _, f := range list {
-		all = append(all, carrier{
-			resource: &inventory.Resource{ARN: aws.ToString(f.FunctionArn), KMSKey: aws.ToString(f.KMSKeyArn)},
-			policy: func(ctx context.Context, r *inventory.Resource) error {
-				got, err := c.GetPolicy(ctx, &lambda.GetPolicyInput{FunctionName: f.FunctionArn})
-				if notFound(err) { // no policy, or no function any more: the two look alike
-					return nil
-				}
-				if err != nil {
-					return err
-				}
-				r.Policy = aws.ToString(got.Policy)
-				return nil
-			},
-			tags: func(ctx context.Context) (map[string]string, error) {
-				got, err := c.ListTags(ctx, &lambda.ListTagsInput{Resource: f.FunctionArn})
-				if err != nil {
-					return nil, err
-				}
-				return own(got.Tags), nil
-			},
-		})
-	}
-	l.carriers(ctx, all)
-	return nil
-}
-
-// repositories lists the ECR repositories of a Region.
-func repositories(ctx context.Context, l *listing) error {
-	c := ecr.NewFromConfig(l.cfg)
-	list, err := collect(ctx, ecr.NewDescribeRepositoriesPaginator(c, &ecr.DescribeRepositoriesInput{MaxResults: aws.Int32(1000)}),
-		func(page *ecr.DescribeRepositoriesOutput) []ecrtypes.Repository { return page.Repositories })
-	if err != nil {
-		return err
-	}
-	var all []carrier
-	for _, repository := range list {
-		one := carrier{
-			resource: &inventory.Resource{ARN: aws.ToString(repository.RepositoryArn)},
-			policy: func(ctx context.Context, r *inventory.Resource) error {
-				got, err := c.GetRepositoryPolicy(ctx, &ecr.GetRepositoryPolicyInput{RegistryId: repository.RegistryId, RepositoryName: repository.RepositoryName})
-				if code(err) == "RepositoryPolicyNotFoundException" {
-					return nil
-				}
-				if err != nil {
-					return gone(err, "RepositoryNotFoundException")
-				}
-				r.Policy = aws.ToString(got.PolicyText)
-				return nil
-			},
-			tags: func(ctx context.Context) (map[string]string, error) {
-				got, err := c.ListTagsForResource(ctx, &ecr.ListTagsForResourceInput{ResourceArn: repository.RepositoryArn})
-				if err != nil {
-					return nil, gone(err, "RepositoryNotFoundException")
-				}
-				return pairs(got.Tags, func(t ecrtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
-			},
-		}
-		if by := repository.EncryptionConfiguration; by != nil {
-			one.resource.KMSKey = aws.ToString(by.KmsKey)
-		}
-		all = append(all, one)
 	}
 	l.carriers(ctx, all)
 	return nil

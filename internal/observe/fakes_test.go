@@ -24,6 +24,7 @@ type fakes struct {
 	mu    sync.Mutex
 	deny  map[string]bool // operations refused, "s3:GetBucketPolicy"
 	gone  map[string]bool // operations that say that there is no such thing
+	busy  int             // how often each operation asks to slow down first
 	asked map[string]int  // by operation
 }
 
@@ -59,6 +60,8 @@ func (f *fakes) RoundTrip(r *http.Request) (*http.Response, error) {
 		a = denied(service)
 	} else if f.gone[operation] {
 		a = gone(service)
+	} else if f.asked[operation] <= f.busy {
+		a = throttled(service)
 	}
 	f.mu.Unlock()
 	return &http.Response{
@@ -102,6 +105,20 @@ func gone(service string) answer {
 		return answer{400, `{"__type":"RepositoryNotFoundException","message":"The repository does not exist in the registry"}`}
 	}
 	return answer{404, `{"__type":"ResourceNotFoundException","Type":"User","Message":"The resource you requested does not exist."}`}
+}
+
+func throttled(service string) answer {
+	switch service {
+	case "s3":
+		return answer{503, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>`}
+	case "ec2":
+		return answer{503, `<?xml version="1.0" encoding="UTF-8"?><Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message></Error></Errors><RequestID>1</RequestID></Response>`}
+	case "sns":
+		return answer{400, `<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error><RequestId>1</RequestId></ErrorResponse>`}
+	case "lambda":
+		return answer{429, `{"__type":"TooManyRequestsException","Reason":"CallerRateLimitExceeded","Type":"User","message":"Rate exceeded"}`}
+	}
+	return answer{400, `{"__type":"com.amazon.coral.availability#ThrottlingException","message":"Rate exceeded"}`}
 }
 
 // policyOf is a policy that names what it is on.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/inventory"
@@ -64,6 +65,46 @@ func TestThrottlingIsSurvived(t *testing.T) {
 			if !a.Complete || len(a.Problems) > 0 {
 				t.Errorf("account %s: complete %v, problems %v", id, a.Complete, a.Problems)
 			}
+		}
+	})
+}
+
+// Each service asks to slow down in words of its own.
+func TestThrottlingInEveryFormIsSurvived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := furnish(t, localaws.Config{})
+		f.fakes.busy = 3
+		for id, a := range f.read(t).Accounts {
+			if len(a.Problems) > 0 {
+				t.Errorf("account %s: problems %v", id, a.Problems)
+			}
+		}
+		for operation, n := range f.fakes.asked {
+			if n <= f.fakes.busy {
+				t.Errorf("%s was asked %d times, and asked to slow down each time", operation, n)
+			}
+		}
+	})
+}
+
+func TestErrorsOfEveryServiceReadAlike(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := furnish(t, localaws.Config{})
+		f.fakes.deny = map[string]bool{"sqs:ListQueues": true, "lambda:ListFunctions": true, "ecr:DescribeRepositories": true, "sns:ListTopics": true}
+		a := f.read(t).Accounts[scopetest.Orders]
+		const why = ": User: arn:aws:iam::222222222222:user/Administrator is not authorized to perform this"
+		want := map[string]string{
+			"sqs:queue in us-east-1":       "SQS ListQueues: AccessDeniedException" + why,
+			"lambda:function in us-east-1": "Lambda ListFunctions: AccessDeniedException" + why,
+			"ecr:repository in us-east-1":  "ECR DescribeRepositories: AccessDeniedException" + why,
+			"sns:topic in us-east-1":       "SNS ListTopics: AuthorizationError" + why,
+		}
+		got := map[string]string{}
+		for _, p := range a.Problems {
+			got[p.What] = p.Why
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("problems (-want +got):\n%s", diff)
 		}
 	})
 }
