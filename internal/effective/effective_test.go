@@ -298,22 +298,26 @@ func TestWalkSeesWhatCoversPartOfAPattern(t *testing.T) {
 		want                          authz.Outcome
 	}{
 		{"nothing but what allows all", "dynamodb:*", "", "", authz.Allowed},
-		{"an SCP denies one action", "dynamodb:*", doc("Deny", `"Action":"dynamodb:DeleteTable"`), "", authz.Unknown},
-		{"an SCP denies a pattern within", "dynamodb:*", doc("Deny", `"Action":["s3:*","dynamodb:Delete*"]`), "", authz.Unknown},
-		{"an SCP denies a pattern across", "dynamodb:*Item", doc("Deny", `"Action":"dynamodb:Batch*"`), "", authz.Unknown},
+		{"an SCP denies one action", "dynamodb:*", doc("Deny", `"Action":"dynamodb:DeleteTable"`), "", authz.ExplicitDeny},
+		{"an SCP denies a pattern within", "dynamodb:*", doc("Deny", `"Action":["s3:*","dynamodb:Delete*"]`), "", authz.ExplicitDeny},
+		{"an SCP denies a pattern across", "dynamodb:*Item", doc("Deny", `"Action":"dynamodb:Batch*"`), "", authz.ExplicitDeny},
 		{"an SCP denies all of it", "dynamodb:Get*", doc("Deny", `"Action":"dynamodb:*"`), "", authz.ExplicitDeny},
 		{"an SCP denies something else", "dynamodb:Get*", doc("Deny", `"Action":"dynamodb:Delete*"`), "", authz.Allowed},
 		{"an SCP denies part of it elsewhere", "dynamodb:*", doc("Deny", `"Action":"dynamodb:DeleteTable","Condition":{"StringEquals":{"aws:RequestedRegion":"eu-west-1"}}`), "", authz.Allowed},
 		{"an SCP denies all but a part of it", "dynamodb:*", doc("Deny", `"NotAction":"dynamodb:GetItem"`), "", authz.ExplicitDeny},
-		{"an SCP allows all but a part of it", "dynamodb:*", "", doc("Allow", `"NotAction":"dynamodb:DeleteTable"`), authz.Unknown},
-		{"a boundary allows a part", "dynamodb:*Item", "", doc("Allow", `"Action":["dynamodb:GetItem","dynamodb:PutItem"]`), authz.Unknown},
+		{"an SCP allows all but a part of it", "dynamodb:*", "", doc("Allow", `"NotAction":"dynamodb:DeleteTable"`), authz.ImplicitDeny},
+		{"a boundary allows a part", "dynamodb:*Item", "", doc("Allow", `"Action":["dynamodb:GetItem","dynamodb:PutItem"]`), authz.ImplicitDeny},
 		{"a boundary allows none", "dynamodb:*Item", "", doc("Allow", `"Action":"s3:*"`), authz.ImplicitDeny},
-		{"a boundary denies a part by single characters", "dynamodb:Get????", "", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"dynamodb:??tItem","Resource":"*"}]}`, authz.Unknown},
+		{"a boundary denies a part by single characters", "dynamodb:Get????", "", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"dynamodb:??tItem","Resource":"*"}]}`, authz.ExplicitDeny},
+		{"a boundary allows every action there is", "dynamodb:Get????", "", doc("Allow", `"Action":"dynamodb:GetItem"`), authz.Allowed},
+		{"an SCP denies what no table takes", "dynamodb:List*", doc("Deny", `"Action":"dynamodb:ListTables"`), "", authz.Allowed},
+		{"a part of a service nobody knows", "unheard:*", doc("Deny", `"Action":"unheard:Of"`), "", authz.Unknown},
+		{"a part of all services", "*", doc("Deny", `"Action":"dynamodb:DeleteTable"`), "", authz.Unknown},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inv := world()
 			reader := inv.Accounts[away].Roles["reader"]
-			reader.Inline["p"] = allow("dynamodb:*")
+			reader.Inline["p"] = allow("*")
 			if test.scp != "" {
 				inv.Organization.Policies["p-2"] = &inventory.OrgPolicy{ID: "p-2", Name: "Guard", Document: test.scp}
 				inv.Organization.Root.SCPs = append(inv.Organization.Root.SCPs, "p-2")

@@ -6,13 +6,15 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/policy"
 )
 
-// A declared action may be a pattern, and without a list of all actions there
-// is no asking for each of them. It is decided by a made-up action of which no
-// policy knows, and by one for each pattern of a policy that covers a part.
+// A declared action may be a pattern. It stands for the actions that the catalog
+// knows; of a service that it does not know, and of a pattern over all
+// services, it is decided by a made-up action of which no policy knows, and by
+// one for each pattern of a policy that covers a part.
 
 // exampleAction is an action that a pattern describes, and that is covered by
 // no narrower pattern.
@@ -21,12 +23,65 @@ func exampleAction(pattern string) string {
 }
 
 // whole is the decision about all of a declared pattern of actions, given that
-// about its example. Where a statement makes a difference within the pattern
-// the answer is unknown: its part may hold any number of real actions.
+// about its example.
 func (v *View) whole(q Question, declared string, l Leg) Leg {
 	if !strings.ContainsAny(declared, "*?") || l.Decision.Outcome == authz.ExplicitDeny {
 		return l
 	}
+	if actions := applying(declared, q.Resource); actions != nil {
+		return v.everyAction(q, actions, l)
+	}
+	return v.byParts(q, declared, l)
+}
+
+// applying lists the actions of a pattern over one service that can be asked
+// for on a resource, nil when the catalog knows none.
+func applying(declared, resource string) []string {
+	if strings.ContainsAny(catalog.ServiceOf(declared), "*?") || catalog.ServiceOf(declared) == "" {
+		return nil
+	}
+	var out []string
+	for _, a := range catalog.ExpandAction(declared) {
+		if resource == catalog.Everything || !a.WildcardOnly() {
+			out = append(out, a.Name)
+		}
+	}
+	return out
+}
+
+// everyAction is the leg for the first of actions that is refused, or else for
+// the first that is not known.
+func (v *View) everyAction(q Question, actions []string, l Leg) Leg {
+	caller, guard := v.Caller(q.Principal), v.Guard(q)
+	ask := func(action string) Leg {
+		q.Action = action
+		l.Question, l.Decision = q, v.Explain(q, caller, guard)
+		return l
+	}
+	var open *Leg
+	for _, action := range actions {
+		q.Action = action
+		if v.Decide(q, caller, guard) == authz.Allowed {
+			continue
+		}
+		switch one := ask(action); {
+		case one.Allowed(): // under declared conditions
+		case one.Decision.Outcome != authz.Unknown:
+			return one
+		case open == nil:
+			open = &one
+		}
+	}
+	if open != nil {
+		return *open
+	}
+	return ask(actions[0])
+}
+
+// byParts is the decision by what policies say of parts of a pattern. Where a
+// statement makes a difference within it the answer is unknown: its part may
+// hold any number of real actions.
+func (v *View) byParts(q Question, declared string, l Leg) Leg {
 	asked := map[string]bool{}
 	pols := join(&q, v.Caller(q.Principal), v.Guard(q))
 	for p := range each(&pols) {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/inventory"
@@ -119,6 +120,7 @@ type checker struct {
 	view     *effective.View
 	ids      map[string]string // unique id to ARN, of the principals known
 	findings []Finding
+	patterns bool // an action is declared by a pattern
 }
 
 func (c *checker) add(f Finding) { c.findings = append(c.findings, f) }
@@ -136,8 +138,11 @@ func (c *checker) report() Report {
 	r.OK = !slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.OK() })
 	r.Assumed = append(c.view.Assumed(),
 		"requests are taken not to go through a VPC endpoint with a policy of its own",
-		"what is declared by a pattern of resources is tried on one that fits it, made up where none is known",
-		"which actions there are is not known in this version: a declared pattern of actions is verified as a whole, and is unknown where a policy treats a part of it differently")
+		"what is declared by a pattern of resources is tried on one that fits it, made up where none is known")
+	if c.patterns {
+		_, day := catalog.DataVersion()
+		r.Assumed = append(r.Assumed, "a declared pattern of actions is tried with those that AWS had on "+day)
+	}
 	slices.Sort(r.Assumed)
 	return r
 }
@@ -155,6 +160,7 @@ func (c *checker) route(r *compile.Route) {
 	}
 	for i := range walk.Uses {
 		c.leg(r, &walk.Uses[i])
+		c.patterns = c.patterns || strings.ContainsAny(walk.Uses[i].Action, "*?")
 	}
 }
 
