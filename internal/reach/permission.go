@@ -29,6 +29,7 @@ func (g *Graph) expand(pattern string) []string {
 		for _, a := range catalog.ExpandAction(pattern) {
 			names = append(names, a.Name)
 		}
+		slices.Sort(names)
 	}
 	known, _ := g.expanded.LoadOrStore(key, names)
 	return known.([]string)

@@ -1,30 +1,86 @@
 package reach_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/stile-aws/stile/internal/catalog"
+	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/inventory/inventorytest"
 	"github.com/stile-aws/stile/internal/reach"
 )
 
-func TestDebug(t *testing.T) {
-	g := reach.New(inventorytest.Organization(inventorytest.Size{Seed: 3, Accounts: 4, Roles: 12}), reach.Config{})
-	n := 0
-	for id := range reach.NodeID(g.Len()) {
-		if g.Node(id).Kind != reach.Role && g.Node(id).Kind != reach.User {
-			continue
-		}
-		n++
-		if n%9 != 1 {
-			continue
-		}
-		w := g.WhatCan(id)
-		t.Logf("%s: %d roles", w.Node.Name, len(w.Roles))
-		for _, p := range w.Own {
-			t.Logf("   %v %.120v except %.80v on %s: %s | %v | %s", p.Proof, p.Actions, p.Except, p.Resource, p.Why, p.Partly, p.Source)
-		}
-		for _, p := range w.Given {
-			t.Logf("   GIVEN %v %.120v except %.80v on %s: %s | %v | %s", p.Proof, p.Actions, p.Except, p.Resource, p.Why, p.Partly, p.Source)
+// TestWhatCanIsWhatTheViewSays asks the View action by action about what WhatCan
+// groups.
+func TestWhatCanIsWhatTheViewSays(t *testing.T) {
+	asked := 0
+	for seed := range uint64(3) {
+		inv := inventorytest.Organization(inventorytest.Size{Seed: seed, Accounts: 5, Roles: 12})
+		g, view := reach.New(inv, reach.Config{}), effective.New(inv)
+		for id := range reach.NodeID(g.Len()) {
+			if kind := g.Node(id).Kind; kind != reach.Role && kind != reach.User {
+				continue
+			}
+			w := g.WhatCan(id)
+			for _, p := range slices.Concat(w.Own, w.Given) {
+				if p.Resource == "*" || !strings.ContainsAny(p.Resource, "*?") {
+					asked += compareActions(t, view, w.Node.Key, p)
+				}
+			}
 		}
 	}
+	if asked < 1000 {
+		t.Fatalf("%d questions: the inventories test nothing", asked)
+	}
+}
+
+func compareActions(t *testing.T, view *effective.View, who string, p reach.Permission) int {
+	t.Helper()
+	principal, err := view.Principal(who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	except := map[string]bool{}
+	for _, pattern := range p.Except {
+		for _, a := range catalog.ExpandAction(pattern) {
+			except[a.Name] = true
+		}
+	}
+	asked := 0
+	for _, pattern := range p.Actions {
+		actions := catalog.ExpandAction(pattern)
+		for i, a := range actions {
+			if except[a.Name] || len(actions) > 50 && i%61 != 0 || strings.HasPrefix(a.Name, "sts:") {
+				continue
+			}
+			asked++
+			want := view.Ask(effective.Question{Principal: principal, Action: a.Name, Resource: p.Resource}).Outcome
+			if !agrees(want, p.Proof) {
+				t.Errorf("%s %s on %s: what-can says %v (%s), the view %v", who, a.Name, p.Resource, p.Proof, p.Why, want)
+			}
+		}
+	}
+	return asked
+}
+
+func TestAPatternWithOneAnswerStaysOne(t *testing.T) {
+	inv := inventorytest.Organization(inventorytest.Size{Seed: 1, Accounts: 2})
+	inv.Organization.Policies["p-noleave0"].Document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+	inv.Organization.Policies["p-regions0"].Document = `{"Version":"2012-10-17","Statement":[{"Sid":"NoBuckets","Effect":"Deny","Action":"s3:CreateBucket","Resource":"*"}]}`
+	g := reach.New(inv, reach.Config{})
+	id, ok := g.Find("arn:aws:iam::100000000002:role/admin")
+	if !ok {
+		t.Fatal("no administrator")
+	}
+	for _, p := range g.WhatCan(id).Own {
+		if p.Source.Name != "AdministratorAccess" || p.Proof != reach.Proven {
+			continue
+		}
+		if !slices.Equal(p.Actions, []string{"*"}) || !slices.Contains(p.Except, "s3:CreateBucket") || len(p.Except) > 12 {
+			t.Errorf("the administrator may %v but for %v, want * but for s3:CreateBucket and a few of STS", p.Actions, p.Except)
+		}
+		return
+	}
+	t.Error("nothing is allowed to the administrator")
 }
