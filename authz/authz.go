@@ -98,6 +98,7 @@ type Unread struct {
 // Grant is a KMS grant as far as it decides.
 type Grant struct {
 	Grantee           string // principal ARN or service principal
+	Retiring          string // who may retire the grant beside the grantee; "": nobody
 	Operations        []string
 	EncryptionContext map[string]string // constraint; nil: none
 	Equals            bool              // EncryptionContextEquals rather than Subset

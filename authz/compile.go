@@ -31,6 +31,9 @@ type statement struct {
 	deny      bool
 	principal *principals // nil where the kind of policy has none
 	actions   []condition.Pattern
+	// blanks are the actions with white space or a comma in them, without:
+	// what AWS makes of those it does not say.
+	blanks    []condition.Pattern
 	notAction bool
 	// resources is nil when the statement names none, which a policy attached
 	// to a resource may do: it then covers that resource.
@@ -161,6 +164,11 @@ func (c *compiler) actions(from *policy.Statement, to *statement) error {
 	syn := condition.Syntax{Wildcards: !c.off.Has(rule.ActionWildcard), Lower: !c.off.Has(rule.ActionCase)}
 	for i, a := range list {
 		to.actions[i] = condition.Compile(a.Value, syn)
+		if strings.ContainsAny(a.Value, " \t\r\n,") && !c.off.Has(rule.ActionBlank) {
+			for piece := range strings.SplitSeq(a.Value, ",") {
+				to.blanks = append(to.blanks, condition.Compile(strings.Join(strings.Fields(piece), ""), syn))
+			}
+		}
 	}
 	return nil
 }

@@ -150,10 +150,11 @@ func (e *evaluation) policy(p *Policy, v *verdict) {
 // statement compares one statement with the request: to whom it would apply,
 // and whether it does.
 func (e *evaluation) statement(p *Policy, s *statement) grants {
-	if !e.actionMatches(s) {
+	action := e.actionMatches(p, s)
+	if action == no {
 		return grants{}
 	}
-	resource := e.resourceMatches(s)
+	resource := e.and(action, e.resourceMatches(s))
 	if resource == no {
 		return grants{}
 	}
@@ -176,14 +177,25 @@ func (e *evaluation) statement(p *Policy, s *statement) grants {
 	return who
 }
 
-func (e *evaluation) actionMatches(s *statement) bool {
-	action := e.action()
-	for i := range s.actions {
-		if s.actions[i].Matches(action) {
-			return !s.notAction
+func (e *evaluation) actionMatches(p *Policy, s *statement) term {
+	switch {
+	case anyMatches(s.actions, e.action()):
+		return formula.Of(!s.notAction)
+	case !anyMatches(s.blanks, e.action()):
+		return formula.Of(s.notAction)
+	case e.rec == nil:
+		return perhaps
+	}
+	return e.openTerm(blankQuestion(s, p.source))
+}
+
+func anyMatches(patterns []condition.Pattern, action string) bool {
+	for i := range patterns {
+		if patterns[i].Matches(action) {
+			return true
 		}
 	}
-	return s.notAction
+	return false
 }
 
 func (e *evaluation) resourceMatches(s *statement) term {

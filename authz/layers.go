@@ -15,6 +15,9 @@ type answers struct {
 	// blocked is set when no policy can allow the request; the layer at hand
 	// has recorded why.
 	blocked bool
+	// console is yes unless the caller's kind of session can call the
+	// operation from the console only.
+	console term
 	// needsResource is set when the caller's own policies are not enough in
 	// the same account either: role trust and KMS key policies.
 	needsResource bool
@@ -26,10 +29,10 @@ func (e *evaluation) run() Outcome {
 	if e.neverAllowed() {
 		return ImplicitDeny
 	}
+	a := answers{console: e.askConsole()}
 	if e.needsNoPermission() {
-		return Allowed
+		return e.settleConsole(&a)
 	}
-	var a answers
 	a.scp = e.askSCPs()
 	a.endpoint = e.askEndpoint()
 	a.boundary = e.askBoundary()
@@ -318,7 +321,7 @@ func (e *evaluation) rcpException() string {
 		return "RCPs do not affect kms:RetireGrant"
 	case known && !affected && !e.Off.Has(rule.RCPServices):
 		return "the service does not support RCPs"
-	case e.req.Resource == "*":
+	case e.req.Resource == "*" && !e.Off.Has(rule.RCPNoResource):
 		return "RCPs affect actions on resources only"
 	}
 	return ""
@@ -338,6 +341,8 @@ func (e *evaluation) askResource(a *answers) {
 		return
 	}
 	switch {
+	case e.retires():
+		e.askRetire(a)
 	case p != nil || e.unread(kind):
 		one := [1]*Policy{p}
 		a.resource = e.layer(kind, e.resourceSide(), one[:])
@@ -428,6 +433,11 @@ func (e *evaluation) askGrants() grants {
 }
 
 func (e *evaluation) grant(g *Grant) (grantClass, term) {
+	if e.retires() && g.Retiring != "" {
+		if class, m := e.namesGrantee(g.Retiring); m == yes {
+			return class, yes
+		}
+	}
 	class, m := e.namesGrantee(g.Grantee)
 	if m != yes {
 		return class, no
@@ -435,10 +445,46 @@ func (e *evaluation) grant(g *Grant) (grantClass, term) {
 	_, name, _ := strings.Cut(e.action(), ":")
 	for _, operation := range g.Operations {
 		if strings.EqualFold(operation, name) {
-			return class, e.grantTerm(g, e.Constraint(g.EncryptionContext, g.Equals))
+			return class, e.grantConstraint(g, name)
 		}
 	}
 	return class, no
+}
+
+// grantConstraint is whether the request meets the constraint of g. "Grant
+// constraints are not applied to operations that do not support an encryption
+// context, such as … DescribeKey or RetireGrant"; of a new grant they ask that
+// it be as strict.
+func (e *evaluation) grantConstraint(g *Grant, operation string) term {
+	if g.EncryptionContext != nil && !e.Off.Has(rule.GrantContext) && !e.Off.Has(rule.GrantContextOperations) {
+		switch {
+		case operation == "describekey" || operation == "retiregrant":
+			return yes
+		case operation == "creategrant" && e.rec == nil:
+			return perhaps
+		case operation == "creategrant":
+			return e.openTerm(grantQuestion(g))
+		}
+	}
+	return e.grantTerm(g, e.Constraint(g.EncryptionContext, g.Equals))
+}
+
+// retires reports whether the request is kms:RetireGrant, over which the grants
+// themselves decide.
+func (e *evaluation) retires() bool {
+	return e.action() == "kms:retiregrant" && !e.Off.Has(rule.RetireGrant)
+}
+
+// askRetire stands for the key policy: "The kms:RetireGrant permission is not
+// effective in a key policy". The account of the key can retire its grants, and
+// let its users and roles do so.
+func (e *evaluation) askRetire(a *answers) {
+	if e.cross || !e.req.Principal.signed() {
+		e.note(LayerKey, e.resourceSide(), ImplicitDeny, "the grant says who retires it, not the key policy")
+		return
+	}
+	a.resource.allow[toAccount] = yes
+	e.note(LayerKey, e.resourceSide(), Allowed, "the account of a key can retire its grants, and let its users and roles do so")
 }
 
 func (e *evaluation) namesGrantee(grantee string) (grantClass, term) {

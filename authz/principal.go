@@ -48,11 +48,30 @@ func (e *evaluation) principalMatch(p *Policy, s *statement) grants {
 	}
 	for i := range s.principal.entries {
 		entry := &s.principal.entries[i]
-		if class, m := e.names(entry, s); m != no {
+		class, m := e.names(entry, s)
+		if m == yes && p.source.Layer == LayerEndpoint {
+			m = e.endpointNames(entry)
+		}
+		if m != no {
 			e.add(&g, class, e.principalTerm(p, s, m))
 		}
 	}
 	return g
+}
+
+// endpointNames is what a principal of an endpoint's policy that names the
+// caller means. With gateway endpoints, which S3 and DynamoDB have beside
+// others, a principal is named by aws:PrincipalArn, and an account is its root
+// user only; which kind of endpoint it is nobody says.
+func (e *evaluation) endpointNames(entry *principalEntry) term {
+	service := e.service()
+	switch {
+	case service != "s3" && service != "dynamodb", e.Off.Has(rule.EndpointGateway):
+		return yes
+	case entry.kind == everyone, entry.kind == accountEntry && e.req.Principal.Kind == Root:
+		return yes
+	}
+	return perhaps
 }
 
 // names reports whether entry names the caller, and as what.

@@ -98,6 +98,9 @@ func (e *evaluation) questions(s *statement, result *StatementResult, named Matc
 	if named == Maybe {
 		list = append(list, principalQuestion(s, result.Source))
 	}
+	if anyMatches(s.blanks, e.action()) && !anyMatches(s.actions, e.action()) {
+		list = append(list, blankQuestion(s, result.Source))
+	}
 	if s.deny && e.doubtful {
 		list = append(list, rcpQuestion+e.service())
 	}
@@ -117,6 +120,12 @@ const rcpQuestion = "whether resource control policies affect the resources of "
 func principalQuestion(s *statement, src Source) string {
 	return fmt.Sprintf("whether statement %d of %s covers the principal", s.index+1, src)
 }
+
+func blankQuestion(s *statement, src Source) string {
+	return fmt.Sprintf("what AWS makes of the white space or comma in an action of statement %d of %s", s.index+1, src)
+}
+
+func grantQuestion(g *Grant) string { return "whether the new grant is as strict as grant " + g.ID }
 
 // resourceQuestions is what would have to be known to compare p with the resource.
 func (e *evaluation) resourceQuestions(p *condition.Resource) []string {

@@ -36,7 +36,7 @@ func (e *evaluation) allowed(a *answers) term {
 		return no
 	}
 	outer := e.and(e.any(&a.scp.allow), e.and(e.any(&a.rcp.allow), e.any(&a.endpoint.allow)))
-	return e.and(outer, e.granted(a))
+	return e.and(a.console, e.and(outer, e.granted(a)))
 }
 
 // granted is whether caller and resource, as far as each is needed, agree.
@@ -47,13 +47,7 @@ func (e *evaluation) granted(a *answers) term {
 	}
 	own := e.own(a)
 	if e.cross {
-		// AWS says both that IAM policies of the caller's account must allow
-		// and that a grant may take their place ("Troubleshooting key access").
-		alone := e.and(e.any(&a.grant), e.limits(a))
-		if alone != no {
-			alone = e.and(alone, e.openTerm("whether a KMS grant is enough across accounts"))
-		}
-		return e.or(e.and(own, e.any(&given)), alone)
+		return e.or(e.and(own, e.any(&given)), e.grantAlone(a))
 	}
 	direct := e.or(given[toCaller], e.and(given[toEntity], e.limits(a)))
 	if e.Off.Has(rule.SameAccountUnion) {
@@ -63,6 +57,23 @@ func (e *evaluation) granted(a *answers) term {
 		return e.or(e.and(given[toAccount], own), direct)
 	}
 	return e.or(own, direct)
+}
+
+// grantAlone is what a KMS grant gives in another account to a caller whose
+// own policies do not allow it.
+func (e *evaluation) grantAlone(a *answers) term {
+	if e.retires() {
+		// "Principals specified in the grant can retire a grant without the
+		// kms:RetireGrant permission."
+		return e.and(e.or(a.grant[toEntity], a.grant[toCaller]), e.limits(a))
+	}
+	// AWS says both that IAM policies of the caller's account must allow
+	// and that a grant may take their place ("Troubleshooting key access").
+	alone := e.and(e.any(&a.grant), e.limits(a))
+	if alone == no {
+		return no
+	}
+	return e.and(alone, e.openTerm("whether a KMS grant is enough across accounts"))
 }
 
 // given is what the resource's side gives, grants included.
@@ -142,7 +153,7 @@ func (e *evaluation) blame(a *answers) {
 		e.rec.blamed(LayerResource, LayerTrust, LayerKey)
 		return
 	}
-	if signed {
+	if signed && (e.cross || given[toCaller] != yes) { // what is given to the caller itself no layer of its own limits
 		e.blameOwn(a, e.cross || given[toEntity] == no && given[toCaller] == no)
 	}
 }

@@ -158,7 +158,7 @@ func (l *loader) levels(m policy.Member) ([]level, error) {
 
 func (l *loader) grants(m policy.Member) ([]authz.Grant, error) {
 	var list []authz.Grant
-	err := l.each(m, []string{"id", "grantee", "operations", "encryptionContext", "equals"}, func(n policy.Node) (err error) {
+	err := l.each(m, []string{"id", "grantee", "retiring", "operations", "encryptionContext", "equals"}, func(n policy.Node) (err error) {
 		var g authz.Grant
 		for _, field := range n.Members {
 			switch field.Name {
@@ -166,6 +166,8 @@ func (l *loader) grants(m policy.Member) ([]authz.Grant, error) {
 				g.ID, err = l.text(field)
 			case "grantee":
 				g.Grantee, err = l.text(field)
+			case "retiring":
+				g.Retiring, err = l.text(field)
 			case "operations":
 				g.Operations, err = l.texts(field)
 			case "equals":

@@ -226,7 +226,7 @@ func (c *Comparer) Derive(k *Key) Found {
 		signed := caller.Kind.HasPolicies() || caller.Kind == Root || caller.Kind == Service
 		return value(boolText(caller.Kind == Service), signed && !c.Off.Has(rule.KeyIsService))
 	case keyServiceName:
-		return value(caller.ServiceName, caller.Kind == Service)
+		return value(caller.ServiceName, caller.Kind == Service && !c.Off.Has(rule.KeyServiceName))
 	case keyUserID:
 		return c.deriveUserID()
 	case keyUsername:

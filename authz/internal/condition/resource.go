@@ -72,7 +72,9 @@ func (e *Comparer) segmentsMatch(p *Resource) Term {
 const ContextPrefix = "kms:encryptioncontext:"
 
 // Constraint compares a grant's constraint with the request's encryption
-// context: "an exact, case-sensitive match", of all pairs or of a subset.
+// context, of which it must have all pairs, or a subset. "In a grant
+// constraint, the key in each key-value pair is not case sensitive, but the
+// value is case sensitive."
 func (e *Comparer) Constraint(pairs map[string]string, equals bool) Term {
 	if pairs == nil || e.Off.Has(rule.GrantContext) {
 		return yes
@@ -83,14 +85,10 @@ func (e *Comparer) Constraint(pairs map[string]string, equals bool) Term {
 		if !strings.HasPrefix(entry.Key, ContextPrefix) {
 			continue
 		}
-		name := entry.Written[len(ContextPrefix):]
-		wanted, ok := pairs[name]
+		wanted, ok := e.constrained(pairs, entry.Written[len(ContextPrefix):])
 		switch {
-		case entry.Unknown:
-			ok = hasFold(pairs, name) // the case of its letters is not known either
-			if ok || equals {
-				all = perhaps
-			}
+		case entry.Unknown && (ok || equals):
+			all = perhaps
 		case !ok && !equals:
 			continue
 		case !ok || len(entry.Values) != 1 || entry.Values[0] != wanted:
@@ -106,11 +104,16 @@ func (e *Comparer) Constraint(pairs map[string]string, equals bool) Term {
 	return no
 }
 
-func hasFold(pairs map[string]string, name string) bool {
-	for has := range pairs {
-		if strings.EqualFold(has, name) {
-			return true
+// constrained finds the value that a constraint wants under a key.
+func (e *Comparer) constrained(pairs map[string]string, key string) (value string, ok bool) {
+	value, ok = pairs[key]
+	if ok || e.Off.Has(rule.GrantContextCase) {
+		return value, ok
+	}
+	for k, v := range pairs {
+		if strings.EqualFold(k, key) {
+			return v, true
 		}
 	}
-	return false
+	return "", false
 }

@@ -19,6 +19,8 @@ const (
 	RootFullAccess
 	RootCannotAssume
 	FederatedSTS
+	FederatedIAM
+	SessionToken
 
 	// What a resource-based policy grants to whom.
 	AccountDelegates
@@ -62,7 +64,9 @@ const (
 	RCPServiceLinkedTrust
 	RCPManagedKey
 	RCPRetireGrant
+	RCPNoResource
 	Endpoint
+	EndpointGateway
 
 	// Roles and keys.
 	TrustExplicit
@@ -74,10 +78,14 @@ const (
 	KeyCrossAccount
 	Grant
 	GrantContext
+	GrantContextCase
+	GrantContextOperations
+	RetireGrant
 
 	// Elements.
 	ActionCase
 	ActionWildcard
+	ActionBlank
 	NotAction
 	ResourceSegments
 	ResourceRunsOn
@@ -136,6 +144,7 @@ const (
 	KeyUserID
 	KeyUsername
 	KeyIsService
+	KeyServiceName
 	KeyResourceAccount
 
 	// Three values.
