@@ -131,6 +131,14 @@ var calls = map[string]func(context.Context, *world) error{
 		_, err := w.kms(w.caller).ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: &w.req.Resource})
 		return err
 	},
+	"kms:RetireGrant": func(ctx context.Context, w *world) error {
+		_, err := w.kms(w.caller).RetireGrant(ctx, &kms.RetireGrantInput{KeyId: &w.req.Resource, GrantId: &w.pols.Grants[0].ID})
+		return err
+	},
+	"kms:RevokeGrant": func(ctx context.Context, w *world) error {
+		_, err := w.kms(w.caller).RevokeGrant(ctx, &kms.RevokeGrantInput{KeyId: &w.req.Resource, GrantId: &w.pols.Grants[0].ID})
+		return err
+	},
 	"kms:TagResource": func(ctx context.Context, w *world) error {
 		_, err := w.kms(w.caller).TagResource(ctx, &kms.TagResourceInput{KeyId: &w.req.Resource, Tags: []kmstypes.Tag{{TagKey: aws.String("a"), TagValue: aws.String("b")}}})
 		return err

@@ -13,7 +13,6 @@ import (
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/corpus"
 	"github.com/stile-aws/stile/internal/localaws/store"
-	"github.com/stile-aws/stile/policy"
 )
 
 // keys is how a real request comes to have the condition keys of a case.
@@ -54,7 +53,10 @@ func newKeys(c *corpus.Case, req *authz.Request, pols *authz.Policies) (*keys, e
 	if a, err := arn.Parse(req.Resource); err == nil && a.Region != "" {
 		k.region = a.Region
 	}
-	tested := testedKeys(pols)
+	tested := map[string]bool{}
+	for _, key := range corpus.TestedKeys(pols) {
+		tested[key] = true
+	}
 	for _, name := range c.ContextKeys() {
 		lower := strings.ToLower(name)
 		if !tested[lower] && !strings.HasPrefix(lower, "kms:encryptioncontext:") && !strings.HasPrefix(lower, "aws:requesttag/") {
@@ -77,39 +79,6 @@ func newKeys(c *corpus.Case, req *authz.Request, pols *authz.Policies) (*keys, e
 		return nil, aside("a real caller has a unique id")
 	}
 	return k, nil
-}
-
-// testedKeys are the condition keys in conditions and policy variables.
-func testedKeys(pols *authz.Policies) map[string]bool {
-	tested := map[string]bool{}
-	w := world{pols: pols}
-	for _, p := range w.documents() {
-		for i := range p.Document().Statements {
-			s := &p.Document().Statements[i]
-			for _, list := range [][]policy.Text{s.Resources, s.NotResources} {
-				addVariables(tested, list)
-			}
-			for _, c := range s.Conditions {
-				tested[strings.ToLower(c.Key)] = true
-				addVariables(tested, c.Values)
-			}
-		}
-	}
-	return tested
-}
-
-func addVariables(tested map[string]bool, list []policy.Text) {
-	for _, text := range list {
-		_, rest, found := strings.Cut(text.Value, "${")
-		for found {
-			end := strings.IndexAny(rest, ",}")
-			if end < 0 {
-				break
-			}
-			tested[strings.ToLower(rest[:end])] = true
-			_, rest, found = strings.Cut(rest, "${")
-		}
-	}
 }
 
 // alwaysThere reports whether requests on the local AWS have a key whether or

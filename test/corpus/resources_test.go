@@ -75,8 +75,12 @@ func (w *world) key(account *store.Account, a arn.ARN, document string) {
 		if !ok {
 			grantee = g.Grantee
 		}
+		retiring, ok := w.server.World().CanonicalPrincipal(g.Retiring)
+		if !ok {
+			retiring = g.Retiring
+		}
 		key.Grants = append(key.Grants, store.KMSGrant{
-			ID: g.ID, Grantee: grantee, Issuer: a.Account, Operations: g.Operations, Context: g.EncryptionContext, Equals: g.Equals,
+			ID: g.ID, Grantee: grantee, Retiring: retiring, Issuer: a.Account, Operations: g.Operations, Context: g.EncryptionContext, Equals: g.Equals,
 		})
 	}
 	account.KMS.Make(a.Region).AddKey(key, w.clock.Now())

@@ -27,7 +27,7 @@ import (
 )
 
 // floor is how many cases go over the wire at least; more are welcome.
-const floor = 250
+const floor = 450
 
 // aside is the reason for which a case cannot be tried.
 type aside string

@@ -106,6 +106,12 @@ func (w *world) expressible() error {
 		return aside("the local AWS has no VPC endpoints")
 	case w.pols.HasSession && len(w.pols.Session) == 0:
 		return aside("a session has no empty list of session policies")
+	case p.Kind == authz.FederatedUser && strings.HasPrefix(w.req.Action, "iam:"):
+		return aside("the API of IAM takes no federated users")
+	case p.Kind == authz.FederatedUser && p.ID != "" && p.ID != string(p.Account())+":"+p.ARN.Name():
+		return aside("the unique id of a federated user follows from its name")
+	case strings.HasPrefix(w.req.Action, "kms:Re") && len(w.pols.Grants) == 0:
+		return aside("there is no grant to be retired or revoked")
 	case len(w.pols.Session) > 0 && p.Kind == authz.User:
 		return aside("a user has no session policies")
 	case w.req.ResourceAWSManaged:
@@ -124,7 +130,7 @@ func (w *world) expressible() error {
 
 // unacceptable gives the reason why AWS would not take one of the policies.
 func (w *world) unacceptable() error {
-	for _, p := range w.documents() {
+	for _, p := range corpus.Documents(w.pols) {
 		if problems := policy.Validate(p.Document(), kindOf[p.Source().Layer]); len(problems) > 0 && p.Source().Layer != authz.LayerSCP {
 			return aside("AWS does not accept one of the documents")
 		}
@@ -136,21 +142,6 @@ var kindOf = map[authz.Layer]policy.Kind{
 	authz.LayerIdentity: policy.Identity, authz.LayerBoundary: policy.Boundary, authz.LayerSession: policy.Session,
 	authz.LayerSCP: policy.SCP, authz.LayerRCP: policy.RCP, authz.LayerTrust: policy.Trust, authz.LayerKey: policy.Key,
 	authz.LayerResource: policy.Resource,
-}
-
-func (w *world) documents() []*authz.Policy {
-	all := slices.Concat(w.pols.Identity, w.pols.Session)
-	for _, p := range []*authz.Policy{w.pols.Boundary, w.pols.Resource} {
-		if p != nil {
-			all = append(all, p)
-		}
-	}
-	for _, levels := range [][]authz.Level{w.pols.SCPs, w.pols.RCPs} {
-		for i := range levels {
-			all = append(all, levels[i].Policies...)
-		}
-	}
-	return all
 }
 
 // accounts are all that the case speaks of, and one that keeps the organization.
@@ -189,7 +180,7 @@ func (w *world) named() []arn.ARN {
 		}
 	}
 	for i := range w.pols.Grants {
-		values = append(values, w.pols.Grants[i].Grantee)
+		values = append(values, w.pols.Grants[i].Grantee, w.pols.Grants[i].Retiring)
 	}
 	var named []arn.ARN
 	for _, value := range values {

@@ -198,7 +198,7 @@ func (r *request) grantsOf(key *store.KMSKey) []authz.Grant {
 		if r.grants != nil && !r.grants(g) {
 			continue
 		}
-		grant := authz.Grant{Grantee: g.Grantee, Operations: g.Operations, EncryptionContext: g.Context, Equals: g.Equals, ID: g.ID}
+		grant := authz.Grant{Grantee: g.Grantee, Retiring: g.Retiring, Operations: g.Operations, EncryptionContext: g.Context, Equals: g.Equals, ID: g.ID}
 		if !r.constrained() {
 			grant.EncryptionContext, grant.Equals = nil, false
 		}

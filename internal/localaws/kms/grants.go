@@ -262,21 +262,19 @@ func drop(key *store.KMSKey, id string) {
 }
 
 // retireGrant is allowed to the retiring principal of the grant, to its grantee
-// where the grant has RetireGrant, and to whom policies allow it.
+// where the grant has RetireGrant, and to whom the account of either lets.
 func retireGrant(c *service.Call, in *kms.RetireGrantInput) (*kms.RetireGrantOutput, *wire.Error) {
 	key, id, e := retired(c, in)
 	if e != nil {
 		return nil, e
 	}
-	if g := key.Grant(id); g.Retiring == "" || !isCaller(c, g.Retiring) {
-		t := target{key: key, arn: key.ARN()}
-		r := request{
-			action: "kms:RetireGrant", keys: map[string][]string{"kms:GrantIsForAWSResource": {"false"}},
-			grants: func(own *store.KMSGrant) bool { return own.ID == id },
-		}
-		if e := t.allow(c, r); e != nil {
-			return nil, e
-		}
+	t := target{key: key, arn: key.ARN()}
+	r := request{
+		action: "kms:RetireGrant", keys: map[string][]string{"kms:GrantIsForAWSResource": {"false"}},
+		grants: func(own *store.KMSGrant) bool { return own.ID == id },
+	}
+	if e := t.allow(c, r); e != nil {
+		return nil, e
 	}
 	if e := dryRun(c, in.DryRun); e != nil {
 		return nil, e
@@ -309,12 +307,4 @@ func retired(c *service.Call, in *kms.RetireGrantInput) (*store.KMSKey, string, 
 		return nil, "", c.Errorf("NotFoundException", "Grant ID %s not found", *in.GrantId)
 	}
 	return t.key, *in.GrantId, nil
-}
-
-// isCaller reports whether a grant's stored principal is who calls: the user, role
-// or session itself.
-func isCaller(c *service.Call, stored string) bool {
-	p := &c.Caller.Principal
-	id, _, _ := strings.Cut(p.ID, ":")
-	return stored == id || stored == p.ARN.String()
 }
