@@ -156,7 +156,7 @@ type Resource struct {
 	PolicyState Lookup            `json:"policyState"`
 	PolicyWhy   string            `json:"policyWhy,omitempty"`
 	KMSKey      string            `json:"kmsKey,omitempty"` // ARN, id or alias as the service gives it; "" means AWS's own key or none
-	Tags        map[string]string `json:"tags,omitempty"`
+	Tags        map[string]string `json:"tags,omitzero"`    // nil: not read; empty: has none
 }
 
 // SAMLProvider is an IAM SAML identity provider.

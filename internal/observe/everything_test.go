@@ -52,9 +52,9 @@ const tablePolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Pri
 // furnished is a world with one of everything that can be read of the local AWS.
 type furnished struct {
 	*scopetest.World
-	fakes                  *fakes
-	grant, stream, pending string
-	association            *ekstypes.PodIdentityAssociation
+	fakes          *fakes
+	grant, pending string
+	association    *ekstypes.PodIdentityAssociation
 }
 
 func furnish(t *testing.T, cfg localaws.Config) *furnished {
@@ -96,13 +96,12 @@ func (f *furnished) keysAndSecrets(t *testing.T, keys *kms.Client, secrets *secr
 
 func (f *furnished) tables(t *testing.T, c *dynamodb.Client) {
 	t.Helper()
-	made := must[*dynamodb.CreateTableOutput](t)(c.CreateTable(t.Context(), &dynamodb.CreateTableInput{
+	must[*dynamodb.CreateTableOutput](t)(c.CreateTable(t.Context(), &dynamodb.CreateTableInput{
 		TableName: aws.String("Orders"), BillingMode: dynamotypes.BillingModePayPerRequest, ResourcePolicy: aws.String(tablePolicy),
 		AttributeDefinitions: []dynamotypes.AttributeDefinition{{AttributeName: aws.String("id"), AttributeType: dynamotypes.ScalarAttributeTypeS}},
 		KeySchema:            []dynamotypes.KeySchemaElement{{AttributeName: aws.String("id"), KeyType: dynamotypes.KeyTypeHash}},
 		Tags:                 []dynamotypes.Tag{{Key: aws.String("team"), Value: aws.String("orders")}},
 	}))
-	f.stream = aws.ToString(made.TableDescription.LatestStreamArn)
 }
 
 func (f *furnished) cluster(t *testing.T, c *eks.Client) {
