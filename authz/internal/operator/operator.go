@@ -162,7 +162,15 @@ var complements = map[string]string{
 func Complement(name string) (other string, ok bool) {
 	prefix, base := "", name
 	if set, rest, found := strings.Cut(name, ":"); found {
-		prefix, base = map[string]string{"ForAllValues": "ForAnyValue:", "ForAnyValue": "ForAllValues:"}[set], rest
+		base = rest
+		switch set {
+		case "ForAllValues":
+			prefix = "ForAnyValue:"
+		case "ForAnyValue":
+			prefix = "ForAllValues:"
+		default:
+			return "", false
+		}
 	}
 	if other, ok = complements[base]; ok {
 		return prefix + other, true

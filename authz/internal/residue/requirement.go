@@ -213,22 +213,31 @@ const maxRequirements = 12
 
 // SayAllowed says when the request is allowed, in at most limit alternatives.
 func (r *Residual) SayAllowed(limit int) string {
-	return r.sentence("allowed", &r.simple.allowed, limit)
+	s := &r.simple
+	switch {
+	case len(s.allowed.Products) > 0:
+		return r.sentence("allowed", &s.allowed, limit)
+	case s.granted.Always():
+		return "allowed unless " + r.SayDenied(limit)
+	case len(s.granted.Products) > 0:
+		return r.sentence("allowed", &s.granted, limit) + "; unless " + r.SayDenied(limit)
+	}
+	return "allowed or not, depending on " + listed(r.Spelled()) + " in more ways than can be listed"
 }
 
 // SayDenied says when it is explicitly denied; "" when it never is.
 func (r *Residual) SayDenied(limit int) string {
-	if r.simple.denied.Never() {
+	switch {
+	case r.simple.denied.Never():
 		return ""
+	case len(r.simple.denied.Products) > 0:
+		return r.sentence("explicitly denied", &r.simple.denied, limit)
 	}
-	return r.sentence("explicitly denied", &r.simple.denied, limit)
+	return "explicitly denied, depending on " + listed(r.Spelled())
 }
 
 func (r *Residual) sentence(what string, sum *formula.Sum, limit int) string {
 	list, complete := r.alternatives(sum)
-	if len(list) == 0 {
-		return what + " or not, depending on " + strings.Join(r.Spelled(), ", ") + " in more ways than can be listed"
-	}
 	more := ""
 	if hidden := len(list) - limit; hidden > 0 || !complete {
 		list = list[:min(limit, len(list))]

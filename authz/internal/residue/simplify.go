@@ -30,6 +30,7 @@ type simplified struct {
 	space   *formula.Space
 	allowed formula.Sum // granted and not explicitly denied
 	denied  formula.Sum // explicitly
+	granted formula.Sum // whatever denies; made where allowed could not be listed
 	names   map[int]*cellNames
 }
 
@@ -73,6 +74,9 @@ func (r *Residual) simplify() {
 	}
 	s.denied = s.space.Sum(r.deny, maxAlternatives)
 	s.allowed = s.space.Sum(r.allow.And(r.deny.Not()), maxAlternatives)
+	if !s.allowed.Whole && len(s.allowed.Products) == 0 {
+		s.granted = s.space.Sum(r.allow, maxAlternatives)
+	}
 }
 
 // Settled tells what is the case whatever the unknown keys are: that the
