@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/effective"
@@ -23,9 +25,15 @@ import (
 type options struct {
 	streams      *term.Streams
 	declarations string
+	inventory    string
+	assume       bool
 	context      []string
+	passRole     string
+	endpoint     string
 	json         bool
 	brief        bool
+	fix          bool
+	closing      bool
 }
 
 // New returns the command.
@@ -33,21 +41,37 @@ func New(s *term.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{
 		Use:   "can WHO ACTION [RESOURCE]",
-		Short: "Tell whether somebody may do something: each hop, each layer, each statement",
-		Long: "Tell whether WHO may do ACTION on RESOURCE, by what is in the accounts now.\n" +
-			"WHO is serviceaccount:CLUSTER/NAMESPACE/NAME, ACCOUNT/ROLE or an ARN.\n" +
-			"Exit status: 0 allowed, 1 denied, 3 it depends on what is not known.",
-		Example: "  stile can serviceaccount:ci/payroll/api dynamodb:GetItem arn:aws:dynamodb:us-east-1:222222222222:table/Orders",
-		Args:    term.ArgsBetween(2, 3),
+		Short: "Tell whether somebody may do something: each hop, each layer, each statement, and the smallest change",
+		Long: "Tell whether WHO may do ACTION on RESOURCE, with everything that AWS asks along with it (the KMS key of a\n" +
+			"secret, iam:PassRole, session tags), by what is in the accounts now, or in a saved inventory.\n" +
+			"WHO is serviceaccount:CLUSTER/NAMESPACE/NAME, ACCOUNT/ROLE or an ARN.\n\n" +
+			"--fix prints the smallest change of policies that would allow it, each statement with the account and the document\n" +
+			"it belongs in; --close the smallest that would deny it. Both are proven by deciding again, and refused with the\n" +
+			"reason where a statement denies or AWS never allows such a request.\n\n" +
+			"--inventory reads a saved inventory (stile observe), the output of aws iam get-account-authorization-details, or a\n" +
+			"directory that iam-collect wrote, and asks no network. What is not in it is not known; --assume takes the\n" +
+			"organization, KMS grants and policies of resources of the caller's account that nobody looked for to be absent.\n" +
+			"Exit status: 0 allowed, 1 denied or not to be asked, 3 it depends on what is not known.",
+		Example: "  stile can serviceaccount:ci/payroll/api dynamodb:GetItem arn:aws:dynamodb:us-east-1:222222222222:table/Orders\n" +
+			"  stile can --inventory acme.json.gz --fix tooling/deploy secretsmanager:GetSecretValue arn:aws:secretsmanager:…:secret:db-AbCdEf",
+		Args: term.ArgsBetween(2, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.run(cmd.Context(), append(args, "*"))
+			return o.run(cmd.Context(), append(args, catalog.Everything))
 		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.declarations, "declarations", "f", "", "the declarations, `PATH`; default: $STILE_DECLARATIONS, the stile.yaml at or above the working directory, or what was applied from here")
-	f.StringArrayVar(&o.context, "context", nil, "a condition key of the request, `KEY=VALUE`")
+	f.StringVar(&o.inventory, "inventory", "", "ask the inventory at `PATH` instead of AWS")
+	f.BoolVar(&o.assume, "assume", false, "with --inventory: take what nobody looked for to be absent, and list it")
+	f.StringArrayVar(&o.context, "context", nil, "a condition key of the request, `KEY=VALUE`; several times for several values")
+	f.StringVar(&o.passRole, "pass-role", "", "the `ARN` of the role that the call hands to a service")
+	f.StringVar(&o.endpoint, "endpoint", "", "the VPC endpoint that the call goes through, `ARN` or id")
+	f.BoolVar(&o.fix, "fix", false, "print the smallest change that would allow it")
+	f.BoolVar(&o.closing, "close", false, "print the smallest change that would deny it")
 	f.BoolVar(&o.json, "json", false, "print the answer as JSON")
 	f.BoolVar(&o.brief, "brief", false, "print the answer's line only")
+	cmd.MarkFlagsMutuallyExclusive("inventory", "declarations")
+	cmd.MarkFlagsMutuallyExclusive("fix", "close")
 	return cmd
 }
 
@@ -65,7 +89,7 @@ func (o *options) run(ctx context.Context, args []string) error {
 	if args[2] != "*" && !arn.Is(args[2]) {
 		return fmt.Errorf("reading RESOURCE %q: want an ARN, as arn:aws:dynamodb:us-east-1:222222222222:table/Orders, or nothing for actions without one", args[2])
 	}
-	q := verify.Query{Who: who, Action: args[1], Resource: args[2], Now: time.Now(), Context: map[string][]string{}}
+	q := verify.Query{Who: who, Action: args[1], Resource: args[2], Now: time.Now(), Context: map[string][]string{}, PassRole: o.passRole, Endpoint: o.endpoint}
 	for _, text := range o.context {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok {
@@ -77,12 +101,8 @@ func (o *options) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if o.json {
-		if err := o.streams.JSON(answer); err != nil {
-			return err
-		}
-	} else {
-		o.print(args, answer)
+	if err := o.show(args, answer); err != nil {
+		return err
 	}
 	switch answer.Outcome {
 	case authz.Allowed:
@@ -93,17 +113,62 @@ func (o *options) run(ctx context.Context, args []string) error {
 	return term.ErrSaid
 }
 
-// checkAction wants service:Name.
+// result is what --json prints: the answer, and with --fix or --close what would
+// change it.
+type result struct {
+	verify.Answer
+	Changes []proposal `json:"changes,omitempty"`
+}
+
+func (o *options) show(args []string, a verify.Answer) error {
+	var changes []proposal
+	switch {
+	case o.fix:
+		changes = fixes(&a)
+	case o.closing:
+		changes = closings(&a)
+	}
+	if o.json {
+		return o.streams.JSON(result{a, changes})
+	}
+	o.print(args, a)
+	if (o.fix || o.closing) && changes == nil {
+		o.streams.Printf("\nnothing to change: it is %s already\n", word(a.Outcome))
+	}
+	for i := range changes {
+		o.proposal(&changes[i])
+	}
+	return nil
+}
+
+// checkAction wants one action that AWS has. The catalog is older than some
+// service: an action of one it does not know passes.
 func checkAction(action string) error {
 	service, name, ok := strings.Cut(action, ":")
 	if !ok || service == "" || name == "" || strings.ContainsAny(action, " *?") {
 		return fmt.Errorf("reading ACTION %q: want one action, as dynamodb:GetItem", action)
+	}
+	if _, known := catalog.ActionOf(action); known {
+		return nil
+	}
+	if meant := catalog.SuggestAction(action); meant != "" {
+		return fmt.Errorf("reading ACTION %q: there is no such action; did you mean %s?", action, meant)
+	}
+	if catalog.KnownService(service) {
+		return fmt.Errorf("reading ACTION %q: service %s has no such action", action, service)
 	}
 	return nil
 }
 
 // answer asks each declaration set that may be meant and keeps the best answer.
 func (o *options) answer(ctx context.Context, q verify.Query) (verify.Answer, error) {
+	if o.inventory != "" {
+		inv, err := state.Inventory(o.streams, o.inventory)
+		if err != nil {
+			return verify.Answer{}, err
+		}
+		return verify.Options{Strict: !o.assume}.Can(inv, q)
+	}
 	paths, err := state.Declarations(o.streams, o.declarations)
 	if err != nil {
 		return verify.Answer{}, err
@@ -148,9 +213,23 @@ func ask(ctx context.Context, path string, q verify.Query) (verify.Answer, error
 	return verify.Can(s.Set, view.Wanted, view.Inventory, q)
 }
 
+// word is what people call an outcome.
+func word(o authz.Outcome) string {
+	switch o {
+	case authz.Allowed:
+		return "allowed"
+	case authz.Unknown:
+		return "depends"
+	case authz.ImplicitDeny, authz.ExplicitDeny, authz.NotApplicable:
+	}
+	return "denied"
+}
+
 func (o *options) print(args []string, a verify.Answer) {
-	words := map[authz.Outcome]string{authz.Allowed: "allowed", authz.Unknown: "depends", authz.ImplicitDeny: "denied", authz.ExplicitDeny: "denied"}
-	o.streams.Printf("%s: %s %s on %s\n", words[a.Outcome], args[0], args[1], args[2])
+	o.streams.Printf("%s: %s %s on %s\n", word(a.Outcome), args[0], args[1], args[2])
+	for _, l := range open(&a) {
+		o.streams.Printf("  %s on %s: %s\n", l.Action, l.Resource, l.Decision.Summary())
+	}
 	if o.brief {
 		return
 	}
@@ -160,6 +239,19 @@ func (o *options) print(args []string, a verify.Answer) {
 		}
 		o.way(&w)
 	}
+	for _, line := range a.Assumed {
+		o.streams.Printf("assumed: %s\n", line)
+	}
+}
+
+// open lists the legs of the best way of which it is not known whether they are
+// allowed, when that is the answer.
+func open(a *verify.Answer) []effective.Leg {
+	if a.Outcome != authz.Unknown {
+		return nil
+	}
+	w := &a.Ways[0]
+	return slices.DeleteFunc(slices.Concat(w.Hops, w.Uses), func(l effective.Leg) bool { return l.Decision.Outcome != authz.Unknown })
 }
 
 func (o *options) way(w *verify.Way) {
@@ -177,7 +269,11 @@ func (o *options) way(w *verify.Way) {
 }
 
 func (o *options) leg(l *effective.Leg) {
-	o.streams.Printf("  %s on %s\n", l.Action, l.Resource)
+	o.streams.Printf("  %s on %s", l.Action, l.Resource)
+	if l.Why != "" {
+		o.streams.Printf(", because %s", l.Why)
+	}
+	o.streams.Printf("\n")
 	for line := range strings.Lines(l.Decision.Text()) {
 		o.streams.Printf("    %s", line)
 	}
