@@ -54,9 +54,9 @@ func (b *Bundle) deciding() int {
 // Allowed reports whether AWS would make the call.
 func (b Bundle) Allowed() bool { return b.Outcome == Allowed }
 
-// Summary says in one line what was decided: the summary of the only part, of
-// the part that keeps the call from being made with what that part is for, or
-// how many permissions are there.
+// Summary says in one line what was decided: the summary of the only part; of
+// the part that keeps the call from being made, with what that part is for; of
+// every part that is not known; or which permissions there are.
 func (b Bundle) Summary() string {
 	i := b.deciding()
 	switch {
@@ -64,14 +64,31 @@ func (b Bundle) Summary() string {
 		return "denied: nothing was asked"
 	case len(b.Parts) == 1:
 		return b.Parts[0].Decision.Summary()
+	case b.Outcome == Unknown:
+		return b.list("; and ", func(p *Part) string {
+			if p.Decision.Outcome != Unknown {
+				return ""
+			}
+			return p.summary()
+		})
 	case i < 0:
-		var actions []string
-		for j := range b.Parts {
-			actions = append(actions, b.Parts[j].Decision.Action)
-		}
-		return "allowed: " + strings.Join(actions, ", ")
+		return "allowed: " + b.list(", ", func(p *Part) string { return p.Decision.Action })
 	}
-	p := &b.Parts[i]
+	return b.Parts[i].summary()
+}
+
+// list joins what parts say, without those that say nothing.
+func (b *Bundle) list(separator string, say func(*Part) string) string {
+	var list []string
+	for i := range b.Parts {
+		if text := say(&b.Parts[i]); text != "" {
+			list = append(list, text)
+		}
+	}
+	return strings.Join(list, separator)
+}
+
+func (p *Part) summary() string {
 	text := p.Decision.Action + " on " + p.Decision.Resource + ": " + p.Decision.Summary()
 	if p.Why != "" {
 		text += " (needed because " + p.Why + ")"

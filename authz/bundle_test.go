@@ -2,12 +2,15 @@ package authz_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/policy"
 )
 
 func part(o authz.Outcome, action, why string) authz.Part {
@@ -31,7 +34,7 @@ func TestBundleIsAsStrongAsItsWeakestPart(t *testing.T) {
 		{"one denied", []authz.Outcome{authz.Allowed, authz.ImplicitDeny}, authz.ImplicitDeny, "s:B on *: denied: nothing allows s:B (needed because reasons)"},
 		{"the first denial counts", []authz.Outcome{authz.ExplicitDeny, authz.ImplicitDeny}, authz.ExplicitDeny, "s:A on *"},
 		{"a denial outweighs what is not known", []authz.Outcome{authz.Unknown, authz.ImplicitDeny}, authz.ImplicitDeny, "s:B on *"},
-		{"not known", []authz.Outcome{authz.Allowed, authz.Unknown, authz.Unknown}, authz.Unknown, "s:B on *: unknown: depends on aws:sourceip"},
+		{"not known", []authz.Outcome{authz.Allowed, authz.Unknown, authz.Unknown}, authz.Unknown, "depends on aws:sourceip (needed because reasons); and s:C on *: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var parts []authz.Part
@@ -74,4 +77,36 @@ func TestBundleIsStableJSON(t *testing.T) {
 	if diff := cmp.Diff(b, back); diff != "" {
 		t.Errorf("read back (-want +got):\n%s", diff)
 	}
+}
+
+// Reading a secret takes the use of its key, and AWS asks for both.
+func ExampleNewBundle() {
+	p, err := compileText(authz.LayerIdentity, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"*"}}`)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ask := func(action, resource string) authz.Decision {
+		req := &authz.Request{
+			Principal: authz.Principal{Kind: authz.User, ARN: arn.IAM("aws", "111111111111", "user", "/", "ann")}, Action: action, Resource: resource,
+		}
+		return authz.Evaluate(req, &authz.Policies{Identity: []*authz.Policy{p}}, nil)
+	}
+	b := authz.NewBundle(
+		authz.Part{Decision: ask("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:us-east-1:111111111111:secret:db-AbCdEf")},
+		authz.Part{Why: "the secret is encrypted under this key", Decision: ask("kms:Decrypt", "arn:aws:kms:us-east-1:111111111111:key/k")},
+	)
+	fmt.Println(b.Outcome)
+	fmt.Println(b.Summary())
+	// Output:
+	// ImplicitDeny
+	// kms:Decrypt on arn:aws:kms:us-east-1:111111111111:key/k: denied: arn:aws:kms:us-east-1:111111111111:key/k has no KMS key policy that applies (needed because the secret is encrypted under this key)
+}
+
+func compileText(l authz.Layer, text string) (*authz.Policy, error) {
+	doc, err := policy.Parse([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	return authz.Compile(doc, authz.Source{Layer: l, Account: "111111111111", Name: "user/ann inline policy p"})
 }
