@@ -1,0 +1,313 @@
+package secretstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+	"github.com/rogpeppe/go-internal/lockedfile"
+	"github.com/zalando/go-keyring"
+)
+
+// SystemKeyring is what a store needs of an operating system's keyring. Get gives
+// ErrNotFound when the keyring works and has no such entry.
+type SystemKeyring interface {
+	Get(service, user string) (string, error)
+	Set(service, user, value string) error
+	Delete(service, user string) error
+}
+
+// osKeyring is the macOS keychain, the Windows credential manager or the Secret
+// Service of a Linux desktop.
+type osKeyring struct{}
+
+func (osKeyring) Get(service, user string) (string, error) {
+	v, err := keyring.Get(service, user)
+	if errors.Is(err, keyring.ErrNotFound) {
+		return "", ErrNotFound
+	}
+	return v, err
+}
+
+func (osKeyring) Set(service, user, value string) error { return keyring.Set(service, user, value) }
+
+func (osKeyring) Delete(service, user string) error {
+	if err := keyring.Delete(service, user); !errors.Is(err, keyring.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+const service = "stile" // the keyring entry's; its user is the store's directory
+
+// Keeper tells where the key of the store is, "" for a store that is new.
+func (s *Store) Keeper() (Keeper, error) {
+	text, err := os.ReadFile(filepath.Join(s.cfg.Dir, keeperFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("finding the key of the secret store: %w", err)
+	}
+	switch k := Keeper(strings.TrimSpace(string(text))); k {
+	case Keyring, Passphrase, KeyFile:
+		return k, nil
+	}
+	return "", fmt.Errorf("finding the key of the secret store: %s holds no keeper's name", filepath.Join(s.cfg.Dir, keeperFile))
+}
+
+// recipient is the public key, made with the private one for a store that is new.
+func (s *Store) recipient(ctx context.Context) (age.Recipient, error) {
+	text, err := os.ReadFile(filepath.Join(s.cfg.Dir, recipientFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		identity, err := s.create(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return identity.Recipient(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return age.ParseX25519Recipient(strings.TrimSpace(string(text)))
+}
+
+// create makes the key of a new store, once however many processes begin together.
+func (s *Store) create(ctx context.Context) (*age.X25519Identity, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := os.MkdirAll(s.cfg.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	unlock, err := lockedfile.MutexAt(filepath.Join(s.cfg.Dir, "lock")).Lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if _, err := os.Stat(filepath.Join(s.cfg.Dir, recipientFile)); err == nil {
+		return s.unlockLocked(ctx) // another process was first
+	}
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return nil, err
+	}
+	keeper := s.cfg.Keeper
+	if keeper == "" {
+		keeper = s.likeliest()
+	}
+	if err := s.keep(ctx, keeper, identity); err != nil {
+		return nil, err
+	}
+	// The recipient comes last: without it the store is new.
+	if err := replace(filepath.Join(s.cfg.Dir, recipientFile), []byte(identity.Recipient().String()+"\n")); err != nil {
+		return nil, err
+	}
+	s.identity = identity
+	return identity, nil
+}
+
+// likeliest is the keyring if it answers, else the passphrase.
+func (s *Store) likeliest() Keeper {
+	if _, err := s.cfg.System.Get(service, s.cfg.Dir); err == nil || errors.Is(err, ErrNotFound) {
+		return Keyring
+	}
+	return Passphrase
+}
+
+// keep hands the key to a keeper and says so in the store.
+func (s *Store) keep(ctx context.Context, k Keeper, identity *age.X25519Identity) error {
+	switch k {
+	case Keyring:
+		if err := s.cfg.System.Set(service, s.cfg.Dir, identity.String()); err != nil {
+			return fmt.Errorf("giving the key to the keyring: %w; unlock it, or choose another keeper (passphrase, keyfile)", err)
+		}
+	case Passphrase:
+		if err := s.keepByPassphrase(ctx, identity); err != nil {
+			return err
+		}
+	case KeyFile:
+		if err := replace(s.cfg.KeyFile, []byte(identity.String()+"\n")); err != nil {
+			return fmt.Errorf("writing the key file: %w", err)
+		}
+	default:
+		return fmt.Errorf("keeper %q: want keyring, passphrase or keyfile", k)
+	}
+	return replace(filepath.Join(s.cfg.Dir, keeperFile), []byte(string(k)+"\n"))
+}
+
+func (s *Store) keepByPassphrase(ctx context.Context, identity *age.X25519Identity) error {
+	phrase, err := s.ask(ctx, "New passphrase for the secret store: ", true)
+	if err != nil {
+		return err
+	}
+	to, err := age.NewScryptRecipient(phrase)
+	if err != nil {
+		return err
+	}
+	if s.cfg.WorkFactor > 0 {
+		to.SetWorkFactor(s.cfg.WorkFactor)
+	}
+	var out bytes.Buffer
+	w, err := age.Encrypt(&out, to)
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, identity.String()); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return replace(filepath.Join(s.cfg.Dir, identityFile), out.Bytes())
+}
+
+// ask gets a passphrase, never an empty one.
+func (s *Store) ask(ctx context.Context, prompt string, confirm bool) (string, error) {
+	if s.cfg.AskPassphrase == nil {
+		return "", errors.New("the secret store needs a passphrase and there is nobody to ask: use the keeper keyfile where no person is")
+	}
+	phrase, err := s.cfg.AskPassphrase(ctx, prompt, confirm)
+	if err != nil {
+		return "", fmt.Errorf("asking for the passphrase: %w", err)
+	}
+	if strings.TrimSpace(phrase) == "" {
+		return "", errors.New("an empty passphrase protects nothing")
+	}
+	return phrase, nil
+}
+
+// unlock gets the key, asking once a process.
+func (s *Store) unlock(ctx context.Context) (*age.X25519Identity, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unlockLocked(ctx)
+}
+
+func (s *Store) unlockLocked(ctx context.Context) (*age.X25519Identity, error) {
+	if s.identity != nil {
+		return s.identity, nil
+	}
+	keeper, err := s.Keeper()
+	if err != nil {
+		return nil, err
+	}
+	text, err := s.fetch(ctx, keeper)
+	if err != nil {
+		return nil, err
+	}
+	identity, err := age.ParseX25519Identity(strings.TrimSpace(text))
+	if err != nil {
+		return nil, fmt.Errorf("the key of the secret store, kept by %s, is damaged", keeper) // the error might show it
+	}
+	public, err := os.ReadFile(filepath.Join(s.cfg.Dir, recipientFile))
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(string(public)) != identity.Recipient().String() {
+		return nil, fmt.Errorf("the key kept by %s is not the one of this store (%s)", keeper, s.cfg.Dir)
+	}
+	s.identity = identity
+	return identity, nil
+}
+
+// fetch gets the key's text from its keeper.
+func (s *Store) fetch(ctx context.Context, k Keeper) (string, error) {
+	switch k {
+	case Keyring:
+		text, err := s.cfg.System.Get(service, s.cfg.Dir)
+		if errors.Is(err, ErrNotFound) {
+			return "", errors.New("the keyring has no key of this secret store any more: what is in the store is lost; remove it and log in again")
+		}
+		if err != nil {
+			return "", fmt.Errorf("asking the keyring: %w; unlock it and try again", err)
+		}
+		return text, nil
+	case KeyFile:
+		info, err := os.Stat(s.cfg.KeyFile)
+		if err != nil {
+			return "", fmt.Errorf("reading the key file: %w", err)
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			return "", fmt.Errorf("reading the key file: %s is not of mode 0600, so others may know it", s.cfg.KeyFile)
+		}
+		text, err := os.ReadFile(s.cfg.KeyFile)
+		return string(text), err
+	case Passphrase:
+		return s.fetchByPassphrase(ctx)
+	}
+	return "", errors.New("the secret store has no key")
+}
+
+func (s *Store) fetchByPassphrase(ctx context.Context) (string, error) {
+	sealed, err := os.ReadFile(filepath.Join(s.cfg.Dir, identityFile))
+	if err != nil {
+		return "", err
+	}
+	phrase, err := s.ask(ctx, "Passphrase of the secret store: ", false)
+	if err != nil {
+		return "", err
+	}
+	with, err := age.NewScryptIdentity(phrase)
+	if err != nil {
+		return "", err
+	}
+	r, err := age.Decrypt(bytes.NewReader(sealed), with)
+	if err != nil {
+		return "", errors.New("the passphrase is wrong, or the file " + identityFile + " is damaged")
+	}
+	text, err := io.ReadAll(io.LimitReader(r, 4<<10))
+	return string(text), err
+}
+
+// Migrate hands the key to another keeper; secrets stay as they are. Interrupted,
+// the store opens by the old keeper or by the new one. The old one's copy is
+// removed last.
+func (s *Store) Migrate(ctx context.Context, to Keeper) error {
+	unlock, err := lockedfile.MutexAt(filepath.Join(s.cfg.Dir, "lock")).Lock()
+	if err != nil {
+		return fmt.Errorf("moving the key of the secret store: %w", err)
+	}
+	defer unlock()
+	from, err := s.Keeper()
+	if err != nil {
+		return err
+	}
+	if from == to {
+		return nil
+	}
+	identity, err := s.unlock(ctx)
+	if err == nil {
+		err = s.keep(ctx, to, identity)
+	}
+	if err == nil {
+		err = s.forget(from)
+	}
+	if err != nil {
+		return fmt.Errorf("moving the key of the secret store: %w", err)
+	}
+	return nil
+}
+
+// forget removes the key from a keeper.
+func (s *Store) forget(k Keeper) error {
+	var err error
+	switch k {
+	case Keyring:
+		err = s.cfg.System.Delete(service, s.cfg.Dir)
+	case Passphrase:
+		err = os.Remove(filepath.Join(s.cfg.Dir, identityFile))
+	case KeyFile:
+		err = os.Remove(s.cfg.KeyFile)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the key from %s: %w", k, err)
+	}
+	return nil
+}
