@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/importer/cfn"
-	"github.com/stile-aws/stile/internal/importer/naming"
 	"github.com/stile-aws/stile/internal/inventory"
 )
 
@@ -28,7 +28,7 @@ func CloudFormation(base *inventory.Inventory, name string, src []byte, o Option
 	if o.Account == "" {
 		return nil, nil, fmt.Errorf("reading CloudFormation template: it does not say in which account it is deployed, and none was given")
 	}
-	c := &cloudFormation{overlay: newOverlay(base, name), options: o, partition: naming.Partition(o.Region)}
+	c := &cloudFormation{overlay: newOverlay(base, name), options: o, partition: catalog.Partition(o.Region)}
 	for _, macro := range template.Transforms() {
 		c.findings.Add(diag.Diagnostic{
 			Pos: diag.Position{File: name}, Severity: diag.Warning, Code: CodeNotRead,

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
-	"github.com/stile-aws/stile/internal/importer/naming"
+	"github.com/stile-aws/stile/internal/catalog"
 )
 
 // tfExpression is an attribute as the configuration has it.
@@ -156,7 +156,7 @@ func (r *tfResource) partition() string {
 	if own := r.ownARN(); own.Partition != "" {
 		return own.Partition
 	}
-	return naming.Partition(r.region)
+	return catalog.Partition(r.region)
 }
 
 // configured reports whether the configuration sets an attribute, so that an

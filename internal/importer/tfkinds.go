@@ -257,47 +257,34 @@ func (t *terraform) attachOnly(r *tfResource) {
 // members puts users into one group, or takes them out.
 func members(in bool) func(*terraform, *tfResource) {
 	return func(t *terraform, r *tfResource) {
-		group, why := t.text(r, "group")
-		users, unknown := r.v.at("users").texts()
-		if why != "" || unknown != "" {
-			t.placeless(t.at(r), r.account, "user", why+unknown)
-			return
-		}
-		was, _ := r.before.at("users").texts()
-		for _, user := range was {
-			t.leave(r.account, user, group)
-		}
-		if in {
-			t.enrol(r, users, []string{group})
-		}
+		t.enlist(r, "group", "users", in, func(group, user string) (string, string) { return user, group })
 	}
 }
 
 // memberships puts one user into groups, or takes it out.
 func memberships(in bool) func(*terraform, *tfResource) {
 	return func(t *terraform, r *tfResource) {
-		user, why := t.text(r, "user")
-		groups, unknown := r.v.at("groups").texts()
-		if why != "" || unknown != "" {
-			t.placeless(t.at(r), r.account, "group", why+unknown)
-			return
-		}
-		was, _ := r.before.at("groups").texts()
-		for _, group := range was {
-			t.leave(r.account, user, group)
-		}
-		if in {
-			t.enrol(r, []string{user}, groups)
-		}
+		t.enlist(r, "user", "groups", in, func(user, group string) (string, string) { return user, group })
 	}
 }
 
-func (t *terraform) enrol(r *tfResource, users, groups []string) {
-	for _, user := range users {
-		for _, group := range groups {
-			if !t.join(r.account, user, group) {
-				t.missing(t.at(r), r.account, "user "+user, "its membership in "+group)
-			}
+// enlist changes the pairs of one thing and each of a list: those that were before
+// go, those that are to be come. pair tells user and group apart.
+func (t *terraform) enlist(r *tfResource, one, list string, in bool, pair func(one, of string) (user, group string)) {
+	name, why := t.text(r, one)
+	others, unknown := r.v.at(list).texts()
+	if why != "" || unknown != "" {
+		t.placeless(t.at(r), r.account, strings.TrimSuffix(list, "s"), why+unknown)
+		return
+	}
+	was, _ := r.before.at(list).texts()
+	for _, other := range was {
+		user, group := pair(name, other)
+		t.leave(r.account, user, group)
+	}
+	for _, other := range others {
+		if user, group := pair(name, other); in && !t.join(r.account, user, group) {
+			t.missing(t.at(r), r.account, "user "+user, "its membership in "+group)
 		}
 	}
 }

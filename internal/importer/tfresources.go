@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -286,14 +287,15 @@ func endpointPolicy(set bool) func(*terraform, *tfResource) {
 }
 
 func (t *terraform) putCluster(r *tfResource) {
-	if it, ok := t.here(r, "cluster"); ok {
-		t.overlay.putCluster(it)
-		for _, identity := range r.given("identity").list() {
-			for _, oidc := range identity.at("oidc").list() {
-				if issuer := oidc.at("issuer").known(); issuer != "" {
-					t.cluster(it, it.name, "its issuer", func(c *inventory.Cluster) { c.Issuer = issuer })
-				}
-			}
+	it, ok := t.here(r, "cluster")
+	if !ok {
+		return
+	}
+	t.overlay.putCluster(it)
+	for _, identity := range r.given("identity").list() {
+		for _, oidc := range identity.at("oidc").list() {
+			issuer := oidc.at("issuer").known()
+			t.cluster(it, it.name, "its issuer", func(c *inventory.Cluster) { c.Issuer = cmp.Or(issuer, c.Issuer) })
 		}
 	}
 }

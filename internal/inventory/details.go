@@ -277,7 +277,14 @@ func resourceDetails(a, b *Resource) []string {
 		c.document("resource policy", a.Policy, b.Policy)
 	}
 	c.text("KMS key", a.KMSKey, b.KMSKey)
-	c.tags(a.Tags, b.Tags)
+	switch {
+	case a.Tags != nil && b.Tags == nil:
+		c.add("tags became unreadable")
+	case a.Tags == nil && b.Tags != nil:
+		c.add("tags became readable")
+	default:
+		c.tags(a.Tags, b.Tags)
+	}
 	return c
 }
 

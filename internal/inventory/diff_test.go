@@ -180,6 +180,11 @@ func TestDiff(t *testing.T) {
 			account(inventory.Account{Resources: map[string]*inventory.Resource{queue: {ARN: queue, Type: "sqs:queue", PolicyState: inventory.Unread}}}),
 			[]inventory.Change{{Account: id, What: queue, Kind: inventory.Unreadable, Before: inventory.Exists, After: inventory.Unread}},
 		},
+		"a queue whose tags could not be read again": {
+			account(inventory.Account{Resources: map[string]*inventory.Resource{queue: {ARN: queue, PolicyState: inventory.Absent, Tags: map[string]string{}}}}),
+			account(inventory.Account{Resources: map[string]*inventory.Resource{queue: {ARN: queue, PolicyState: inventory.Absent}}}),
+			[]inventory.Change{{Account: id, What: queue, Kind: inventory.Changed, Before: inventory.Exists, After: inventory.Exists, Details: []string{"tags became unreadable"}}},
+		},
 		"an account that was not read": {
 			account(inventory.Account{}), nil,
 			[]inventory.Change{{Account: id, What: "account", Kind: inventory.Unreadable, Before: inventory.Exists}},

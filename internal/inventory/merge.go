@@ -255,11 +255,13 @@ func mergeKey(o, n *Key) *Key {
 }
 
 func mergeResource(o, n *Resource) *Resource {
-	if n.PolicyState.known() || !o.PolicyState.known() {
-		return n
-	}
 	out := *n
-	out.Policy, out.PolicyState, out.PolicyWhy = o.Policy, o.PolicyState, o.PolicyWhy
+	if !n.PolicyState.known() && o.PolicyState.known() {
+		out.Policy, out.PolicyState, out.PolicyWhy = o.Policy, o.PolicyState, o.PolicyWhy
+	}
+	if n.Tags == nil {
+		out.Tags = o.Tags
+	}
 	return &out
 }
 

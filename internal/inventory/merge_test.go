@@ -182,9 +182,9 @@ func TestMerge(t *testing.T) {
 			account(inventory.Account{Secrets: map[string]*inventory.Secret{"a-*": {ARN: secret, Policy: "2"}, secret: {ARN: secret, Policy: "2"}}}),
 		},
 		"a policy that could not be read again is still the one read": {
-			account(inventory.Account{Resources: map[string]*inventory.Resource{"q": {ARN: "q", PolicyState: inventory.Exists, Policy: "1"}}}),
+			account(inventory.Account{Resources: map[string]*inventory.Resource{"q": {ARN: "q", PolicyState: inventory.Exists, Policy: "1", Tags: map[string]string{"a": "b"}}}}),
 			account(inventory.Account{Resources: map[string]*inventory.Resource{"q": {ARN: "q", PolicyState: inventory.Unread, PolicyWhy: "no", KMSKey: "k"}}}),
-			account(inventory.Account{Resources: map[string]*inventory.Resource{"q": {ARN: "q", PolicyState: inventory.Exists, Policy: "1", KMSKey: "k"}}}),
+			account(inventory.Account{Resources: map[string]*inventory.Resource{"q": {ARN: "q", PolicyState: inventory.Exists, Policy: "1", KMSKey: "k", Tags: map[string]string{"a": "b"}}}}),
 		},
 		"a list of one Region says nothing of another": {
 			account(inventory.Account{Keys: map[string]*inventory.Key{"arn:aws:kms:us-east-1:111111111111:key/1": {}, "arn:aws:kms:eu-west-1:111111111111:key/2": {}}}),

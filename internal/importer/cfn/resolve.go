@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/stile-aws/stile/internal/importer/naming"
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/importer/tree"
 	"github.com/stile-aws/stile/policy"
 )
@@ -42,7 +42,7 @@ type truth struct {
 
 func newResolver(t *Template, env Env) *resolver {
 	if env.Partition == "" && env.Region != "" {
-		env.Partition = naming.Partition(env.Region)
+		env.Partition = catalog.Partition(env.Region)
 	}
 	return &resolver{template: t, env: env, identities: map[string]*identity{}, conditions: map[string]*truth{}}
 }

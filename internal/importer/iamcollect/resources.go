@@ -55,7 +55,7 @@ func (a *accountReader) resource(dir string, at location, found files) error {
 	if err != nil {
 		return err
 	}
-	var tags map[string]string
+	tags := map[string]string{} // iam-collect writes no file for none
 	if _, err := a.load(dir+"/tags.json", &tags); err != nil {
 		return err
 	}

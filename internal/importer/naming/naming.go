@@ -75,17 +75,6 @@ func (p Pattern) Fill(parts Parts) string {
 	return b.String()
 }
 
-// Partition is the partition a Region is in, by its prefix; "aws" for "".
-func Partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
-}
-
 // KeyID stands for the id of the n-th key that is still to be made.
 func KeyID(n int) string { return fmt.Sprintf("00000000-0000-0000-0000-%012d", n) }
 

@@ -157,7 +157,8 @@ func (g *generator) others(id arn.AccountID, n int, key string) []*inventory.Res
 		{ARN: at("sns") + name, Type: "sns:topic", Policy: grant(at("sns")+name, "sns:Publish", "sns:Subscribe")},
 		{ARN: at("dynamodb") + "table/" + name, Type: "dynamodb:table"},
 	}
-	for _, r := range out {
+	for i, r := range out {
+		r.Tags = map[string]string{"team": team(i), "env": "prod"}
 		r.PolicyState = inventory.Exists
 		if r.Policy == "" {
 			r.PolicyState = inventory.Absent
