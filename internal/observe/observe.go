@@ -18,6 +18,8 @@ package observe
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -172,6 +174,9 @@ func (r *reader) read(ctx context.Context, what *inventory.AccountRequest) {
 	}
 	_ = g.Wait() // the functions record their errors
 	_ = sweeping.Wait()
+	r.put(func(a *inventory.Account) { // the same world gives the same inventory, whoever answered first
+		slices.SortStableFunc(a.Problems, func(x, y inventory.Problem) int { return strings.Compare(x.What, y.What) })
+	})
 }
 
 // problem records that something could not be read.
