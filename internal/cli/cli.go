@@ -16,16 +16,20 @@ import (
 	"github.com/stile-aws/stile/internal/cli/can"
 	"github.com/stile-aws/stile/internal/cli/credentialprocess"
 	"github.com/stile-aws/stile/internal/cli/demo"
+	"github.com/stile-aws/stile/internal/cli/diff"
 	"github.com/stile-aws/stile/internal/cli/env"
 	"github.com/stile-aws/stile/internal/cli/exec"
 	"github.com/stile-aws/stile/internal/cli/lint"
 	"github.com/stile-aws/stile/internal/cli/local"
 	"github.com/stile-aws/stile/internal/cli/observe"
+	"github.com/stile-aws/stile/internal/cli/paths"
 	"github.com/stile-aws/stile/internal/cli/plan"
 	"github.com/stile-aws/stile/internal/cli/policy"
 	"github.com/stile-aws/stile/internal/cli/serve"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/cli/verify"
+	"github.com/stile-aws/stile/internal/cli/whatcan"
+	"github.com/stile-aws/stile/internal/cli/whocan"
 )
 
 // System is the process's own streams and environment.
@@ -63,7 +67,7 @@ func Root(s *term.Streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.AddCommand(
-		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), observe.New(s), lint.New(s), policy.New(s),
+		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), whocan.New(s), whatcan.New(s), paths.New(s), diff.New(s), observe.New(s), lint.New(s), policy.New(s),
 		exec.New(s), env.New(s), credentialprocess.New(s), serve.New(s), local.New(s), demo.New(s),
 	)
 	return root

@@ -66,7 +66,7 @@ func someRole(inv *inventory.Inventory, rng *rand.Rand) *inventory.Role {
 func TestDiffFindsEveryEdgeThatChanged(t *testing.T) {
 	changed := 0
 	for name, edit := range edits {
-		for seed := range uint64(4) {
+		for seed := range uint64(2) {
 			size := inventorytest.Size{Seed: seed, Accounts: 5, Roles: 14, Edges: 4}
 			inv := inventorytest.Organization(size)
 			edit(inv, rand.New(rand.NewPCG(seed, 9)))
@@ -84,7 +84,7 @@ func TestDiffFindsEveryEdgeThatChanged(t *testing.T) {
 			}
 		}
 	}
-	if changed < 50 {
+	if changed < 30 {
 		t.Errorf("%d edges changed in all: the edits test nothing", changed)
 	}
 }

@@ -21,8 +21,10 @@ type Hop struct {
 	// Parts has the permissions the hop takes: assuming the role, and passing
 	// tags or a source identity where it is not to be had without.
 	Parts []Part `json:"parts"`
-	// Needs says what the caller has to pass or have, beside permissions.
+	// Needs says what the caller has to pass or have, beside permissions; Notes
+	// what happens with the session's tags.
 	Needs []string `json:"needs,omitempty"`
+	Notes []string `json:"notes,omitempty"`
 	// MaxSession is how long the role's sessions last at most, in seconds; 0 when
 	// that is not known.
 	MaxSession int `json:"maxSession,omitempty"`
@@ -34,6 +36,7 @@ type Part struct {
 	Resource string         `json:"resource"`
 	Outcome  authz.Outcome  `json:"outcome"`
 	Grants   []Grant        `json:"grants,omitempty"` // the statements that allow it, on both sides
+	If       string         `json:"if,omitempty"`     // what has to hold, in words, where the outcome is Unknown
 	Open     []string       `json:"open,omitempty"`   // what would have to be known
 	Unread   []string       `json:"unread,omitempty"` // documents that could still block it
 	Decision authz.Decision `json:"-"`
@@ -61,7 +64,7 @@ func (g *Graph) Hop(from, to NodeID) (Hop, bool) {
 	for _, q := range g.asked(a, d, e) {
 		h.Parts = append(h.Parts, partOf(q.Action, d.role.ARN, g.explain(q, a, d)))
 	}
-	h.Needs = g.needs(a, d, e)
+	h.Needs, h.Notes = g.needs(a, d, e), g.notes(a, e)
 	return h, true
 }
 
@@ -151,12 +154,6 @@ func (g *Graph) needs(n *node, d *door, e Edge) []string {
 	if ids := wanted(d.doc, "sts:externalid"); len(ids) > 0 && e.Way != ByWebIdentity && e.Way != BySAML {
 		out = append(out, "external id "+quoted(ids))
 	}
-	switch {
-	case n.Kind == Session:
-		out = append(out, "the session's tags are transitive: "+strings.Join(n.tags.keys(), ", ")+" are passed on")
-	case n.Kind == Pod && e.Way == ByPodIdentity && len(g.doorTags(n)) > 0:
-		out = append(out, "EKS passes the session tags "+strings.Join(g.doorTags(n), ", "))
-	}
 	if e.Tags {
 		out = append(out, "session tags"+wantedTags(d.doc))
 	}
@@ -174,6 +171,17 @@ func (g *Graph) needs(n *node, d *door, e Edge) []string {
 		out = append(out, "account "+string(n.Account)+" allows it, which is not in the inventory")
 	}
 	return out
+}
+
+// notes tells what happens with session tags on a hop.
+func (g *Graph) notes(n *node, e Edge) []string {
+	switch {
+	case n.Kind == Session:
+		return []string{"the session's tags are transitive: they are passed on, which takes sts:TagSession"}
+	case e.Way == ByPodIdentity && len(g.doorTags(n)) > 0:
+		return []string{"EKS tags the session: " + strings.Join(g.doorTags(n), ", ")}
+	}
+	return nil
 }
 
 // doorTags are the tags that come with the pods' session, none without tags.
@@ -229,9 +237,20 @@ func quoted(list []string) string {
 	return strings.Join(out, " or ")
 }
 
+// condition says what has to hold for a decision that is open, "" for others.
+func condition(d *authz.Decision) string {
+	switch {
+	case d.Outcome != authz.Unknown:
+		return ""
+	case d.Residual == nil:
+		return strings.Join(d.Missing, ", ")
+	}
+	return strings.TrimPrefix(d.Residual.String(), "allowed when ")
+}
+
 // partOf takes from a decision what allows it and what is open.
 func partOf(action, resource string, d authz.Decision) Part {
-	p := Part{Action: action, Resource: resource, Outcome: d.Outcome, Open: d.Missing, Decision: d}
+	p := Part{Action: action, Resource: resource, Outcome: d.Outcome, If: condition(&d), Open: d.Missing, Decision: d}
 	for i := range d.Layers {
 		l := &d.Layers[i]
 		p.Unread = append(p.Unread, l.Unread...)
