@@ -1,18 +1,3 @@
-// Package authz decides what IAM policies mean: request + policies + facts ->
-// decision + reasons.
-//
-// [Evaluate] gives the decision with its explanation, [Decide] the outcome
-// alone without allocating; both run the same code. A deny is a value, never
-// an error. Three values: what cannot be decided from the facts given is
-// Unknown, with the keys or documents that are missing.
-//
-// Compile documents once with [Compile]; compiled policies are immutable and
-// shared freely between goroutines. The package knows no service's API, reads
-// no file and asks no network: everything arrives in a [Request], a [Policies]
-// and a [Facts] value.
-//
-// The rules and the sentences of AWS's documentation they rest on are the
-// cases in testdata/corpus.
 package authz
 
 import (
@@ -147,6 +132,8 @@ type LayerResult struct {
 	// Note explains an outcome that no statement shows: "the management
 	// account is not affected by SCPs".
 	Note string `json:"note,omitempty"`
+	// Documents is how many documents were asked.
+	Documents int `json:"documents,omitempty"`
 	// Statements has the statements that matched, could match, or came near
 	// (action and resource fit, principal or condition did not).
 	Statements []StatementResult `json:"statements,omitempty"`
@@ -166,7 +153,10 @@ type StatementResult struct {
 	Match Match `json:"match"`
 	// Failed names the first element that did not match: "Principal",
 	// "Action", "Resource" or "Condition"; empty when all did.
-	Failed     string            `json:"failed,omitempty"`
+	Failed string `json:"failed,omitempty"`
+	// Principals is what the statement names, where Failed is "Principal": the
+	// first few of its Principal or NotPrincipal element.
+	Principals []string          `json:"principals,omitempty"`
 	Conditions []ConditionResult `json:"conditions,omitempty"`
 	// Open says what would have to be known, where Match is Maybe.
 	Open []string `json:"open,omitempty"`

@@ -126,9 +126,13 @@ func open() verdict { return verdict{allow: grants{toCaller: yes}} }
 func (e *evaluation) policies(list []*Policy) verdict {
 	var v verdict
 	for _, p := range list {
-		if p != nil {
-			e.policy(p, &v)
+		if p == nil {
+			continue
 		}
+		if e.rec != nil {
+			e.rec.layer().Documents++
+		}
+		e.policy(p, &v)
 	}
 	return v
 }

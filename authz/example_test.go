@@ -2,6 +2,7 @@ package authz_test
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
@@ -63,4 +64,111 @@ func ExampleContext_SetUnknown() {
 	req.Context.SetUnknown("aws:PrincipalTag/team")
 	fmt.Println(authz.Evaluate(req, &authz.Policies{Identity: []*authz.Policy{identity}}, nil).Summary())
 	// Output: depends: allowed when aws:PrincipalTag/team = payroll
+}
+
+// A consultant's role may be assumed with the right external id by whoever is
+// of the right team. Neither is known yet.
+func ExampleResidual() {
+	trust := policy.NewDocument(policy.Statement{
+		Effect: policy.Allow, Principal: policy.AWS("111111111111"), Actions: policy.Texts("sts:AssumeRole"),
+		Conditions: []policy.Condition{
+			policy.Cond("StringEquals", "aws:PrincipalTag/team", "orders"),
+			policy.Cond("StringEquals", "sts:ExternalId", "12345"),
+		},
+	})
+	compiled, err := authz.Compile(trust, authz.Source{Layer: authz.LayerTrust, Name: "role/consultant"})
+	if err != nil {
+		panic(err)
+	}
+	req := &authz.Request{
+		Principal: authz.Principal{Kind: authz.User, ARN: arn.IAM("aws", "111111111111", "user", "/", "ann")},
+		Action:    "sts:AssumeRole", Resource: "arn:aws:iam::222222222222:role/consultant",
+	}
+	req.Context.SetUnknown("aws:PrincipalTag/team")
+	req.Context.SetUnknown("sts:ExternalId")
+
+	identity, err := authz.Compile(policy.NewDocument(policy.Statement{
+		Effect: policy.Allow, Actions: policy.Texts("sts:AssumeRole"), Resources: policy.Texts("*"),
+	}), authz.Source{Layer: authz.LayerIdentity, Name: "assumes"})
+	if err != nil {
+		panic(err)
+	}
+	d := authz.Evaluate(req, &authz.Policies{Identity: []*authz.Policy{identity}, Resource: compiled}, nil)
+	fmt.Println(d.Outcome, d.Residual.Keys())
+	fmt.Println(d.Residual)
+
+	var ctx authz.Context
+	ctx.Set("aws:PrincipalTag/team", "orders")
+	fmt.Println("without external id:", d.Residual.Decide(&ctx))
+	ctx.Set("sts:ExternalId", "12345")
+	fmt.Println("with it:", d.Residual.Decide(&ctx))
+	// Output:
+	// Unknown [aws:principaltag/team sts:externalid]
+	// allowed when aws:PrincipalTag/team = orders and sts:ExternalId = 12345
+	// without external id: ImplicitDeny
+	// with it: Allowed
+}
+
+// A variable in a Resource element is solved for, conditions that exclude each
+// other or follow from others disappear.
+func ExampleResidual_Allowed() {
+	identity, err := authz.Compile(policy.NewDocument(
+		policy.Statement{
+			Effect: policy.Allow, Actions: policy.Texts("s3:GetObject"), Resources: policy.Texts("arn:aws:s3:::reports/${aws:PrincipalTag/team}"),
+			Conditions: []policy.Condition{policy.Cond("StringEquals", "aws:PrincipalTag/team", "orders", "payroll", "ops")},
+		},
+		policy.Statement{
+			Effect: policy.Allow, Actions: policy.Texts("s3:*"), Resources: policy.Texts("*"),
+			Conditions: []policy.Condition{policy.Cond("Bool", "aws:MultiFactorAuthPresent", "true")},
+		},
+	), authz.Source{Layer: authz.LayerIdentity, Name: "reads"})
+	if err != nil {
+		panic(err)
+	}
+	req := &authz.Request{
+		Principal: authz.Principal{Kind: authz.User, ARN: arn.IAM("aws", "111111111111", "user", "/", "ann")},
+		Action:    "s3:GetObject", Resource: "arn:aws:s3:::reports/ops",
+	}
+	req.Context.SetUnknown("aws:PrincipalTag/team")
+	req.Context.SetUnknown("aws:MultiFactorAuthPresent")
+	d := authz.Evaluate(req, &authz.Policies{Identity: []*authz.Policy{identity}}, nil)
+	alternatives, complete := d.Residual.Allowed()
+	for _, all := range alternatives {
+		fmt.Printf("%s %s %q\n", all[0].Key, all[0].Operator, all[0].Values)
+	}
+	fmt.Println(complete)
+	// Output:
+	// aws:PrincipalTag/team StringEquals ["ops"]
+	// aws:MultiFactorAuthPresent Bool ["true"]
+	// true
+}
+
+// The tree shows what each side's documents said.
+func ExampleDecision_Explain() {
+	secret, err := authz.Compile(policy.NewDocument(policy.Statement{
+		Sid: "Share", Effect: policy.Allow, Principal: policy.AWS("arn:aws:iam::111111111111:role/api"), Actions: policy.Texts("secretsmanager:GetSecretValue"),
+		Resources: policy.Texts("*"), Conditions: []policy.Condition{policy.Cond("StringEquals", "aws:SourceVpce", "vpce-1")},
+	}), authz.Source{Layer: authz.LayerResource, Account: "222222222222", Name: "secret AppDemoSecret"})
+	if err != nil {
+		panic(err)
+	}
+	req := &authz.Request{
+		Principal: authz.Principal{
+			Kind: authz.RoleSession, ARN: arn.SessionARN("aws", "111111111111", "api", "pod-1"), Entity: arn.IAM("aws", "111111111111", "role", "/", "api"),
+		},
+		Action: "secretsmanager:GetSecretValue", Resource: "arn:aws:secretsmanager:us-east-1:222222222222:secret:AppDemoSecret-AbCdEf",
+	}
+	req.Context.Set("aws:SourceVpce", "vpce-2")
+	d := authz.Evaluate(req, &authz.Policies{Resource: secret}, nil)
+	if err := d.Explain(os.Stdout); err != nil {
+		panic(err)
+	}
+	// Output:
+	// denied: no identity-based policy of role api (111111111111) allows secretsmanager:GetSecretValue
+	// caller, account 111111111111
+	//   → identity-based policy: ImplicitDeny (there is none)
+	// resource, account 222222222222
+	//   → resource-based policy: ImplicitDeny
+	//       Allow secret AppDemoSecret statement 1 (Share): does not apply, Condition does not match
+	//         StringEquals aws:SourceVpce: wanted ["vpce-1"], found ["vpce-2"]: no
 }

@@ -147,6 +147,7 @@ func (d Decision) Explain(w io.Writer) error {
 
 func (d *Decision) write(b *strings.Builder) {
 	fmt.Fprintln(b, d.Summary())
+	d.writeResidual(b)
 	heading := ""
 	for i := range d.Layers {
 		l := &d.Layers[i]
@@ -159,8 +160,8 @@ func (d *Decision) write(b *strings.Builder) {
 			mark = "→ "
 		}
 		fmt.Fprintf(b, "  %s%s%s: %s", mark, l.Layer.policyType(), l.atNode(), l.Outcome)
-		if l.Note != "" {
-			fmt.Fprintf(b, " (%s)", l.Note)
+		if note := l.remark(); note != "" {
+			fmt.Fprintf(b, " (%s)", note)
 		}
 		b.WriteByte('\n')
 		for j := range l.Statements {
@@ -170,6 +171,34 @@ func (d *Decision) write(b *strings.Builder) {
 			fmt.Fprintf(b, "      not read: %s\n", u)
 		}
 	}
+}
+
+// writeResidual writes what the summary had no room for.
+func (d *Decision) writeResidual(b *strings.Builder) {
+	if d.Residual == nil || d.Outcome != Unknown {
+		return
+	}
+	if whole := d.Residual.String(); whole != d.Residual.core.SayAllowed(inSummary) {
+		fmt.Fprintf(b, "  %s\n", whole)
+	}
+	if denied := d.Residual.core.SayDenied(inSentence); denied != "" {
+		fmt.Fprintf(b, "  %s\n", denied)
+	}
+}
+
+// remark is the note of a layer, or why it shows nothing.
+func (l *LayerResult) remark() string {
+	switch {
+	case l.Note != "" || len(l.Statements) > 0 || len(l.Unread) > 0:
+		return l.Note
+	case l.Documents == 0 && l.Outcome == ImplicitDeny && l.Layer == LayerIdentity:
+		return "there is none"
+	case l.Documents == 1:
+		return "no statement of its document covers the action and the resource"
+	case l.Documents > 1:
+		return fmt.Sprintf("no statement of its %d documents covers the action and the resource", l.Documents)
+	}
+	return ""
 }
 
 // heading names a side and its account.
@@ -194,10 +223,23 @@ func (s *StatementResult) write(b *strings.Builder) {
 	if s.Failed != "" {
 		fmt.Fprintf(b, ", %s does not match", s.Failed)
 	}
+	if len(s.Principals) > 0 {
+		fmt.Fprintf(b, ": it names %s", strings.Join(s.Principals, ", "))
+	}
 	b.WriteByte('\n')
 	for i := range s.Conditions {
 		s.Conditions[i].write(b)
 	}
+	for _, question := range s.Open {
+		if !s.shows(question) {
+			fmt.Fprintf(b, "        depends on %s\n", question)
+		}
+	}
+}
+
+// shows reports whether one of the conditions says that key is not known.
+func (s *StatementResult) shows(key string) bool {
+	return slices.ContainsFunc(s.Conditions, func(c ConditionResult) bool { return c.Unknown && strings.EqualFold(c.Key, key) })
 }
 
 func (c *ConditionResult) write(b *strings.Builder) {
@@ -211,11 +253,24 @@ func (c *ConditionResult) write(b *strings.Builder) {
 	fmt.Fprintf(b, "        %s %s: wanted %q, found %s: %s\n", c.Operator, c.Key, c.Wanted, found, c.Match)
 }
 
-// dependence is the summary of a decision that is not known. One that was put
-// together by hand has no residual.
+// How many alternatives of a residual are said in a summary, and elsewhere.
+const (
+	inSummary  = 2
+	inSentence = 8
+)
+
+// dependence is the summary of a decision that is not known. Whoever made it
+// unknown for a reason of his own has added that to what is missing.
 func (d *Decision) dependence() string {
 	if d.Residual == nil {
 		return "unknown: depends on " + strings.Join(d.Missing, ", ")
 	}
-	return "depends: " + d.Residual.core.SayAllowed(2)
+	text := "depends: " + d.Residual.core.SayAllowed(inSummary)
+	own := d.Residual.core.Missing()
+	for _, what := range d.Missing {
+		if !slices.Contains(own, what) {
+			text += ", depending on " + what
+		}
+	}
+	return text
 }

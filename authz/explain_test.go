@@ -109,7 +109,7 @@ resource, account 222222222222
   → role trust policy: ImplicitDeny
       Allow #1 statement 1 at line 1, column 349: does not apply, Condition does not match
         StringEquals sts:ExternalId: wanted ["12345"], found ["54321"]: no
-      Allow #1 statement 2 (Other) at line 1, column 485: does not apply, Principal does not match
+      Allow #1 statement 2 (Other) at line 1, column 485: does not apply, Principal does not match: it names 333333333333
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("Explain (-want +got):\n%s", diff)

@@ -81,7 +81,7 @@ func (r *recorder) statement(e *evaluation, p *Policy, s *statement, named, fits
 	switch {
 	case result.Match != No:
 	case named == no:
-		result.Failed = "Principal"
+		result.Failed, result.Principals = "Principal", principalsOf(s.written)
 	default:
 		result.Failed = "Condition"
 	}
@@ -90,6 +90,31 @@ func (r *recorder) statement(e *evaluation, p *Policy, s *statement, named, fits
 	}
 	layer := r.layer()
 	layer.Statements = append(layer.Statements, result)
+}
+
+// maxPrincipals is how many principals of a statement an explanation shows.
+const maxPrincipals = 8
+
+// principalsOf lists whom s names.
+func principalsOf(s *policy.Statement) []string {
+	list := s.Principal
+	if list == nil {
+		list = s.NotPrincipal
+	}
+	if list == nil {
+		return nil
+	}
+	if list.Everyone {
+		return []string{"*"}
+	}
+	var out []string
+	for i := range list.Entries {
+		if i == maxPrincipals {
+			return append(out, fmt.Sprintf("… (%d more)", len(list.Entries)-i))
+		}
+		out = append(out, list.Entries[i].Value.Value)
+	}
+	return out
 }
 
 // questions is what would have to be known to decide a statement.

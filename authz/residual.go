@@ -78,7 +78,7 @@ func requirements(list [][]residue.Requirement) [][]Requirement {
 
 // String says what has to hold: "allowed when aws:PrincipalTag/team = orders
 // and sts:ExternalId = 12345; or when …".
-func (r *Residual) String() string { return r.core.SayAllowed(8) }
+func (r *Residual) String() string { return r.core.SayAllowed(inSentence) }
 
 // MarshalJSON writes an object with the unknown "keys", the alternatives
 // "allowedWhen" and "explicitlyDeniedWhen" (lists of lists of [Requirement],

@@ -34,6 +34,7 @@ type part struct {
 // A Variable is a policy variable, ${key} or ${key, 'default'}.
 type Variable struct {
 	Key        Key
+	Written    string // the key as the policy spells it
 	fallback   string
 	hasDefault bool
 }
@@ -97,7 +98,7 @@ func parseVariable(s string, keyCase, defaults bool) (*Variable, int) {
 	}
 	name := s[2:end]
 	if s[end] == '}' {
-		return &Variable{Key: NewKey(name, keyCase)}, end + 1
+		return &Variable{Key: NewKey(name, keyCase), Written: name}, end + 1
 	}
 	rest := strings.TrimLeft(s[end+1:], " ")
 	if !strings.HasPrefix(rest, "'") || !defaults {
@@ -108,7 +109,7 @@ func parseVariable(s string, keyCase, defaults bool) (*Variable, int) {
 		return nil, 0
 	}
 	length := len(s) - len(rest) + 1 + len(body) + 2
-	return &Variable{Key: NewKey(name, keyCase), fallback: body, hasDefault: true}, length
+	return &Variable{Key: NewKey(name, keyCase), Written: name, fallback: body, hasDefault: true}, length
 }
 
 // nameEnd is where the name of the variable that begins s ends, or -1.

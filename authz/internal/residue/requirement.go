@@ -1,6 +1,7 @@
 package residue
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -88,12 +89,18 @@ func (r *Residual) Spelled() []string {
 
 // spelling is how the policies write a key.
 func (r *Residual) spelling(key string) string {
+	written := ""
 	for i := range r.atoms {
 		if c := r.atoms[i].Condition; c != nil && c.Key.Name == key {
 			return c.Written.Key
 		}
+		r.atoms[i].variables(func(v *condition.Variable) {
+			if v.Key.Name == key {
+				written = v.Written
+			}
+		})
 	}
-	return key
+	return cmp.Or(written, key)
 }
 
 func (r *Residual) requirement(a *Atom, not bool) Requirement {
@@ -253,7 +260,7 @@ func (r *Residual) sentence(what string, sum *formula.Sum, limit int) string {
 	for i := range list {
 		list[i] = slices.DeleteFunc(list[i], func(q Requirement) bool { return contains(common, q) })
 	}
-	return what + " " + phrase(common) + ", and " + joined(list, "; or ")
+	return what + " " + phrase(common) + ", and either " + joined(list, ", or ")
 }
 
 // joined says alternatives.
