@@ -152,15 +152,15 @@ func (b *builder) policies(req *authz.Request) *authz.Policies {
 		HasSession: f.session.Kind != policy.NullNode,
 		SCPs:       b.levels(f.scps, authz.LayerSCP),
 		RCPs:       b.levels(f.rcps, authz.LayerRCP),
-		Resource:   b.single(f.resourcePolicy, b.resourceLayer(), b.owner(req)),
+		Resource:   b.single(f.resourcePolicy, b.resourceLayer(), Owner(req)),
 		Endpoint:   b.single(f.endpoint, authz.LayerEndpoint, ""),
 		Grants:     f.grants,
 		Unread:     f.unread,
 	}
 }
 
-// owner is the account whose resource it is, as authz finds it.
-func (b *builder) owner(req *authz.Request) arn.AccountID {
+// Owner is the account whose resource it is, as authz finds it.
+func Owner(req *authz.Request) arn.AccountID {
 	if req.ResourceAccount != "" {
 		return req.ResourceAccount
 	}

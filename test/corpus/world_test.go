@@ -41,7 +41,7 @@ type world struct {
 // cannot be built.
 func newWorld(t *testing.T, c *corpus.Case, req *authz.Request, pols *authz.Policies) (*world, error) {
 	t.Helper()
-	w := &world{req: req, pols: pols, owner: owner(req)}
+	w := &world{req: req, pols: pols, owner: corpus.Owner(req)}
 	if err := w.expressible(); err != nil {
 		return nil, err
 	}
@@ -71,17 +71,6 @@ func (w *world) serve(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	w.url = server.URL
-}
-
-// owner is the account whose resource it is.
-func owner(req *authz.Request) arn.AccountID {
-	if req.ResourceAccount != "" {
-		return req.ResourceAccount
-	}
-	if a, err := arn.Parse(req.Resource); err == nil && a.Account != "" {
-		return a.Account
-	}
-	return req.Principal.Account()
 }
 
 // expressible gives the reason why there is no such request on a local AWS.

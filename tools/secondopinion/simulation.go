@@ -53,7 +53,7 @@ func newSimulation(c *corpus.Case, req *authz.Request, pols *authz.Policies) (s 
 		ID: c.ID, Own: append([]string{}, c.ContextKeys()...),
 		Request: request{
 			Principal: principal(&req.Principal), Action: req.Action, Context: contextKeys(c, req),
-			Resource: map[string]string{"resource": req.Resource, "accountId": string(owner(req))},
+			Resource: map[string]string{"resource": req.Resource, "accountId": string(corpus.Owner(req))},
 		},
 		IdentityPolicies: list(pols.Identity), SCPs: levels(pols.SCPs), RCPs: levels(pols.RCPs),
 		ResourcePolicy: document(pols.Resource),
@@ -119,17 +119,6 @@ func principal(p *authz.Principal) any {
 	return p.ARN.String()
 }
 
-// owner is the account whose resource it is, which the engine must be told.
-func owner(req *authz.Request) arn.AccountID {
-	if req.ResourceAccount != "" {
-		return req.ResourceAccount
-	}
-	if a, err := arn.Parse(req.Resource); err == nil && a.Account != "" {
-		return a.Account
-	}
-	return req.Principal.Account()
-}
-
 // contextKeys gives the condition keys, with those that follow from caller and
 // resource, which the engine does not derive itself.
 func contextKeys(c *corpus.Case, req *authz.Request) map[string]any {
@@ -151,7 +140,7 @@ func contextKeys(c *corpus.Case, req *authz.Request) map[string]any {
 
 func derived(req *authz.Request) map[string]any {
 	p := &req.Principal
-	keys := map[string]any{"aws:ResourceAccount": string(owner(req))}
+	keys := map[string]any{"aws:ResourceAccount": string(corpus.Owner(req))}
 	caller := p.ARN
 	kind := map[authz.PrincipalKind]string{
 		authz.Root: "Account", authz.User: "User", authz.RoleSession: "AssumedRole", authz.FederatedUser: "FederatedUser", authz.Anonymous: "Anonymous",
