@@ -15,7 +15,8 @@ import (
 // a document have.
 const (
 	maxLookups     = 4_000
-	maxComparisons = 40_000
+	maxComparisons = 10_000
+	maxSuggestions = 200
 )
 
 // actions checks the actions of st against those AWS has, and against the
@@ -59,7 +60,7 @@ func (r *report) unknownService(t policy.Text, service string) {
 		Summary: fmt.Sprintf("no service has the prefix %q", service),
 		Hint:    "look the prefix up in the Service Authorization Reference",
 	}
-	if near := catalog.SuggestAction(t.Value); near != "" {
+	if near := r.suggest(t.Value); near != "" {
 		f.Severity, f.Fix = rule.OfRule, near
 	} else if prefix := policy.Closest(service, catalog.Services()); prefix != "" && len(service) > 3 {
 		f.Severity, f.Fix = rule.OfRule, prefix+t.Value[len(service):]
@@ -76,10 +77,18 @@ func (r *report) unknownAction(t policy.Text) {
 		Detail: "AWS accepts the policy; the action is neither allowed nor denied by it.",
 		Hint:   "look the action up in the Service Authorization Reference",
 	}
-	if f.Fix = catalog.SuggestAction(t.Value); f.Fix != "" {
+	if f.Fix = r.suggest(t.Value); f.Fix != "" {
 		f.Hint = fmt.Sprintf("did you mean %q?", f.Fix)
 	}
 	r.add(t.Pos, f)
+}
+
+// suggest is catalog.SuggestAction for the first faults of a document.
+func (r *report) suggest(action string) string {
+	if r.suggestions++; r.suggestions > maxSuggestions {
+		return ""
+	}
+	return catalog.SuggestAction(action)
 }
 
 func (r *report) actionPattern(st *policy.Statement, t policy.Text) {

@@ -150,7 +150,7 @@ func (c *configFile) heading(text string, line int) {
 	for _, s := range c.sections {
 		if s.heading == heading {
 			c.add(rule.Finding{
-				Pos: c.at(line, 1), Code: rule.Repeated,
+				Pos: c.at(line, 1), Code: rule.Repeated, Anchor: "[" + heading + "]",
 				Summary: fmt.Sprintf("the section [%s] is already in line %d", heading, s.line),
 				Hint:    "write one section: clients differ in how they merge two",
 			})

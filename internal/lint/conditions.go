@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/lint/rule"
 	"github.com/stile-aws/stile/policy"
 )
@@ -140,28 +141,7 @@ func variablesIn(s string) []variable {
 
 // withoutVariables removes variables and escapes, whose characters are no
 // wildcards.
-func withoutVariables(s string) string {
-	for {
-		i := strings.Index(s, "${")
-		if i < 0 {
-			return s
-		}
-		end := strings.IndexByte(s[i:], '}')
-		if end < 0 {
-			return s[:i]
-		}
-		s = s[:i] + s[i+end+1:]
-	}
-}
-
-// multivaluedKeys are global keys with several values, which policy variables
-// cannot take (IAM guide, single-valued vs. multivalued context keys).
-func multivaluedKeys() []string {
-	return []string{
-		"aws:CalledVia", "aws:PrincipalOrgPaths", "aws:PrincipalServiceNamesList", "aws:SourceOrgPaths",
-		"aws:ResourceOrgPaths", "aws:TagKeys", "aws:VpceOrgPaths",
-	}
-}
+func withoutVariables(s string) string { return replaceVariables(s, "") }
 
 // variables is R09: variables that are not substituted, or whose absence opens
 // the statement (IAM guide, policy variables).
@@ -183,11 +163,12 @@ func (r *report) variables(doc *policy.Document, st *policy.Statement) {
 }
 
 func (r *report) resourceVariables(doc *policy.Document, st *policy.Statement, t policy.Text, except bool) {
+	last := lastPart(t.Value)
 	for _, x := range variablesIn(t.Value) {
 		if !r.usable(doc, t, x) {
 			continue
 		}
-		if strings.Count(t.Value[:x.offset], ":") < 5 {
+		if x.offset < last {
 			r.add(t.Pos, rule.Finding{
 				Code:    rule.BadVariable,
 				Summary: fmt.Sprintf("the variable ${%s} stands before the fifth colon of the ARN, where none is substituted", x.key),
@@ -198,6 +179,19 @@ func (r *report) resourceVariables(doc *policy.Document, st *policy.Statement, t
 			r.noDefault(t, x, "an entry of NotResource with it excludes nothing then")
 		}
 	}
+}
+
+// lastPart is where the resource of an ARN begins, behind the fifth colon.
+func lastPart(text string) int {
+	colons := 0
+	for i := range len(text) {
+		if text[i] == ':' {
+			if colons++; colons == 5 {
+				return i
+			}
+		}
+	}
+	return len(text)
 }
 
 func (r *report) conditionVariable(doc *policy.Document, st *policy.Statement, v policy.Text, op policy.Operator, x variable) {
@@ -242,7 +236,7 @@ func (r *report) usable(doc *policy.Document, t policy.Text, x variable) bool {
 			Detail:  "Policy variables exist since version 2012-10-17; a document without Version is of 2008-10-17.",
 			Hint:    `add "Version": "2012-10-17"`,
 		})
-	case anyOf(multivaluedKeys()...)(x.key):
+	case catalog.Facts().Multivalued[strings.ToLower(x.key)]: // IAM guide, single-valued and multivalued context keys
 		r.add(t.Pos, rule.Finding{
 			Code:    rule.BadVariable,
 			Summary: fmt.Sprintf("%s has several values and cannot be a variable", x.key),

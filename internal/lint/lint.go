@@ -125,9 +125,9 @@ type report struct {
 	// that nothing can be said about what is missing.
 	partial bool
 	// What the document has cost so far, see maxLookups.
-	lookups, comparisons int
-	list                 rule.List
-	anchors              map[policy.Pos]string // see anchor
+	lookups, comparisons, suggestions int
+	list                              rule.List
+	anchors                           map[policy.Pos]string // see anchor
 }
 
 func (r *report) check() {

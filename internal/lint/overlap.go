@@ -29,17 +29,27 @@ func typePattern(text string) string {
 }
 
 // asPattern is a resource of a policy with its variables replaced by *.
-func asPattern(resource string) string {
+func asPattern(resource string) string { return replaceVariables(resource, "*") }
+
+// replaceVariables puts text in the place of every ${…}; one without end takes
+// all that follows with it.
+func replaceVariables(s, text string) string {
+	if !strings.Contains(s, "${") {
+		return s
+	}
+	var b strings.Builder
 	for {
-		before, rest, found := strings.Cut(resource, "${")
+		before, rest, found := strings.Cut(s, "${")
+		b.WriteString(before)
 		if !found {
-			return resource
+			return b.String()
 		}
+		b.WriteString(text)
 		_, after, closed := strings.Cut(rest, "}")
 		if !closed {
-			return before + "*"
+			return b.String()
 		}
-		resource = before + "*" + after
+		s = after
 	}
 }
 

@@ -172,7 +172,7 @@ func IsAdministrator(doc *policy.Document) bool {
 // context is the walker's own with what the place adds to it.
 func (w *walker) context(at place) Context {
 	ctx := w.ctx
-	if ctx.Account == "" && at.resource != "" {
+	if ctx.Account == "" && strings.HasPrefix(at.resource, "AWS::") {
 		ctx.Account = arn.AccountID(ownAccount)
 	}
 	if at.name != "" {
@@ -220,6 +220,9 @@ func (ctx Context) text(n policy.Node, src []byte, kindOf func(*policy.Document)
 	var list rule.List
 	if root, err := policy.ParseNode([]byte(n.Text)); err != nil {
 		list = fromPolicy(ctx.File, err)
+		for i := range list {
+			list[i].Subject = ctx.Subject
+		}
 	} else {
 		list = ctx.decode(root, kindOf)
 	}
