@@ -17,6 +17,7 @@ import (
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/cli/world"
 	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/scope"
 	"github.com/stile-aws/stile/internal/verify"
@@ -24,9 +25,8 @@ import (
 
 type options struct {
 	streams      *term.Streams
+	source       world.Source // its declarations are looked at by the scope, not whole
 	declarations string
-	inventory    string
-	assume       bool
 	context      []string
 	passRole     string
 	endpoint     string
@@ -38,7 +38,7 @@ type options struct {
 
 // New returns the command.
 func New(s *term.Streams) *cobra.Command {
-	o := &options{streams: s}
+	o := &options{streams: s, source: world.Source{Streams: s}}
 	cmd := &cobra.Command{
 		Use:   "can WHO ACTION [RESOURCE]",
 		Short: "Tell whether somebody may do something: each hop, each layer, each statement, and the smallest change",
@@ -49,8 +49,9 @@ func New(s *term.Streams) *cobra.Command {
 			"it belongs in; --close the smallest that would deny it. Both are proven by deciding again, and refused with the\n" +
 			"reason where a statement denies or AWS never allows such a request.\n\n" +
 			"--inventory reads a saved inventory (stile observe), the output of aws iam get-account-authorization-details, or a\n" +
-			"directory that iam-collect wrote, and asks no network. What is not in it is not known; --assume takes the\n" +
-			"organization, KMS grants and policies of resources of the caller's account that nobody looked for to be absent.\n" +
+			"directory that iam-collect wrote, and asks no network; --with puts Terraform plans and CloudFormation templates over\n" +
+			"it. What is not in it is not known; --assume takes the organization, KMS grants and policies of resources of the\n" +
+			"caller's account that nobody looked for to be absent.\n" +
 			"Exit status: 0 allowed, 1 denied or not to be asked, 3 it depends on what is not known.",
 		Example: "  stile can serviceaccount:ci/payroll/api dynamodb:GetItem arn:aws:dynamodb:us-east-1:222222222222:table/Orders\n" +
 			"  stile can --inventory acme.json.gz --fix tooling/deploy secretsmanager:GetSecretValue arn:aws:secretsmanager:…:secret:db-AbCdEf",
@@ -61,8 +62,8 @@ func New(s *term.Streams) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.declarations, "declarations", "f", "", "the declarations, `PATH`; default: $STILE_DECLARATIONS, the stile.yaml at or above the working directory, or what was applied from here")
-	f.StringVar(&o.inventory, "inventory", "", "ask the inventory at `PATH` instead of AWS")
-	f.BoolVar(&o.assume, "assume", false, "with --inventory: take what nobody looked for to be absent, and list it")
+	f.StringVar(&o.source.Inventory, "inventory", "", "ask the inventory at `PATH` instead of AWS")
+	o.source.OverlayFlags(cmd)
 	f.StringArrayVar(&o.context, "context", nil, "a condition key of the request, `KEY=VALUE`; several times for several values")
 	f.StringVar(&o.passRole, "pass-role", "", "the `ARN` of the role that the call hands to a service")
 	f.StringVar(&o.endpoint, "endpoint", "", "the VPC endpoint that the call goes through, `ARN` or id")
@@ -75,28 +76,25 @@ func New(s *term.Streams) *cobra.Command {
 	return cmd
 }
 
-// Depends is the exit code when the answer depends on what is not known.
-const Depends = 3
-
 func (o *options) run(ctx context.Context, args []string) error {
 	who, err := access.ParseAddress(args[0])
 	if err != nil {
 		return err
 	}
-	if err := checkAction(args[1]); err != nil {
+	if err := world.Action(args[1]); err != nil {
 		return err
 	}
 	if args[2] != "*" && !arn.Is(args[2]) {
 		return fmt.Errorf("reading RESOURCE %q: want an ARN, as arn:aws:dynamodb:us-east-1:222222222222:table/Orders, or nothing for actions without one", args[2])
 	}
-	q := verify.Query{Who: who, Action: args[1], Resource: args[2], Now: time.Now(), Context: map[string][]string{}, PassRole: o.passRole, Endpoint: o.endpoint}
-	for _, text := range o.context {
-		key, value, ok := strings.Cut(text, "=")
-		if !ok {
-			return fmt.Errorf("reading --context %q: want KEY=VALUE", text)
-		}
-		q.Context[key] = append(q.Context[key], value)
+	if o.source.Inventory == "" && (o.source.Assume || len(o.source.With) > 0) {
+		return errors.New("reading the flags: --with and --assume go with --inventory")
 	}
+	sent, err := world.Context(o.context)
+	if err != nil {
+		return err
+	}
+	q := verify.Query{Who: who, Action: args[1], Resource: args[2], Now: time.Now(), Context: sent, PassRole: o.passRole, Endpoint: o.endpoint}
 	answer, err := o.answer(ctx, q)
 	if err != nil {
 		return err
@@ -108,7 +106,7 @@ func (o *options) run(ctx context.Context, args []string) error {
 	case authz.Allowed:
 		return nil
 	case authz.Unknown:
-		return &term.Exit{Code: Depends}
+		return &term.Exit{Code: world.Depends}
 	}
 	return term.ErrSaid
 }
@@ -141,33 +139,14 @@ func (o *options) show(args []string, a verify.Answer) error {
 	return nil
 }
 
-// checkAction wants one action that AWS has. The catalog is older than some
-// service: an action of one it does not know passes.
-func checkAction(action string) error {
-	service, name, ok := strings.Cut(action, ":")
-	if !ok || service == "" || name == "" || strings.ContainsAny(action, " *?") {
-		return fmt.Errorf("reading ACTION %q: want one action, as dynamodb:GetItem", action)
-	}
-	if _, known := catalog.ActionOf(action); known {
-		return nil
-	}
-	if meant := catalog.SuggestAction(action); meant != "" {
-		return fmt.Errorf("reading ACTION %q: there is no such action; did you mean %s?", action, meant)
-	}
-	if catalog.KnownService(service) {
-		return fmt.Errorf("reading ACTION %q: service %s has no such action", action, service)
-	}
-	return nil
-}
-
 // answer asks each declaration set that may be meant and keeps the best answer.
 func (o *options) answer(ctx context.Context, q verify.Query) (verify.Answer, error) {
-	if o.inventory != "" {
-		inv, err := state.Inventory(o.streams, o.inventory)
+	if o.source.Inventory != "" {
+		inv, err := o.source.Load(ctx)
 		if err != nil {
 			return verify.Answer{}, err
 		}
-		return verify.Options{Strict: !o.assume}.Can(inv, q)
+		return verify.Options{Strict: !o.source.Assume}.Can(inv, q)
 	}
 	paths, err := state.Declarations(o.streams, o.declarations)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/effective"
@@ -210,11 +211,21 @@ func Warn(s *term.Streams, gaps []reach.Gap) {
 	}
 }
 
-// Action wants service:Name.
+// Action wants one action that AWS has. The catalog is older than some service:
+// an action of one it does not know passes.
 func Action(text string) error {
 	service, name, ok := strings.Cut(text, ":")
 	if !ok || service == "" || name == "" || strings.ContainsAny(text, " *?") {
 		return fmt.Errorf("reading ACTION %q: want one action, as dynamodb:GetItem", text)
+	}
+	if _, known := catalog.ActionOf(text); known {
+		return nil
+	}
+	if meant := catalog.SuggestAction(text); meant != "" {
+		return fmt.Errorf("reading ACTION %q: there is no such action; did you mean %s?", text, meant)
+	}
+	if catalog.KnownService(service) {
+		return fmt.Errorf("reading ACTION %q: service %s has no such action", text, service)
 	}
 	return nil
 }
