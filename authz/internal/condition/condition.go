@@ -188,10 +188,12 @@ func (c *Condition) Count() int {
 // does not say what happens then.
 func (e *Comparer) compareOne(c *Condition, i int, s string) Term {
 	switch c.Kind {
-	case operator.StringEquals, operator.StringLike:
-		if c.Kind == operator.StringEquals && e.Off.Has(rule.StringEquals) {
+	case operator.StringEquals:
+		if e.Off.Has(rule.StringEquals) {
 			return e.ignoreCase(&c.Patterns[i], s)
 		}
+		return e.exact(&c.Patterns[i], s)
+	case operator.StringLike:
 		return e.pattern(&c.Patterns[i], s)
 	case operator.StringIgnoreCase:
 		if e.Off.Has(rule.StringIgnoreCase) {
@@ -270,6 +272,18 @@ func (e *Comparer) ip(c *Condition, i int, s string) Term {
 	return formula.Of(in)
 }
 
+// exact compares to the letter: an asterisk in the value of a variable is one.
+func (e *Comparer) exact(p *Pattern, s string) Term {
+	if p.parts == nil {
+		return formula.Of(p.Matches(s))
+	}
+	x := e.Expand(p)
+	if x.Missing || x.Open {
+		return x.fits(s)
+	}
+	return formula.Of(View(x.Text) == s)
+}
+
 // ignoreCase compares without regard to case and without wildcards.
 func (e *Comparer) ignoreCase(p *Pattern, s string) Term {
 	if p.parts == nil {
@@ -305,15 +319,8 @@ func (e *Comparer) arnPattern(p *Pattern, s string) Term {
 // expanded compares s with p after its variables have been replaced.
 func (e *Comparer) expanded(p *Pattern, s string, isARN bool) Term {
 	x := e.Expand(p)
-	switch {
-	case x.Missing:
-		return no
-	case x.Open:
-		// Whatever the unknown value is, it must fit where the variable stands.
-		if glob.Match(View(x.Text), s) {
-			return perhaps
-		}
-		return no
+	if x.Missing || x.Open {
+		return x.fits(s)
 	}
 	m := e.globAs(isARN, View(x.Text), s)
 	if x.Wild && !e.Off.Has(rule.VariableWildcard) {
@@ -324,6 +331,15 @@ func (e *Comparer) expanded(p *Pattern, s string, isARN bool) Term {
 		}
 	}
 	return m
+}
+
+// fits is the result for a variable that has no value, or none that is known:
+// whatever that is, s must fit where the variable stands.
+func (x *Expansion) fits(s string) Term {
+	if x.Missing || !glob.Match(View(x.Text), s) {
+		return no
+	}
+	return perhaps
 }
 
 // globAs is globARN or glob. (A function value here would make the buffers of

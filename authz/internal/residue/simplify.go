@@ -176,7 +176,7 @@ func (w *witnesses) relate(key key, atoms []int) {
 func (w *witnesses) classify(number int, a *Atom) keyAtom {
 	k := keyAtom{number: number, form: formLoose}
 	if a.Resource != nil {
-		k.hole(&a.Resource.Rest, w.c.Rest)
+		k.hole(&a.Resource.Rest, w.c.Rest, !strings.ContainsAny(w.c.Rest, "*?"))
 		return k
 	}
 	c := a.Condition
@@ -189,7 +189,7 @@ func (w *witnesses) classify(number int, a *Atom) keyAtom {
 	case operator.StringEquals, operator.StringLike, operator.StringIgnoreCase, operator.Bool, operator.ARN:
 		k.form, k.fold = formText, c.Kind == operator.StringIgnoreCase || c.Kind == operator.Bool
 		for i := range c.Patterns {
-			w.literal(&k, &c.Patterns[i], c.Kind == operator.ARN)
+			w.literal(&k, &c.Patterns[i], c.Kind)
 		}
 	case operator.Numeric:
 		k.form = formNumber
@@ -203,16 +203,17 @@ func (w *witnesses) classify(number int, a *Atom) keyAtom {
 }
 
 // literal adds the one text that p matches, or makes k loose.
-func (w *witnesses) literal(k *keyAtom, p *condition.Pattern, isARN bool) {
+func (w *witnesses) literal(k *keyAtom, p *condition.Pattern, kind operator.Kind) {
 	text, exact := p.Exact()
 	if p.Varies() {
 		x := w.c.Expand(p)
 		if x.Missing {
 			return
 		}
-		text, exact = string(x.Text), !x.Open && !x.Wild && glob.Index(string(x.Text)) < 0
+		open := x.Open || x.Wild && (kind == operator.StringLike || kind == operator.ARN)
+		text, exact = string(x.Text), !open && glob.Index(string(x.Text)) < 0
 	}
-	if !exact || isARN && strings.Count(text, ":") < 5 {
+	if !exact || kind == operator.ARN && strings.Count(text, ":") < 5 {
 		k.form = formLoose
 		return
 	}
@@ -228,7 +229,7 @@ func (w *witnesses) holes(k *keyAtom, c *condition.Condition) {
 	k.form = formText
 	for i := range c.Patterns {
 		if c.Patterns[i].Varies() {
-			k.hole(&c.Patterns[i], got.At(0))
+			k.hole(&c.Patterns[i], got.At(0), c.Kind == operator.StringEquals || !strings.ContainsAny(got.At(0), "*?"))
 		}
 		if k.form == formLoose {
 			return
@@ -236,10 +237,11 @@ func (w *witnesses) holes(k *keyAtom, c *condition.Condition) {
 	}
 }
 
-// hole adds the one value of the variable in p that makes p match s.
-func (k *keyAtom) hole(p *condition.Pattern, s string) {
+// hole adds the one value of the variable in p that makes p match s. plain is
+// false when that value could be taken for a pattern.
+func (k *keyAtom) hole(p *condition.Pattern, s string, plain bool) {
 	before, after, ok := p.Around()
-	if k.form = formLoose; !ok || strings.ContainsAny(s, "*?") {
+	if k.form = formLoose; !ok || !plain {
 		return
 	}
 	k.form = formText
