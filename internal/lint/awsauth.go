@@ -9,6 +9,7 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/lint/awsconfig"
 	"github.com/stile-aws/stile/internal/lint/rule"
 )
 
@@ -126,7 +127,7 @@ func (a *authMap) entry(kind string, entry *yaml.Node) {
 }
 
 func (a *authMap) arn(kind string, value *yaml.Node) {
-	if hasPlaceholder(value.Value) || strings.ContainsAny(value.Value, "<$") {
+	if awsconfig.HasPlaceholder(value.Value) || strings.ContainsAny(value.Value, "<$") {
 		return
 	}
 	want := map[string]string{"mapRoles": "role", "mapUsers": "user"}[kind]

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/lint/awsconfig"
 	"github.com/stile-aws/stile/internal/lint/rule"
 	"github.com/stile-aws/stile/policy"
 )
@@ -21,9 +22,9 @@ func (ctx Context) FileIn(name string, src []byte) rule.List {
 	ctx.File = name
 	switch recognise(name, src) {
 	case credentialsFile:
-		return Credentials(name, src)
+		return awsconfig.Credentials(name, src)
 	case configurationFile:
-		return Config(name, src)
+		return awsconfig.Config(name, src)
 	case programFile:
 		return ctx.Source(src)
 	case jsonFile:

@@ -8,6 +8,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/lint"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/policy"
 )
 
 func TestFileRecognisesKindsOfPolicy(t *testing.T) {
@@ -161,19 +162,35 @@ func FuzzFile(f *testing.F) {
 		{"p.json", oidc(eks, `,"StringLike":{"`+eks+`:sub":"system:*"}`)},
 		{"p.json", `{"a":{"Statement":{"Effect":"Allow","NotAction":"*","NotResource":"${a, 'b'}"}}}`},
 		{"x.go", `SecretId: "x"`},
+		{"plan.json", planned},
+		{"p.yaml", "Policy: |\n  {\"Statement\":[{\"Effect\":\"Deny\",\n   \"Principal\":\"*\",\"Action\":[\"s3:*\",\"ec2:Run?\"],\"Condition\":{\"NotIpAddress\":{\"aws:SourceIp\":\"x\"}}}]}\n"},
 	} {
 		f.Add(e.name, []byte(e.text))
 	}
 	f.Fuzz(func(t *testing.T, name string, text []byte) {
-		for _, ctx := range []lint.Context{{}, {Account: own, Organization: []arn.AccountID{own}, Secret: &lint.Secret{}, Deploys: true, NodeRoles: []string{}}} {
-			for _, d := range ctx.FileIn(name, text) {
-				if d.Code == "" || d.Summary == "" {
-					t.Fatalf("finding without code or summary: %+v", d)
-				}
-				if strings.Contains(d.Summary+d.Hint, "000000000000") && !strings.Contains(string(text), "0000") {
-					t.Fatalf("the stand-in account shows: %v", d)
-				}
+		for _, ctx := range []lint.Context{{}, {Account: own, Organization: []arn.AccountID{own}, Secret: &lint.Secret{}, Deploys: true, NodeRoles: []string{}, Privileged: true, Management: own}} {
+			checkFuzzed(t, text, ctx.FileIn(name, text))
+			for kind := policy.Identity; kind <= policy.RCP; kind++ {
+				_, list := ctx.Document(text, kind)
+				checkFuzzed(t, text, list)
 			}
 		}
 	})
+}
+
+// checkFuzzed checks what holds for findings on any text.
+func checkFuzzed(t *testing.T, text []byte, list rule.List) {
+	t.Helper()
+	lines := strings.Count(string(text), "\n") + 1
+	for _, f := range list {
+		if f.Code == "" || f.Summary == "" || f.Severity == rule.OfRule {
+			t.Fatalf("finding without code, summary or severity: %+v", f)
+		}
+		if f.Pos.Line > lines+1 {
+			t.Fatalf("the finding is behind the end of the text, %d lines: %s", lines, f)
+		}
+		if strings.Contains(f.Summary+f.Hint, "000000000000") && !strings.Contains(string(text), "0000") {
+			t.Fatalf("the stand-in account shows: %v", f)
+		}
+	}
 }

@@ -91,7 +91,7 @@ func (r *report) claimKey(c policy.Condition, issuers []issuer) bool {
 			r.add(c.Pos, rule.Finding{
 				Code:    rule.ClaimMissing,
 				Summary: fmt.Sprintf("the condition key %q begins with https://; no token has such a key", c.Key),
-				Hint:    fmt.Sprintf("write %q", iss.url+":sub"),
+				Hint:    fmt.Sprintf("write %q", bareKey(c.Key)), Fix: bareKey(c.Key),
 			})
 			return true
 		case rest == "" || rest[0] == '/':
@@ -117,8 +117,16 @@ func (r *report) claimMissing(c policy.Condition, iss issuer, rest string) {
 		Code:    rule.ClaimMissing,
 		Summary: fmt.Sprintf("the condition key %q names the issuer and no claim", c.Key),
 		Detail:  "No token carries such a key, so the condition never holds and nobody can assume the role.",
-		Hint:    fmt.Sprintf("write %q", iss.url+":"+claim),
+		Hint:    fmt.Sprintf("write %q", iss.url+":"+claim), Fix: iss.url + ":" + claim,
 	})
+}
+
+// bareKey is a condition key without the scheme that some put in front.
+func bareKey(key string) string {
+	if key = key[len("https://"):]; strings.Contains(key, ":") {
+		return key
+	}
+	return key + ":sub"
 }
 
 func (r *report) otherIssuer(c policy.Condition, iss issuer, hasClaim bool) {
@@ -129,7 +137,8 @@ func (r *report) otherIssuer(c policy.Condition, iss issuer, hasClaim bool) {
 		Hint:    fmt.Sprintf("write %q", iss.url+":sub"),
 	}
 	if _, claim, _ := strings.Cut(c.Key, ":"); hasClaim {
-		d.Hint = fmt.Sprintf("write %q", iss.url+":"+claim)
+		d.Fix = iss.url + ":" + claim
+		d.Hint = fmt.Sprintf("write %q", d.Fix)
 	}
 	r.add(c.Pos, d)
 }
@@ -154,7 +163,8 @@ func (r *report) claim(c policy.Condition, iss issuer, claim string) bool {
 		Hint:    "remove the condition: the issuer is checked by the provider the principal names",
 	}
 	if near != "" {
-		d.Hint = fmt.Sprintf("write %q", iss.url+":"+near)
+		d.Fix = iss.url + ":" + near
+		d.Hint = fmt.Sprintf("write %q", d.Fix)
 	}
 	r.add(c.Pos, d)
 	return near == "sub"
@@ -233,7 +243,7 @@ func (r *report) vacuous(st *policy.Statement, iss issuer, claim string) {
 			r.add(c.OperatorPos, rule.Finding{
 				Code:    rule.VacuousClaim,
 				Summary: fmt.Sprintf("%s lets a token without the claim %s pass", c.Operator, claim),
-				Hint:    fmt.Sprintf("use %s", op.Base),
+				Hint:    fmt.Sprintf("use %s", op.Base), Fix: op.Base,
 			})
 		}
 	}

@@ -198,6 +198,7 @@ func (r *report) trustedService(st *policy.Statement, v policy.Text) {
 				Summary: "EKS Pod Identity cannot assume the role without sts:TagSession",
 				Detail:  "The service always passes the pod's cluster, namespace and service account as session tags.",
 				Hint:    `write "Action": ["sts:AssumeRole", "sts:TagSession"]`,
+				Fix:     `"Action": ["sts:AssumeRole", "sts:TagSession"]`,
 			})
 		}
 	}

@@ -134,6 +134,9 @@ func (l *List) Add(fs ...Finding) {
 func (l *List) AddDiagnostics(ds diag.List) {
 	for _, d := range ds {
 		f := Finding{Pos: d.Pos, Code: d.Code, Summary: d.Summary, Detail: d.Detail, Hint: d.Hint}
+		if rest, ok := strings.CutPrefix(d.Hint, `did you mean "`); ok {
+			f.Fix, _, _ = strings.Cut(rest, `"?`)
+		}
 		if r, ok := Of(d.Code); !ok || d.Severity == diag.Info {
 			f.Severity = map[diag.Severity]Severity{diag.Error: High, diag.Warning: Medium, diag.Info: Info}[d.Severity]
 		} else {

@@ -1,4 +1,9 @@
-package lint
+// Package awsconfig lints AWS config and credentials files: what the clients do
+// not find, or read otherwise than it looks.
+//
+// Start with [Config] or [Credentials]. The package reads the dialect the
+// clients share and follows nothing outside the one file.
+package awsconfig
 
 import (
 	"fmt"
@@ -190,7 +195,7 @@ func (c *configFile) profile(s *section) {
 		return
 	}
 	a, err := arn.Parse(role.value)
-	if !strings.ContainsAny(role.value, "<$") && (err != nil || a.Service != "iam" || a.Type() != "role" || !a.Account.Valid()) && !hasPlaceholder(role.value) {
+	if !strings.ContainsAny(role.value, "<$") && (err != nil || a.Service != "iam" || a.Type() != "role" || !a.Account.Valid()) && !HasPlaceholder(role.value) {
 		c.add(rule.Finding{
 			Pos: c.at(role.line, role.column), Code: rule.ConfigRole,
 			Summary: fmt.Sprintf("%q is not the ARN of a role", role.value),
@@ -200,9 +205,9 @@ func (c *configFile) profile(s *section) {
 	c.roleSource(s, role)
 }
 
-// hasPlaceholder reports whether an ARN's account is a word in capitals to be
+// HasPlaceholder reports whether an ARN's account is a word in capitals to be
 // replaced by the reader, as articles have it.
-func hasPlaceholder(value string) bool {
+func HasPlaceholder(value string) bool {
 	parts := strings.Split(value, ":")
 	return len(parts) > 4 && parts[4] != "" && strings.Trim(parts[4], "ABCDEFGHIJKLMNOPQRSTUVWXYZ_-") == ""
 }
