@@ -22,7 +22,7 @@ func TestPlaces(t *testing.T) {
 			"5:15 " + rule.ConfigRole, "6:18 " + rule.UnknownProfile, "7:1 " + rule.NoPrefix, "8:1 " + rule.ConfigSyntax,
 		}},
 		{"credentials", awsconfig.Credentials, []string{
-			"4:1 " + rule.ProfileHeading, "5:15 " + rule.ConfigRole, "8:1 " + rule.ConfigSyntax,
+			"4:1 " + rule.ProfileHeading, "5:15 " + rule.ConfigRole, "6:18 " + rule.UnknownProfile, "8:1 " + rule.ConfigSyntax,
 		}},
 	} {
 		var got []string
