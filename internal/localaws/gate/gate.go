@@ -127,6 +127,9 @@ func (g *Gate) Check(caller *Caller, access *Access, facts *Facts) Verdict {
 		return Verdict{Allowed: true}
 	}
 	decision := authz.Evaluate(&req, &pols, nil)
+	if decision.Allowed() { // whatever the keys are that Decide lacked
+		return Verdict{Allowed: true}
+	}
 	verdict := Verdict{Decision: decision, Message: g.message(caller, &req, decision), By: By(&decision)}
 	g.denials.add(newDenial(caller, &req, &verdict, facts))
 	return verdict
