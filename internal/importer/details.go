@@ -90,6 +90,8 @@ func positioned(src []byte, start int64, err error, offset int64) error {
 		offset = start + syntax.Offset
 	} else if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		offset = start + kind.Offset
+	} else if errors.Is(err, io.ErrUnexpectedEOF) {
+		offset = int64(len(src))
 	}
 	before := src[:min(max(offset, 0), int64(len(src)))]
 	line := bytes.Count(before, []byte("\n")) + 1
@@ -202,10 +204,13 @@ func (d *detailReader) in(id, what string) *inventory.Account {
 		account = parsed.Account
 	}
 	if account == "" {
-		d.findings.Add(diag.Diagnostic{
+		left := diag.Diagnostic{
 			Pos: diag.Position{File: d.file}, Severity: diag.Warning, Code: CodeNoAccount,
 			Summary: what + " is left out: its ARN " + strconv.Quote(id) + " names no account", Hint: "name the account",
-		})
+		}
+		if !slices.Contains(d.findings, left) {
+			d.findings.Add(left)
+		}
 		return nil
 	}
 	a := d.inv.Accounts[account]
