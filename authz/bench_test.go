@@ -119,3 +119,36 @@ func TestDecideAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkPartial evaluates with two keys unknown, down to the sentence.
+func BenchmarkPartial(b *testing.B) {
+	for _, n := range []int{1, 10, 1000} {
+		b.Run(fmt.Sprintf("%d_statements", n), func(b *testing.B) {
+			req, pols := crossAccount(b, n)
+			req.Context.SetUnknown("aws:PrincipalTag/team")
+			req.Context.SetUnknown("aws:RequestedRegion")
+			if d := authz.Evaluate(req, pols, nil); d.Residual == nil {
+				b.Fatal(d.Text())
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				authz.Evaluate(req, pols, nil)
+			}
+		})
+	}
+}
+
+func BenchmarkResidualDecide(b *testing.B) {
+	req, pols := crossAccount(b, 10)
+	ctx := req.Context.Clone()
+	req.Context.SetUnknown("aws:PrincipalTag/team")
+	req.Context.SetUnknown("aws:RequestedRegion")
+	r := authz.Evaluate(req, pols, nil).Residual
+	if got := r.Decide(&ctx); got != authz.Allowed {
+		b.Fatalf("Decide = %v: %v", got, r)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Decide(&ctx)
+	}
+}

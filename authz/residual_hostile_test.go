@@ -1,6 +1,7 @@
 package authz_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -102,7 +103,14 @@ func TestThousandsOfUnknownConditionsCostLittle(t *testing.T) {
 			if got, want := d.Residual.Decide(&ctx), authz.Decide(&whole, pols, nil); got != want {
 				t.Errorf("Decide = %v, want %v", got, want)
 			}
-			t.Logf("%v, %d bytes: %.300s", took, len(text), text)
+			form, err := json.Marshal(d.Residual)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if most := 8 * len(pols.Identity[0].Document().JSON()); len(form) > most {
+				t.Errorf("the JSON has %d bytes, want %d at most", len(form), most)
+			}
+			t.Logf("%v, JSON %d, %d bytes: %.300s", took, len(form), len(text), text)
 			if took > 3*time.Second {
 				t.Errorf("Evaluate took %v", took)
 			}
