@@ -177,6 +177,9 @@ func (v *View) compile(text string, src authz.Source) (*authz.Policy, *authz.Unr
 }
 
 func (v *View) compileNew(text string, src authz.Source) *compiled {
+	if why, unknown := inventory.WhyUnknown(text); unknown {
+		return &compiled{reason: why}
+	}
 	doc, err := policy.Parse([]byte(text))
 	if err != nil {
 		return &compiled{reason: err.Error()}
