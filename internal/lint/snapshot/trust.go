@@ -293,7 +293,7 @@ func (w *world) unused(r *role) {
 	f := rule.Finding{
 		Code: rule.UnusedRole, Severity: rule.Info, // it may be new: the inventory does not know its age
 		Summary: "the role lets others in, and was never used as far back as AWS knows (some 400 days)",
-		Hint: "delete the role, or take those out of its trust policy who do not need it",
+		Hint:    "delete the role, or take those out of its trust policy who do not need it",
 	}
 	if at := r.LastUsed.At; !at.IsZero() {
 		if w.options.Now.Sub(at) <= w.options.Unused {
