@@ -30,6 +30,8 @@ import (
 //	DELETE /_stile/faults[/ID]     one fault, or all
 //	POST   /_stile/propagation     {"account": "", "delay": "10s"}
 //	POST   /_stile/token           {"account", "cluster", "namespace", "serviceAccount", "audience", "lifetime"} -> {"token"}
+//	GET    /_stile/identity-center instances of IAM Identity Center, without secrets
+//	POST   /_stile/sign-in         {"url", "user", "deny"}: answers its pages as a browser would -> {"next"}
 //	GET    /_stile/denials         the latest denials, explained, newest first
 //	GET    /_stile/accounts        accounts and clusters, without secrets
 //	GET    /_stile/state           everything, secrets included
@@ -58,6 +60,8 @@ func (s *Server) controlHandler() http.Handler {
 	mux.HandleFunc("DELETE /_stile/faults/{id}", s.deleteFault)
 	mux.HandleFunc("POST /_stile/propagation", s.postPropagation)
 	mux.HandleFunc("POST /_stile/token", s.postToken)
+	mux.HandleFunc("GET /_stile/identity-center", s.getIdentityCenters)
+	mux.HandleFunc("POST /_stile/sign-in", s.postAnswer)
 	mux.HandleFunc("GET /_stile/denials", s.getDenials)
 	mux.HandleFunc("GET /_stile/accounts", s.getAccounts)
 	mux.HandleFunc("GET /_stile/state", s.getState)

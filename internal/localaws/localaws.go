@@ -31,6 +31,8 @@ import (
 	"github.com/stile-aws/stile/internal/localaws/organizations"
 	"github.com/stile-aws/stile/internal/localaws/secretsmanager"
 	"github.com/stile-aws/stile/internal/localaws/service"
+	"github.com/stile-aws/stile/internal/localaws/sso"
+	"github.com/stile-aws/stile/internal/localaws/ssooidc"
 	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/internal/localaws/sts"
 )
@@ -48,6 +50,8 @@ type Config struct {
 	Organization bool
 	// Clusters exist from the start, each with an OIDC issuer.
 	Clusters []Cluster
+	// IdentityCenters exist from the start.
+	IdentityCenters []IdentityCenter
 	// Clock is the local AWS's time. Default: the computer's clock, which the
 	// control endpoint can fast-forward.
 	Clock store.Clock
@@ -105,7 +109,7 @@ type Server struct {
 
 // services lists what is served, in the order in which unsigned requests are
 // matched.
-func services(verifier *oidc.Verifier) []*service.Service {
+func services(world *store.World, verifier *oidc.Verifier) []*service.Service {
 	return []*service.Service{
 		sts.New(verifier),
 		iam.New(),
@@ -114,6 +118,8 @@ func services(verifier *oidc.Verifier) []*service.Service {
 		kms.New(),
 		dynamodb.New(),
 		secretsmanager.New(),
+		ssooidc.New(world),
+		sso.New(),
 	}
 }
 
@@ -134,7 +140,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.Join(fmt.Errorf("starting local AWS: %w", err), world.Close())
 	}
 	s.kernel, err = service.NewKernel(service.Config{
-		World: world, Gate: s.gate, Services: services(s.verifier(cfg)),
+		World: world, Gate: s.gate, Services: services(world, s.verifier(cfg)),
 		Faults: s.faults, Intercept: cfg.Intercept, Logger: cfg.Logger,
 	})
 	if err != nil {
@@ -154,6 +160,11 @@ func (s *Server) populate(cfg Config) error {
 	clusters, err := s.newClusters(cfg.Clusters)
 	if err != nil {
 		return err
+	}
+	for i := range cfg.IdentityCenters {
+		if err := checkIdentityCenter(&cfg.IdentityCenters[i]); err != nil {
+			return err
+		}
 	}
 	// What is there from the start is seen by everybody: the delay comes last.
 	defer s.world.SetDelay("", cfg.PropagationDelay)
@@ -186,7 +197,7 @@ func (s *Server) populate(cfg Config) error {
 		}
 		s.world.AddCluster(c.cluster, c.issuer)
 	}
-	return nil
+	return s.addIdentityCenters(cfg.IdentityCenters)
 }
 
 // newCluster is a cluster that is to be there from the start.

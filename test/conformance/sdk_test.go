@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sso"
+	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
@@ -79,6 +81,10 @@ func client(service string, s *server) reflect.Value {
 		return reflect.ValueOf(organizations.NewFromConfig(config))
 	case "secretsmanager":
 		return reflect.ValueOf(secretsmanager.NewFromConfig(config))
+	case "sso":
+		return reflect.ValueOf(sso.NewFromConfig(config))
+	case "sso-oidc":
+		return reflect.ValueOf(ssooidc.NewFromConfig(config))
 	case "sts":
 		return reflect.ValueOf(sts.NewFromConfig(config))
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sso"
+	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/stile-aws/stile/internal/localaws/wire"
@@ -25,6 +27,8 @@ var clientTypes = map[string]reflect.Type{
 	"kms":            reflect.TypeFor[*kms.Client](),
 	"organizations":  reflect.TypeFor[*organizations.Client](),
 	"secretsmanager": reflect.TypeFor[*secretsmanager.Client](),
+	"sso":            reflect.TypeFor[*sso.Client](),
+	"sso-oidc":       reflect.TypeFor[*ssooidc.Client](),
 	"sts":            reflect.TypeFor[*sts.Client](),
 }
 

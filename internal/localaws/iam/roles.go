@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,6 +49,9 @@ func createRole(c *service.Call, in *iam.CreateRoleInput) (*iam.CreateRoleOutput
 	own, name := &c.Own().IAM, aws.ToString(in.RoleName)
 	if own.Role(name).Latest() != nil {
 		return nil, alreadyExists(c, "Role with name %s already exists.", name)
+	}
+	if strings.HasPrefix(pathOf(in.Path), store.ReservedPath) {
+		return nil, invalidInput(c, "The path %s is reserved for AWS services.", *in.Path)
 	}
 	if limit := quotaRoles.of(c); len(live(own.Roles)) >= limit {
 		return nil, limitExceeded(c, "RolesPerAccount", limit)
@@ -164,14 +168,14 @@ func updateRoleDescription(c *service.Call, in *iam.UpdateRoleDescriptionInput) 
 	return &iam.UpdateRoleDescriptionOutput{Role: fullRole(c, v.Latest())}, nil
 }
 
-// modifiableRole refuses changes of service-linked roles, which belong to their
-// service.
+// modifiableRole refuses changes of service-linked roles and of IAM Identity
+// Center's, which belong to their service.
 func modifiableRole(c *service.Call, name *string) (*store.Role, *wire.Error) {
 	role, e := findRole(c, name)
 	if e != nil {
 		return nil, e
 	}
-	if role.ServiceLinked {
+	if role.ServiceLinked || role.Reserved() {
 		return nil, c.Errorf("UnmodifiableEntityException", "Cannot perform the operation on the protected role '%s' - this role is only modifiable by AWS", role.Name)
 	}
 	return role, nil

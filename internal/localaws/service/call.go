@@ -24,6 +24,12 @@ type Call struct {
 	// Now is the World's time; one call has one time.
 	Now       time.Time
 	RequestID string
+	// Endpoint is the base URL that the client called: "http://127.0.0.1:7171",
+	// "https://oidc.us-east-1.amazonaws.com".
+	Endpoint string
+	// ByHost says that the host name is one of AWS's, so that Region is what the
+	// client asked for even where nothing was signed.
+	ByHost bool
 	// Prepared is what Prepare left for Access and Handle.
 	Prepared any
 

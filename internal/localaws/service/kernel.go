@@ -102,7 +102,7 @@ func (k *Kernel) newCall(r *http.Request, route route, requestID string) *Call {
 	now := k.world.Now()
 	region := route.region
 	return &Call{
-		World: k.world, Region: region, Now: now, RequestID: requestID,
+		World: k.world, Region: region, Now: now, RequestID: requestID, Endpoint: endpoint(r), ByHost: route.host != "",
 		service: route.service, gate: k.gate,
 		facts: gate.Facts{
 			Now: now, Region: region, SourceIP: sourceIP(r), UserAgent: r.UserAgent(),
@@ -250,6 +250,9 @@ func (k *Kernel) answer(w http.ResponseWriter, route route, c *Call, out *reply,
 		if c.denied != "" {
 			w.Header().Set(DeniedBy, headerText(c.denied))
 		}
+		if route.service.Errors != nil {
+			e = route.service.Errors(e)
+		}
 		k.logger.Debug("call refused", "service", route.service.name, "operation", route.op.Name, "account", c.Account, "code", e.Code)
 		route.service.model.EncodeError(w, c.RequestID, e)
 		return
@@ -275,6 +278,14 @@ func headerText(s string) string {
 		}
 	}
 	return string(b)
+}
+
+// endpoint is the base URL of a request.
+func endpoint(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 func sourceIP(r *http.Request) netip.Addr {

@@ -143,17 +143,28 @@ func (rt *router) byHost(host string) (*Service, string) {
 		}
 	}
 	labels := strings.Split(rest, ".")
-	for i, label := range labels {
-		s := rt.hosts[strings.TrimSuffix(label, "-fips")]
-		if s == nil {
+	for i := range labels {
+		s, after := rt.hostAt(labels[i:])
+		if s == nil || i+1 < len(labels) && rt.hosts[labels[i+1]] != nil { // oidc.eks.us-east-1 is EKS's
 			continue
 		}
-		if i+1 < len(labels) {
-			return s, labels[i+1]
+		if i += after; i < len(labels) {
+			return s, labels[i]
 		}
 		return s, defaultRegion
 	}
 	return nil, defaultRegion
+}
+
+// hostAt finds the service that labels begin with the name of, which may be of
+// two labels (portal.sso), and how many they are.
+func (rt *router) hostAt(labels []string) (*Service, int) {
+	if len(labels) > 1 {
+		if s := rt.hosts[labels[0]+"."+labels[1]]; s != nil {
+			return s, 2
+		}
+	}
+	return rt.hosts[strings.TrimSuffix(labels[0], "-fips")], 1
 }
 
 // byAction finds the query service of an unsigned request by its Action.

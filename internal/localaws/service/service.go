@@ -21,6 +21,11 @@ type Service struct {
 	// mean this service.
 	Targets []string
 
+	// Errors rewrites every error of an operation, the kernel's own among them
+	// ("ValidationException"), into what the service answers. It may change the
+	// error. Nil: as they are.
+	Errors func(e *wire.Error) *wire.Error
+
 	name  string
 	model *wire.Model
 	ops   map[string]*operation

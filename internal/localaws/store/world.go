@@ -63,6 +63,9 @@ type State struct {
 	Principals map[string]PrincipalRef `json:"principals"`
 	// Issuers are the clusters' OIDC issuers by URL, private keys included.
 	Issuers map[string]*ClusterIssuer `json:"issuers"`
+	// IdentityCenters are the instances of IAM Identity Center by start URL.
+	IdentityCenters map[string]*IdentityCenter `json:"identityCenters,omitempty"`
+	SSO             SSO                        `json:"sso,omitzero"`
 	// Used has the last use of access keys and of roles (by unique id). It has a
 	// lock of its own: see World.Use.
 	Used map[string]LastUse `json:"used"`
@@ -148,6 +151,7 @@ func (w *World) init() {
 	if w.Issuers == nil {
 		w.Issuers = map[string]*ClusterIssuer{}
 	}
+	makeMap(&w.IdentityCenters)
 	if len(w.SessionKey) == 0 {
 		w.SessionKey = w.ids.Bytes(sessionKeySize)
 	}

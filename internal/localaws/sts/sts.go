@@ -59,11 +59,9 @@ func getCallerIdentity(c *service.Call, _ *sts.GetCallerIdentityInput) (*sts.Get
 
 // credentials mints the key of a session and seals the session into its token.
 func credentials(c *service.Call, s *store.Session) (*types.Credentials, *wire.Error) {
-	ids := c.World.IDs()
-	s.AccessKey, s.Secret, s.Issued = ids.AccessKey(store.PrefixSessionKey, s.Account), ids.Secret(), c.Now
-	token, err := c.World.Seal(s)
-	if err != nil {
-		return nil, c.Errorf("InternalFailure", "sealing the session: %v", err)
+	token, e := c.Mint(s)
+	if e != nil {
+		return nil, e
 	}
 	return &types.Credentials{
 		AccessKeyId: aws.String(s.AccessKey), SecretAccessKey: aws.String(s.Secret),

@@ -381,8 +381,11 @@ func (m *Model) jsonError(a *answer, s *shape, parts errorParts, e *Error) {
 			name = s.name
 			a.header.Set("X-Amzn-Query-Error", parts.code+";"+string(parts.fault))
 		}
-		if s.find("Message") != nil {
+		switch {
+		case s.find("Message") != nil:
 			message = "Message"
+		case s.find("error_description") != nil: // of OAuth 2.0, which has no other message
+			message = "error_description"
 		}
 	}
 	a.header.Set("X-Amzn-Errortype", name)

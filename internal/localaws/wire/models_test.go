@@ -80,6 +80,8 @@ func TestLoad(t *testing.T) {
 		{"dynamodb", "dynamodb", "DynamoDB_20120810", wire.JSON, "GetItem"},
 		{"secretsmanager", "secretsmanager", "secretsmanager", wire.JSON, "GetSecretValue"},
 		{"eks", "eks", "", wire.RestJSON, "ListClusters"},
+		{"sso", "awsssoportal", "", wire.RestJSON, "GetRoleCredentials"},
+		{"sso-oidc", "sso-oauth", "", wire.RestJSON, "CreateToken"},
 	}
 	for _, c := range cases {
 		m := load(t, c.service)

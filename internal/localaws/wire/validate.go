@@ -78,6 +78,8 @@ func (m *Model) validationCode() string {
 		return "ValidationError"
 	case m.Service == "eks":
 		return "InvalidParameterException"
+	case m.Service == "sso", m.Service == "sso-oidc":
+		return "InvalidRequestException"
 	case m.Service == "organizations":
 		return "InvalidInputException"
 	}
