@@ -1,6 +1,10 @@
 package formula
 
-import "math/bits"
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
 
 // maxCells is how many cells a variable can have: they are bits of a word.
 const maxCells = 64
@@ -163,6 +167,7 @@ func (s *Space) Describe(variable int, cells, except uint64) (signs []Sign, ok b
 			rest &= s.Atoms[best.Atom].Holds
 		}
 	}
+	slices.SortFunc(signs, func(a, b Sign) int { return cmp.Compare(a.Atom, b.Atom) })
 	return signs, true
 }
 
