@@ -22,7 +22,7 @@ var ErrUnknown = errors.New("not in the inventory")
 // any issuer, a service principal as lambda.amazonaws.com, or "everyone".
 func (g *Graph) Resolve(text string) ([]NodeID, error) {
 	if n, known := g.byKey[text]; known {
-		return g.withSessions(n), nil
+		return g.Sessions(n), nil
 	}
 	switch {
 	case strings.HasPrefix(text, "account:"):
@@ -58,8 +58,8 @@ func (g *Graph) Resolve(text string) ([]NodeID, error) {
 	return g.byARN(address.ARN)
 }
 
-// withSessions is a node and, of a role, its sessions with tags.
-func (g *Graph) withSessions(n NodeID) []NodeID {
+// Sessions is a node and, of a role, its sessions with tags.
+func (g *Graph) Sessions(n NodeID) []NodeID {
 	return append([]NodeID{n}, g.siblings[n]...)
 }
 
@@ -68,7 +68,7 @@ func (g *Graph) byARN(a arn.ARN) ([]NodeID, error) {
 	if role, _, ok := a.RoleSession(); ok {
 		if r, _ := g.inv.Accounts[a.Account].Role(role); r != nil {
 			if n, known := g.byKey[r.ARN]; known {
-				return g.withSessions(n), nil
+				return g.Sessions(n), nil
 			}
 		}
 	}
@@ -92,7 +92,7 @@ func (g *Graph) entity(text, account string, find func(*inventory.Account) strin
 	if !known {
 		return nil, fmt.Errorf("finding %s: %w: account %s has no principal of that name", text, ErrUnknown, account)
 	}
-	return g.withSessions(n), nil
+	return g.Sessions(n), nil
 }
 
 // account finds an account by its id or its name.

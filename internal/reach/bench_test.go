@@ -9,6 +9,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/inventory/inventorytest"
 	"github.com/stile-aws/stile/internal/reach"
+	"github.com/stile-aws/stile/internal/reach/digraph"
 )
 
 // organizations of the growth curve; those past 50 accounts only with
@@ -88,7 +89,7 @@ func BenchmarkQuestions(b *testing.B) {
 			}
 		})
 		b.Run("closure", func(b *testing.B) {
-			var c *reach.Closure
+			var c *digraph.Closure
 			for b.Loop() {
 				c = g.Close(reach.Unread)
 			}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/reach/grants"
+	"github.com/stile-aws/stile/internal/reach/trustees"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -26,31 +28,31 @@ const (
 // callers finds the users and roles whose own policies may let them assume a
 // role.
 type callers struct {
-	exact map[string][]NodeID      // by the ARN of the role
-	wild  map[arn.AccountID][]glob // by pattern, and those whose policies are not known under "*"
-	plain map[string][]NodeID      // of wild, the plain ones by pattern
-	other []glob                   // of wild, the others
+	exact map[string][]NodeID             // by the ARN of the role
+	wild  map[arn.AccountID][]grants.Glob // by pattern, and those whose policies are not known under "*"
+	plain map[string][]NodeID             // of wild, the plain ones by pattern
+	other []grants.Glob                   // of wild, the others
 }
 
 // fill collects what the accounts' indexes have for sts:AssumeRole.
 func (c *callers) fill(g *Graph) {
-	c.exact, c.wild, c.plain = map[string][]NodeID{}, map[arn.AccountID][]glob{}, map[string][]NodeID{}
+	c.exact, c.wild, c.plain = map[string][]NodeID{}, map[arn.AccountID][]grants.Glob{}, map[string][]NodeID{}
 	for id, a := range sorted(g.accounts) {
-		for _, p := range a.forAction("sts:assumerole") {
-			for resource, list := range p.exact {
+		for _, p := range a.For("sts:assumerole") {
+			for resource, list := range p.Exact {
 				c.exact[resource] = append(c.exact[resource], list...)
 			}
-			c.wild[id] = append(c.wild[id], p.globs...)
-			for _, n := range p.all {
-				c.wild[id] = append(c.wild[id], glob{"*", n})
+			c.wild[id] = append(c.wild[id], p.Globs...)
+			for _, n := range p.All {
+				c.wild[id] = append(c.wild[id], grants.Glob{Pattern: "*", Node: n})
 			}
 		}
-		for _, n := range a.opaque {
-			c.wild[id] = append(c.wild[id], glob{"*", n})
+		for _, n := range a.Unknown() {
+			c.wild[id] = append(c.wild[id], grants.Glob{Pattern: "*", Node: n})
 		}
 		for _, w := range c.wild[id] {
-			if g.nodes[w.node].plain && g.nodes[w.node].tagKeys == nil {
-				c.plain[w.pattern] = append(c.plain[w.pattern], w.node)
+			if g.nodes[w.Node].plain && g.nodes[w.Node].tagKeys == nil {
+				c.plain[w.Pattern] = append(c.plain[w.Pattern], w.Node)
 			} else {
 				c.other = append(c.other, w)
 			}
@@ -84,7 +86,7 @@ func isPlain(pols *authz.Policies) bool {
 func plainDocument(doc *policy.Document, identity bool) bool {
 	for i := range doc.Statements {
 		st := &doc.Statements[i]
-		if !covers(st, "sts:assumerole") && !covers(st, "sts:tagsession") {
+		if !trustees.Covers(st, "sts:assumerole") && !trustees.Covers(st, "sts:tagsession") {
 			continue
 		}
 		if len(st.Conditions) > 0 || st.NotResources != nil {
@@ -96,26 +98,9 @@ func plainDocument(doc *policy.Document, identity bool) bool {
 			case !identity || st.Effect != policy.Allow:
 				return false
 			case strings.Contains(r.Value, "${") || strings.Count(r.Value, ":") < 5:
-				return false // see superset
+				return false // see grants.Superset
 			}
 		}
 	}
 	return true
 }
-
-// covers reports whether a statement is about an action, given in lower case.
-func covers(st *policy.Statement, action string) bool {
-	list := st.Actions
-	if st.NotActions != nil {
-		list = st.NotActions
-	}
-	for _, a := range list {
-		if policy.Glob(strings.ToLower(a.Value), action) {
-			return st.NotActions == nil
-		}
-	}
-	return st.NotActions != nil
-}
-
-// covers reports whether a role's ARN is among those of the pattern.
-func (g glob) covers(role string) bool { return g.pattern == "*" || policy.Glob(g.pattern, role) }

@@ -1,7 +1,6 @@
 package reach
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -9,6 +8,9 @@ import (
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/internal/reach/digraph"
+	"github.com/stile-aws/stile/internal/reach/grants"
+	"github.com/stile-aws/stile/internal/reach/trustees"
 )
 
 // Proof is how sure an edge or an access is.
@@ -59,29 +61,25 @@ func (w Way) String() string {
 // MarshalText is String, for JSON.
 func (w Way) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
 
-// flags of an edge: its proof, its way, and what the caller has to pass.
-type flags uint8
+// flags of an edge: its proof, which is the level of the label, its way, and
+// what the caller has to pass.
+type flags = digraph.Label
 
 const (
-	proofMask flags = 3
-	wayShift        = 2
-	wayMask   flags = 7 << wayShift
+	wayShift       = 2
+	wayMask  flags = 7 << wayShift
 	// needsTags says that the role is assumed only with session tags,
 	// needsSource that only with a source identity.
 	needsTags   flags = 1 << 5
 	needsSource flags = 1 << 6
 )
 
-func (f flags) proof() Proof { return Proof(f & proofMask) }
-func (f flags) way() Way     { return Way(f & wayMask >> wayShift) }
+func wayOf(f flags) Way { return Way(f & wayMask >> wayShift) }
 
 func flagsOf(p Proof, w Way) flags { return flags(p) | flags(w)<<wayShift }
 
-// rawEdge is an edge before all are there. Hubs have ids after the nodes.
-type rawEdge struct {
-	from, to NodeID
-	flags    flags
-}
+// rawEdge is an edge before all are there.
+type rawEdge = digraph.Edge
 
 // edges decides who gets a session of each role, by an index over the callers'
 // policies and over whom the roles trust.
@@ -90,7 +88,7 @@ func (b *builder) edges() {
 	b.hubs()
 	found := make([][]rawEdge, len(b.doors))
 	finders := make([]*finder, b.workers)
-	b.parallel(len(b.doors), b.progress("deciding who may assume what"), func(worker, i int) {
+	b.Spread(len(b.doors), b.progress("deciding who may assume what"), func(worker, i int) {
 		if finders[worker] == nil {
 			finders[worker] = &finder{builder: b, seen: make([]uint32, len(b.nodes))}
 		}
@@ -122,15 +120,15 @@ func (f *finder) door(d *door) []rawEdge {
 			continue // a role that may assume itself gains nothing
 		}
 		if flags, ok := f.decide(&f.nodes[n], d); ok {
-			f.out = append(f.out, rawEdge{n, d.node, flags})
+			f.out = append(f.out, rawEdge{From: n, To: d.node, Label: flags})
 		}
 	}
-	for i := range t.providers {
-		f.bearers(d, t.providers[i])
+	for i := range t.Providers {
+		f.bearers(d, t.Providers[i])
 	}
 	for _, p := range f.sources.pods[d.role.ARN] {
 		if flags, ok := f.decidePod(p, d); ok {
-			f.out = append(f.out, rawEdge{p.node, p.session, flags})
+			f.out = append(f.out, rawEdge{From: p.node, To: p.session, Label: flags})
 		}
 	}
 	return f.out
@@ -146,16 +144,16 @@ func (f *finder) candidate(n NodeID) {
 
 // candidates collects who may be let in: all whom the role's trust policy names
 // and, where it names accounts or everyone, whose own policies may allow it.
-func (f *finder) candidates(d *door, t *names) {
+func (f *finder) candidates(d *door, t *trustees.Names) {
 	home := f.nodes[d.node].Account
-	for _, name := range t.entities {
+	for _, name := range t.Entities {
 		if n, known := f.byKey[name]; known {
 			f.candidate(n)
 		} else if n, known := f.sources.outside[name]; known {
 			f.candidate(n)
 		}
 	}
-	for _, s := range t.sessions {
+	for _, s := range t.Sessions {
 		role, _, _ := s.RoleSession()
 		if r, state := f.inv.Accounts[s.Account].Role(role); state == inventory.Exists {
 			if n, known := f.byKey[r.ARN]; known {
@@ -163,18 +161,18 @@ func (f *finder) candidates(d *door, t *names) {
 			}
 		}
 	}
-	for _, id := range t.ids {
+	for _, id := range t.IDs {
 		if n, known := f.ids[id]; known {
 			f.candidate(n)
 		}
 	}
-	for _, name := range t.services {
+	for _, name := range t.Services {
 		if n, known := f.sources.service[name]; known {
 			f.candidate(n)
 		}
 	}
-	f.delegated(d, t.accounts)
-	if t.everyone {
+	f.delegated(d, t.Accounts)
+	if t.Everyone {
 		f.open(d, home)
 	}
 }
@@ -194,8 +192,8 @@ func (f *finder) delegated(d *door, accounts []arn.AccountID) {
 			f.candidate(n)
 		}
 		for _, w := range f.callers.wild[id] {
-			if w.covers(d.role.ARN) {
-				f.candidate(w.node)
+			if w.Covers(d.role.ARN) {
+				f.candidate(w.Node)
 			}
 		}
 	}
@@ -209,8 +207,8 @@ func (f *finder) open(d *door, home arn.AccountID) {
 		f.candidate(n)
 	}
 	for _, w := range f.callers.other {
-		if w.covers(d.role.ARN) {
-			f.candidate(w.node)
+		if w.Covers(d.role.ARN) {
+			f.candidate(w.Node)
 		}
 	}
 	for _, n := range f.members[home] {
@@ -222,7 +220,7 @@ func (f *finder) open(d *door, home arn.AccountID) {
 		return
 	}
 	for pattern, list := range f.callers.plain {
-		if (glob{pattern: pattern}).covers(d.role.ARN) {
+		if (grants.Glob{Pattern: pattern}).Covers(d.role.ARN) {
 			for _, n := range list {
 				f.candidate(n)
 			}
@@ -327,20 +325,20 @@ func (f *finder) decideStranger(n *node, d *door) (flags, bool) {
 }
 
 // bearers decides for whoever comes with a token or an assertion of a provider.
-func (f *finder) bearers(d *door, p provider) {
-	if isSAML(p.name) {
+func (f *finder) bearers(d *door, p trustees.Provider) {
+	if trustees.IsSAML(p.Name) {
 		f.people(d, p)
 		return
 	}
 	for _, id := range f.subjectsFor(p) {
 		if flags, ok := f.decideBearer(&f.nodes[id], d, p); ok {
-			f.out = append(f.out, rawEdge{id, d.node, flags})
+			f.out = append(f.out, rawEdge{From: id, To: d.node, Label: flags})
 		}
 	}
 }
 
 // decideBearer asks for the bearer of a token.
-func (f *finder) decideBearer(n *node, d *door, p provider) (flags, bool) {
+func (f *finder) decideBearer(n *node, d *door, p trustees.Provider) (flags, bool) {
 	best, unread := authz.ImplicitDeny, d.unread
 	for _, q := range f.bearerQuestions(n, d, p) {
 		best = better(best, f.ask(q, n, d))
@@ -361,10 +359,10 @@ func (g *Graph) knowsProvider(a arn.ARN) bool {
 // people decides for who signs in through a SAML provider. That the provider's
 // assertion offers the role is its own business, so it is never more than
 // conditional.
-func (f *finder) people(d *door, p provider) {
+func (f *finder) people(d *door, p trustees.Provider) {
 	id, known := f.sources.saml[d.role.ARN]
 	if !known {
-		if id, known = f.sources.saml[p.name]; !known {
+		if id, known = f.sources.saml[p.Name]; !known {
 			return
 		}
 	}
@@ -376,7 +374,7 @@ func (f *finder) people(d *door, p provider) {
 		if d.unread {
 			proof = Unread
 		}
-		f.out = append(f.out, rawEdge{id, d.node, flagsOf(proof, BySAML)})
+		f.out = append(f.out, rawEdge{From: id, To: d.node, Label: flagsOf(proof, BySAML)})
 	}
 }
 
@@ -428,8 +426,4 @@ func proofOf(o authz.Outcome, unread bool) Proof {
 		return Unread
 	}
 	return Conditional
-}
-
-func byEnds(a, b rawEdge) int {
-	return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to), cmp.Compare(a.flags&proofMask, b.flags&proofMask))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/internal/reach/trustees"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -135,8 +136,8 @@ func (g *Graph) asked(n *node, d *door, e Edge) []effective.Question {
 // tokenQuestion is the best of what is asked for the bearer of a token.
 func (g *Graph) tokenQuestion(n *node, d *door) effective.Question {
 	best, outcome := effective.Question{}, authz.ImplicitDeny
-	for _, p := range d.names.providers {
-		if isSAML(p.name) || !strings.HasPrefix(n.Key, "web:"+issuerOf(p.name)+":") {
+	for _, p := range d.names.Providers {
+		if trustees.IsSAML(p.Name) || !strings.HasPrefix(n.Key, "web:"+trustees.Issuer(p.Name)+":") {
 			continue
 		}
 		for _, q := range g.bearerQuestions(n, d, p) {
@@ -270,12 +271,12 @@ func partOf(action, resource string, d authz.Decision) Part {
 
 // bearerQuestions asks for a token of a provider with each audience that the
 // provider accepts, or with an audience that is not known.
-func (g *Graph) bearerQuestions(n *node, d *door, p provider) []effective.Question {
-	issuer := issuerOf(p.name)
+func (g *Graph) bearerQuestions(n *node, d *door, p trustees.Provider) []effective.Question {
+	issuer := trustees.Issuer(p.Name)
 	q := effective.Question{Principal: n.principal, Action: assumeWebIdentity, Resource: d.role.ARN, Context: n.context.Clone()}
-	a, err := arn.Parse(p.name)
+	a, err := arn.Parse(p.Name)
 	if err != nil {
-		q.Principal.ServiceName = p.name // a built-in provider
+		q.Principal.ServiceName = p.Name // a built-in provider
 		q.Context.SetUnknown(issuer + ":aud")
 		return []effective.Question{q}
 	}

@@ -7,6 +7,9 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/reach/digraph"
+	"github.com/stile-aws/stile/internal/reach/grants"
+	"github.com/stile-aws/stile/internal/reach/trustees"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -55,7 +58,7 @@ func (b *builder) classes() {
 // alone, and says nothing of the role itself.
 func sameForAll(d *door) bool {
 	t := &d.names
-	if !t.everyone || len(t.accounts)+len(t.entities)+len(t.sessions)+len(t.ids) > 0 {
+	if !t.Everyone || len(t.Accounts)+len(t.Entities)+len(t.Sessions)+len(t.IDs) > 0 {
 		return false
 	}
 	return !mentionsResource(d.doc)
@@ -92,7 +95,7 @@ func limits(pols *authz.Policies) (key string, ok bool) {
 func plainResources(doc *policy.Document) bool {
 	for i := range doc.Statements {
 		st := &doc.Statements[i]
-		if covers(st, "sts:assumerole") && (st.NotResources != nil || slices.ContainsFunc(st.Resources, func(r policy.Text) bool { return r.Value != "*" })) {
+		if trustees.Covers(st, "sts:assumerole") && (st.NotResources != nil || slices.ContainsFunc(st.Resources, func(r policy.Text) bool { return r.Value != "*" })) {
 			return false
 		}
 	}
@@ -118,7 +121,7 @@ func (b *builder) hubs() {
 		for pattern, callers := range sorted(b.callers.plain) {
 			g := gathering{callers: callers}
 			for _, d := range c.doors {
-				if (glob{pattern: pattern}).covers(d.role.ARN) {
+				if (grants.Glob{Pattern: pattern}).Covers(d.role.ARN) {
 					g.doors = append(g.doors, d)
 				}
 			}
@@ -158,7 +161,7 @@ func (b *builder) atHome(c *class) []gathering {
 func (b *builder) hub(g gathering) {
 	found := make([]flags, len(g.callers))
 	finders := make([]*finder, b.workers)
-	b.parallel(len(g.callers), nil, func(worker, i int) {
+	b.Spread(len(g.callers), nil, func(worker, i int) {
 		if finders[worker] == nil {
 			finders[worker] = &finder{builder: b}
 		}
@@ -180,10 +183,10 @@ func (b *builder) hub(g gathering) {
 			hubs[f] = h
 			b.wide++
 			for _, d := range g.doors {
-				b.fromHub = append(b.fromHub, rawEdge{h, d.node, f})
+				b.fromHub = append(b.fromHub, rawEdge{From: h, To: d.node, Label: f})
 			}
 		}
-		b.toHub = append(b.toHub, rawEdge{g.callers[i], h, f})
+		b.toHub = append(b.toHub, rawEdge{From: g.callers[i], To: h, Label: f})
 	}
 }
 
@@ -203,52 +206,17 @@ func (b *builder) sample(n *node, doors []*door) *door {
 	return other
 }
 
-// csr has the edges of all vertices, sorted, in rows.
-type csr struct {
-	start []int32 // of each vertex, and the end of the last
-	to    []NodeID
-	flags []flags
-}
-
-func newCSR(vertices int, edges []rawEdge) csr {
-	slices.SortFunc(edges, byEnds)
-	c := csr{start: make([]int32, vertices+1), to: make([]NodeID, 0, len(edges)), flags: make([]flags, 0, len(edges))}
-	for i, e := range edges {
-		if i > 0 && edges[i-1].from == e.from && edges[i-1].to == e.to {
-			continue // the surest of several is first
-		}
-		c.to = append(c.to, e.to)
-		c.flags = append(c.flags, e.flags)
-		c.start[e.from+1]++
-	}
-	for i := range vertices {
-		c.start[i+1] += c.start[i]
-	}
-	return c
-}
-
-func (c *csr) row(v NodeID) (to []NodeID, f []flags) {
-	from, end := c.start[v], c.start[v+1]
-	return c.to[from:end], c.flags[from:end]
-}
-
-// finish turns what was found into rows, both ways.
+// finish makes the graph of what was found.
 func (b *builder) finish() {
 	first := NodeID(len(b.nodes))
 	edges := b.raw
 	for _, e := range b.toHub {
-		edges = append(edges, rawEdge{e.from, first + e.to, e.flags})
+		edges = append(edges, rawEdge{From: e.From, To: first + e.To, Label: e.Label})
 	}
 	for _, e := range b.fromHub {
-		edges = append(edges, rawEdge{first + e.from, e.to, e.flags})
+		edges = append(edges, rawEdge{From: first + e.From, To: e.To, Label: e.Label})
 	}
-	vertices := len(b.nodes) + b.wide
-	b.hubCount = b.wide
-	b.out = newCSR(vertices, edges)
-	for i := range edges {
-		edges[i].from, edges[i].to = edges[i].to, edges[i].from
-	}
-	b.in = newCSR(vertices, edges)
+	b.graph = digraph.New(len(b.nodes), b.wide, edges)
 	b.raw, b.toHub, b.fromHub = nil, nil, nil
 	b.findGaps()
 	slices.SortFunc(b.gaps, func(a, c Gap) int { return cmp.Or(cmp.Compare(a.Account, c.Account), cmp.Compare(a.What, c.What)) })

@@ -8,13 +8,14 @@ import (
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/internal/reach/digraph"
 )
 
 // NodeID numbers the nodes of one Graph.
-type NodeID int32
+type NodeID = digraph.Vertex
 
 // None is no node.
-const None NodeID = -1
+const None = digraph.None
 
 // Kind is the kind of a node.
 type Kind uint8
@@ -83,7 +84,7 @@ func (g *Graph) Node(id NodeID) Node { return g.nodes[id].Node }
 func (g *Graph) Len() int { return len(g.nodes) }
 
 // Edges is the number of edges.
-func (g *Graph) Edges() int { return len(g.out.to) }
+func (g *Graph) Edges() int { return g.graph.Edges() }
 
 // Find gives the node with a key.
 func (g *Graph) Find(key string) (NodeID, bool) {

@@ -3,6 +3,7 @@ package reach
 import (
 	"cmp"
 	"fmt"
+	"github.com/stile-aws/stile/internal/reach/digraph"
 	"slices"
 	"time"
 )
@@ -66,14 +67,14 @@ func (g *Graph) PathsTo(from []NodeID, q Query, o PathOptions) (paths []Path, mo
 func (g *Graph) chains(from []NodeID, goals map[NodeID]Proof, o PathOptions) ([][]NodeID, bool) {
 	o.Limit, o.MaxHops = cmp.Or(o.Limit, 10), cmp.Or(o.MaxHops, 6)
 	for worst := Proven; worst <= Unread; worst++ {
-		f := g.flood(&g.in, worst)
-		for n, p := range goals {
+		f := g.Search(worst, true)
+		for n, p := range sorted(goals) {
 			if p <= worst {
-				f.begin(n)
+				f.Begin(n)
 			}
 		}
-		f.run()
-		if !slices.ContainsFunc(from, f.reached) || o.All && worst < Unread {
+		f.Run()
+		if !slices.ContainsFunc(from, func(n NodeID) bool { return f.Distance(n) >= 0 }) || o.All && worst < Unread {
 			continue
 		}
 		e := enumeration{g: g, back: f, options: o, worst: worst, on: map[NodeID]bool{}, limit: o.Limit + 1}
@@ -88,7 +89,7 @@ func (g *Graph) chains(from []NodeID, goals map[NodeID]Proof, o PathOptions) ([]
 // search backwards from them.
 type enumeration struct {
 	g       *Graph
-	back    *flood
+	back    *digraph.Search
 	options PathOptions
 	worst   Proof
 	limit   int
@@ -98,13 +99,13 @@ type enumeration struct {
 }
 
 func (e *enumeration) all(from []NodeID) {
-	shortest := int32(-1)
+	shortest := -1
 	for _, n := range from {
-		if d := e.back.distance[n]; d >= 0 && (shortest < 0 || d < shortest) {
+		if d := e.back.Distance(n); d >= 0 && (shortest < 0 || d < shortest) {
 			shortest = d
 		}
 	}
-	for depth := shortest; depth <= int32(e.options.MaxHops) || depth == shortest; depth++ {
+	for depth := shortest; depth <= e.options.MaxHops || depth == shortest; depth++ {
 		for _, n := range from {
 			e.walk(n, depth)
 		}
@@ -115,8 +116,8 @@ func (e *enumeration) all(from []NodeID) {
 }
 
 // walk finds the ways of exactly so many hops from n to a goal.
-func (e *enumeration) walk(n NodeID, hops int32) {
-	d := e.back.distance[n]
+func (e *enumeration) walk(n NodeID, hops int) {
+	d := e.back.Distance(n)
 	if d < 0 || d > hops || e.on[n] || len(e.found) >= e.limit {
 		return
 	}

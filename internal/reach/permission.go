@@ -10,6 +10,7 @@ import (
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/effective"
+	"github.com/stile-aws/stile/internal/reach/trustees"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -121,7 +122,7 @@ func mergedPermissions(list []Permission) []Permission {
 type carrier struct {
 	arn   string
 	owner arn.AccountID
-	names names // of Allow statements and grants
+	names trustees.Names // of Allow statements and grants
 	guard *effective.Side
 }
 
@@ -156,7 +157,7 @@ func (g *Graph) findCarriers() []carrier {
 	}
 	slices.SortFunc(list, func(a, b carrier) int { return cmp.Compare(a.arn, b.arn) })
 	list = slices.CompactFunc(list, func(a, b carrier) bool { return a.arn == b.arn })
-	g.parallel(len(list), nil, func(_, i int) { g.lookInto(&list[i]) })
+	g.Spread(len(list), nil, func(_, i int) { g.lookInto(&list[i]) })
 	return list
 }
 
@@ -167,12 +168,12 @@ func (g *Graph) lookInto(c *carrier) {
 	if pols.Resource != nil {
 		for i := range pols.Resource.Document().Statements {
 			if st := &pols.Resource.Document().Statements[i]; st.Effect == policy.Allow {
-				c.names.add(st)
+				c.names.Add(st)
 			}
 		}
 	}
 	for i := range pols.Grants {
-		c.names.addAWS(pols.Grants[i].Grantee)
+		c.names.AddAWS(pols.Grants[i].Grantee)
 	}
 }
 
@@ -183,7 +184,7 @@ func (g *Graph) givenPermissions(n *node) []Permission {
 	carriers := g.carriers()
 	for i := range carriers {
 		c := &carriers[i]
-		if !namesRole(&c.names, n) && !slices.Contains(c.names.accounts, n.Account) {
+		if !namesRole(&c.names, n) && !slices.Contains(c.names.Accounts, n.Account) {
 			continue
 		}
 		e := newExpander(g, n)
@@ -202,8 +203,8 @@ func (e *expander) given(c *carrier) []Permission {
 	if pols.Resource != nil {
 		for i := range pols.Resource.Document().Statements {
 			st := &pols.Resource.Document().Statements[i]
-			var t names
-			if t.add(st); st.Effect != policy.Allow || !namesRole(&t, e.n) && (c.owner == e.n.Account || !slices.Contains(t.accounts, e.n.Account)) {
+			var t trustees.Names
+			if t.Add(st); st.Effect != policy.Allow || !namesRole(&t, e.n) && (c.owner == e.n.Account || !slices.Contains(t.Accounts, e.n.Account)) {
 				continue
 			}
 			for _, resource := range guarded(c, st) {
@@ -212,8 +213,8 @@ func (e *expander) given(c *carrier) []Permission {
 		}
 	}
 	for _, grant := range pols.Grants {
-		var t names
-		if t.addAWS(grant.Grantee); !namesRole(&t, e.n) {
+		var t trustees.Names
+		if t.AddAWS(grant.Grantee); !namesRole(&t, e.n) {
 			continue
 		}
 		st := &policy.Statement{Effect: policy.Allow, Actions: kmsActions(grant.Operations)}
@@ -243,3 +244,42 @@ func guarded(c *carrier, st *policy.Statement) []string {
 	}
 	return sortedUnique(out)
 }
+
+// Permissions is what a user or role may do by its own policies and by what
+// resources give it, without what is denied.
+func (g *Graph) Permissions(id NodeID) []Permission {
+	n := &g.nodes[id]
+	if n.side == nil {
+		return nil
+	}
+	list := slices.Concat(g.ownPermissions(n), g.givenPermissions(n))
+	return slices.DeleteFunc(list, func(p Permission) bool { return p.Proof == 0 })
+}
+
+// Names lists the actions that patterns stand for, but for those that others
+// do; a pattern of which the catalog knows none stands for itself.
+func (g *Graph) Names(patterns, but []string) []string {
+	except := map[string]bool{}
+	for _, pattern := range but {
+		for _, name := range g.expand(pattern) {
+			except[name] = true
+		}
+	}
+	var out []string
+	for _, pattern := range patterns {
+		names := g.expand(pattern)
+		if len(names) == 0 {
+			names = []string{pattern}
+		}
+		for _, name := range names {
+			if !except[name] {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// Grouped is a list of actions, sorted, with the actions of a service as one
+// where all of them are there.
+func (g *Graph) Grouped(names []string) []string { return shortened("*", g.expand("*"), names) }

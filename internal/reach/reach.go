@@ -23,6 +23,8 @@ import (
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/internal/reach/digraph"
+	"github.com/stile-aws/stile/internal/reach/grants"
 )
 
 // Config says how to build a Graph. The zero Config will do.
@@ -51,7 +53,7 @@ type Graph struct {
 	doors    []door              // one for each role that exists, in the order of their nodes
 	doorOf   map[NodeID]*door    // by the role's node
 	siblings map[NodeID][]NodeID // tagged sessions of a role, by the role's node
-	accounts map[arn.AccountID]*accountIndex
+	accounts map[arn.AccountID]*grants.Index
 	ids      map[string]NodeID          // users and roles by unique id
 	members  map[arn.AccountID][]NodeID // users and roles
 	owners   []arn.AccountID            // of accounts, sorted
@@ -61,9 +63,8 @@ type Graph struct {
 	carrying []carrier // see carriers
 	expanded sync.Map  // action pattern in lower case to []string
 
-	out, in  csr
-	hubCount int // vertices of out and in after the nodes
-	gaps     []Gap
+	graph *digraph.Graph
+	gaps  []Gap
 }
 
 // New builds the graph of inv, which must not change afterwards; nil is an
@@ -75,7 +76,7 @@ func New(inv *inventory.Inventory, cfg Config) *Graph {
 	b := &builder{cfg: cfg, doorsAt: map[arn.AccountID][]*door{}, Graph: &Graph{
 		inv: inv, view: cfg.View.New(inv), everything: administrator(), workers: cfg.Workers,
 		byKey: map[string]NodeID{}, doorOf: map[NodeID]*door{}, siblings: map[NodeID][]NodeID{},
-		accounts: map[arn.AccountID]*accountIndex{}, ids: map[string]NodeID{}, members: map[arn.AccountID][]NodeID{},
+		accounts: map[arn.AccountID]*grants.Index{}, ids: map[string]NodeID{}, members: map[arn.AccountID][]NodeID{},
 	}}
 	if b.workers <= 0 {
 		b.workers = runtime.GOMAXPROCS(0)
@@ -105,16 +106,16 @@ type builder struct {
 	callers callers
 	sources sources
 	raw     []rawEdge
-	toHub   []rawEdge // from nodes to hubs
+	toHub   []rawEdge // from nodes to hubs, which have numbers of their own
 	fromHub []rawEdge // from hubs to nodes
 	wide    int       // the number of hubs
 	groups  []*class
 	doorsAt map[arn.AccountID][]*door
 }
 
-// parallel calls work for each of n items on the graph's workers, in blocks,
+// Spread calls work for each of n items on the graph's workers, in blocks,
 // and tells how far it is. worker tells the goroutines apart.
-func (g *Graph) parallel(n int, progress func(done, total int), work func(worker, item int)) {
+func (g *Graph) Spread(n int, progress func(done, total int), work func(worker, item int)) {
 	const block = 64
 	if n <= block || g.workers == 1 {
 		for i := range n {

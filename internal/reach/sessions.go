@@ -7,6 +7,8 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/effective"
+	"github.com/stile-aws/stile/internal/reach/grants"
+	"github.com/stile-aws/stile/internal/reach/trustees"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -38,7 +40,7 @@ func (b *builder) sessions() {
 				continue
 			}
 			next := b.session(d.node, b.nodes[id].tags)
-			b.raw = append(b.raw, rawEdge{id, next, flags})
+			b.raw = append(b.raw, rawEdge{From: id, To: next, Label: flags})
 			if !queued[next] {
 				queued[next] = true
 				queue = append(queue, next)
@@ -69,7 +71,9 @@ func (b *builder) targetRoles(f *finder, queue *[]NodeID) {
 				continue
 			}
 			next := b.session(target, b.nodes[p.session].tags)
-			b.raw = append(b.raw, rawEdge{p.session, next, flagsOf(proofOf(o, b.nodes[p.session].unread || d.unread), ByPodIdentity)})
+			b.raw = append(b.raw, rawEdge{
+				From: p.session, To: next, Label: flagsOf(proofOf(o, b.nodes[p.session].unread || d.unread), ByPodIdentity),
+			})
 			if !slices.Contains(*queue, next) {
 				*queue = append(*queue, next)
 			}
@@ -106,7 +110,7 @@ func (b *builder) targetsOf(role NodeID) []*door {
 			continue
 		}
 		for i := range b.doors {
-			if d := &b.doors[i]; (glob{pattern: pattern}).covers(d.role.ARN) {
+			if d := &b.doors[i]; (grants.Glob{Pattern: pattern}).Covers(d.role.ARN) {
 				found[d.node] = true
 			}
 		}
@@ -140,14 +144,14 @@ func assumable(doc *policy.Document) []string {
 	var out []string
 	for i := range doc.Statements {
 		st := &doc.Statements[i]
-		if st.Effect != policy.Allow || !covers(st, "sts:assumerole") {
+		if st.Effect != policy.Allow || !trustees.Covers(st, "sts:assumerole") {
 			continue
 		}
 		if st.NotResources != nil {
 			return []string{"*"}
 		}
 		for _, r := range st.Resources {
-			pattern, _ := superset(r.Value)
+			pattern, _ := grants.Superset(r.Value)
 			out = append(out, pattern)
 		}
 	}
@@ -155,10 +159,10 @@ func assumable(doc *policy.Document) []string {
 }
 
 // namesRole reports whether t names a role itself, its sessions or everyone.
-func namesRole(t *names, n *node) bool {
+func namesRole(t *trustees.Names, n *node) bool {
 	id, _, _ := strings.Cut(n.principal.ID, ":")
-	return t.everyone || slices.Contains(t.entities, n.Key) || slices.Contains(t.ids, id) ||
-		slices.ContainsFunc(t.sessions, func(s arn.ARN) bool {
+	return t.Everyone || slices.Contains(t.Entities, n.Key) || slices.Contains(t.IDs, id) ||
+		slices.ContainsFunc(t.Sessions, func(s arn.ARN) bool {
 			role, _, _ := s.RoleSession()
 			return s.Account == n.Account && role == n.principal.Entity.Name()
 		})

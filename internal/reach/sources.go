@@ -8,6 +8,7 @@ import (
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/internal/reach/trustees"
 )
 
 // podService is the service principal that EKS Pod Identity assumes roles as.
@@ -143,25 +144,25 @@ func (b *builder) session(role NodeID, tags tagset) NodeID {
 }
 
 // strangers adds whom a trust policy names and who is no principal of the inventory.
-func (b *builder) strangers(d *door, t *names) {
-	if t.everyone && b.sources.everyone == None {
+func (b *builder) strangers(d *door, t *trustees.Names) {
+	if t.Everyone && b.sources.everyone == None {
 		b.sources.everyone = b.add(node{Node: Node{Kind: Everyone, Key: "everyone", Name: anyPrincipal}, principal: stranger(nobodysAccount)})
 	}
-	for _, id := range t.accounts {
+	for _, id := range t.Accounts {
 		if b.inv.Accounts[id] == nil {
 			root := arn.Root("aws", id).String()
 			b.outside(root, "some principal of account "+string(id), id)
 		}
 	}
-	for _, name := range t.entities {
+	for _, name := range t.Entities {
 		b.outsider(name)
 	}
-	for _, name := range t.services {
+	for _, name := range t.Services {
 		if _, known := b.sources.service[name]; !known && name != podService {
 			b.sources.service[name] = b.add(node{Node: Node{Kind: Service, Key: name}, principal: authz.Principal{Kind: authz.Service, ServiceName: name}})
 		}
 	}
-	for _, p := range t.providers {
+	for _, p := range t.Providers {
 		b.provider(d, p)
 	}
 }
@@ -191,16 +192,16 @@ func (b *builder) outside(key, name string, id arn.AccountID) {
 
 // provider adds the bearers of an identity provider's tokens that a statement
 // lets in.
-func (b *builder) provider(d *door, p provider) {
-	if isSAML(p.name) {
-		b.saml(d, p.name)
+func (b *builder) provider(d *door, p trustees.Provider) {
+	if trustees.IsSAML(p.Name) {
+		b.saml(d, p.Name)
 		return
 	}
-	issuer := issuerOf(p.name)
-	if len(p.subjects) == 0 {
+	issuer := trustees.Issuer(p.Name)
+	if len(p.Subjects) == 0 {
 		b.subject(issuer, "*")
 	}
-	for _, s := range p.subjects {
+	for _, s := range p.Subjects {
 		b.subject(issuer, s)
 	}
 }
@@ -240,13 +241,13 @@ func permissionSet(r *inventory.Role) (string, bool) {
 
 // subjectsFor lists the WebIdentity nodes that statements of a trust policy may
 // let in: those of its subjects, and those that one of its patterns covers.
-func (b *builder) subjectsFor(p provider) []NodeID {
-	issuer := issuerOf(p.name)
-	if len(p.subjects) == 0 {
+func (b *builder) subjectsFor(p trustees.Provider) []NodeID {
+	issuer := trustees.Issuer(p.Name)
+	if len(p.Subjects) == 0 {
 		return b.sources.subjects[issuer]
 	}
 	var out []NodeID
-	for _, s := range p.subjects {
+	for _, s := range p.Subjects {
 		if !isPattern(s) {
 			if id, known := b.byKey["web:"+issuer+":"+s]; known {
 				out = append(out, id)

@@ -9,6 +9,8 @@ import (
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/effective"
+	"github.com/stile-aws/stile/internal/reach/digraph"
+	"github.com/stile-aws/stile/internal/reach/trustees"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -45,7 +47,7 @@ type WhatCan struct {
 	Everything bool     `json:"everything,omitempty"`
 	Limits     []string `json:"limits,omitempty"`
 
-	floods [Unread + 1]*flood
+	floods [Unread + 1]*digraph.Search
 }
 
 // WhatCan finds what a node may do. Permissions are grouped as the statements
@@ -86,11 +88,11 @@ func denies(n *node) []string {
 func (w *WhatCan) roles(g *Graph, id NodeID) {
 	best := make([]Proof, len(g.nodes))
 	for worst := Proven; worst <= Unread; worst++ {
-		f := g.flood(&g.out, worst)
-		f.begin(id)
-		f.run()
+		f := g.Search(worst, false)
+		f.Begin(id)
+		f.Run()
 		w.floods[worst] = f
-		for _, n := range f.queue {
+		for _, n := range f.Reached() {
 			if best[n] == 0 && n != id {
 				best[n] = worst
 			}
@@ -106,8 +108,8 @@ func (w *WhatCan) roles(g *Graph, id NodeID) {
 // Path is a shortest chain from the principal to one of its roles, both included.
 func (w *WhatCan) Path(to NodeID) []NodeID {
 	for _, f := range w.floods {
-		if f != nil && f.reached(to) {
-			out := f.path(to)
+		if f != nil && f.Distance(to) >= 0 {
+			out := f.Path(to)
 			slices.Reverse(out)
 			return out
 		}
@@ -193,7 +195,7 @@ func (e *expander) pattern(pattern string, st *policy.Statement, resource string
 	groups := map[answer][]string{}
 	covered := 0
 	for _, name := range names {
-		if !covers(st, strings.ToLower(name)) || !fitting(name, resource) || getsSession(name) {
+		if !trustees.Covers(st, strings.ToLower(name)) || !fitting(name, resource) || getsSession(name) {
 			continue
 		}
 		covered++

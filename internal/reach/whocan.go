@@ -10,6 +10,8 @@ import (
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/internal/reach/digraph"
+	"github.com/stile-aws/stile/internal/reach/trustees"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -43,7 +45,7 @@ type WhoCan struct {
 
 	g      *Graph
 	guard  *effective.Side
-	floods [Unread + 1]*flood
+	floods [Unread + 1]*digraph.Search
 	direct map[NodeID]Proof
 }
 
@@ -60,7 +62,7 @@ func (g *Graph) whoCanDirectly(q Query) *WhoCan {
 	w.guard = g.view.Guard(effective.Question{Action: q.Action, Resource: q.Resource, ResourceAccount: q.Owner})
 	candidates := w.candidates()
 	found := make([]Proof, len(candidates))
-	g.parallel(len(candidates), nil, func(_, i int) { found[i] = w.decide(&g.nodes[candidates[i]]) })
+	g.Spread(len(candidates), nil, func(_, i int) { found[i] = w.decide(&g.nodes[candidates[i]]) })
 	for i, p := range found {
 		if p != 0 {
 			w.Direct = append(w.Direct, Access{g.nodes[candidates[i]].Node, p})
@@ -114,10 +116,10 @@ func (w *WhoCan) candidates() []NodeID {
 		}
 	}
 	action := strings.ToLower(w.Query.Action)
-	g.parallel(len(g.owners), nil, func(_, i int) {
+	g.Spread(len(g.owners), nil, func(_, i int) {
 		a := g.accounts[g.owners[i]]
 		var some []NodeID
-		a.candidates(a.forAction(action), w.Query.Resource, func(n NodeID) { some = append(some, n) })
+		a.Candidates(action, w.Query.Resource, func(n NodeID) { some = append(some, n) })
 		mu.Lock()
 		defer mu.Unlock()
 		for _, n := range some {
@@ -138,12 +140,12 @@ func (w *WhoCan) named(add func(NodeID)) {
 	pols := w.guard.Policies()
 	everybody := slices.ContainsFunc(pols.Unread, func(u authz.Unread) bool { return !onCallersSide(u.Source.Layer) && u.Source.Layer != authz.LayerRCP })
 	t := w.names()
-	for _, name := range t.entities {
+	for _, name := range t.Entities {
 		if n, known := g.byKey[name]; known {
 			add(n)
 		}
 	}
-	for _, s := range t.sessions {
+	for _, s := range t.Sessions {
 		role, _, _ := s.RoleSession()
 		if r, state := g.inv.Accounts[s.Account].Role(role); state == inventory.Exists {
 			if n, known := g.byKey[r.ARN]; known {
@@ -151,7 +153,7 @@ func (w *WhoCan) named(add func(NodeID)) {
 			}
 		}
 	}
-	for _, id := range t.ids {
+	for _, id := range t.IDs {
 		if n, known := g.ids[id]; known {
 			add(n)
 		}
@@ -160,7 +162,7 @@ func (w *WhoCan) named(add func(NodeID)) {
 	if owner == "" && strings.HasPrefix(w.Query.Resource, "arn:") {
 		w.Gaps = append(w.Gaps, Gap{What: "the account that owns " + w.Query.Resource, Why: "it is not known; those whose own policies may allow the request are listed"})
 	}
-	if everybody || t.everyone {
+	if everybody || t.Everyone {
 		for _, n := range g.members[owner] {
 			add(n)
 		}
@@ -168,22 +170,22 @@ func (w *WhoCan) named(add func(NodeID)) {
 }
 
 // names says whom the resource's policy and the grants on a key name for the action.
-func (w *WhoCan) names() names {
-	var t names
+func (w *WhoCan) names() trustees.Names {
+	var t trustees.Names
 	pols := w.guard.Policies()
 	action := strings.ToLower(w.Query.Action)
 	if pols.Resource != nil {
 		for i := range pols.Resource.Document().Statements {
-			if st := &pols.Resource.Document().Statements[i]; st.Effect == policy.Allow && covers(st, action) {
-				t.add(st)
+			if st := &pols.Resource.Document().Statements[i]; st.Effect == policy.Allow && trustees.Covers(st, action) {
+				t.Add(st)
 			}
 		}
 	}
 	for i := range pols.Grants {
 		if grantee := pols.Grants[i].Grantee; strings.HasPrefix(grantee, "arn:") {
-			t.addAWS(grantee)
+			t.AddAWS(grantee)
 		} else {
-			t.services = append(t.services, grantee)
+			t.Services = append(t.Services, grantee)
 		}
 	}
 	return t
@@ -224,21 +226,21 @@ func (w *WhoCan) strangers() {
 			w.Direct = append(w.Direct, Access{n.Node, p})
 		}
 	}
-	for _, name := range sortedUnique(t.services) {
+	for _, name := range sortedUnique(t.Services) {
 		ask(node{Node: Node{Kind: Service, Key: name}, principal: authz.Principal{Kind: authz.Service, ServiceName: name}})
 	}
-	for _, id := range sortedUnique(t.accounts) {
+	for _, id := range sortedUnique(t.Accounts) {
 		if w.g.inv.Accounts[id] == nil {
 			key := arn.Root("aws", id).String()
 			ask(node{Node: Node{Kind: External, Account: id, Key: "external:" + key, Name: "some principal of account " + string(id)}, principal: stranger(id), unread: true})
 		}
 	}
-	for _, name := range sortedUnique(t.entities) {
+	for _, name := range sortedUnique(t.Entities) {
 		if p, err := w.g.view.Principal(name); err == nil && w.g.unknownEntity(name) {
 			ask(node{Node: Node{Kind: External, Account: p.ARN.Account, Key: "external:" + name, Name: name}, principal: p, unread: true})
 		}
 	}
-	if t.everyone {
+	if t.Everyone {
 		ask(node{Node: Node{Kind: Everyone, Key: "everyone", Name: anyPrincipal}, principal: stranger(nobodysAccount)})
 		ask(node{Node: Node{Kind: Anonymous, Key: "anonymous", Name: "anybody, without credentials"}})
 	}
@@ -302,20 +304,19 @@ func (w *WhoCan) through() {
 	g := w.g
 	best := make([]Proof, len(g.nodes))
 	for worst := Proven; worst <= Unread; worst++ {
-		f := g.flood(&g.in, worst)
-		for n, p := range w.direct {
+		f := g.Search(worst, true)
+		for n, p := range sorted(w.direct) {
 			if p <= worst && (g.nodes[n].Kind == Role || g.nodes[n].Kind == Session) {
-				f.begin(n)
+				f.Begin(n)
 			}
 		}
-		if len(f.queue) == 0 {
+		if len(f.Reached()) == 0 {
 			continue
 		}
-		slices.Sort(f.queue)
-		f.run()
+		f.Run()
 		w.floods[worst] = f
-		for _, n := range f.queue {
-			if best[n] == 0 && f.distance[n] > 0 && w.direct[n] == 0 {
+		for _, n := range f.Reached() {
+			if best[n] == 0 && f.Distance(n) > 0 && w.direct[n] == 0 {
 				best[n] = worst
 			}
 		}
@@ -334,8 +335,8 @@ func (w *WhoCan) Path(n NodeID) []NodeID {
 		return []NodeID{n}
 	}
 	for _, f := range w.floods {
-		if f != nil && f.reached(n) {
-			return f.path(n)
+		if f != nil && f.Distance(n) >= 0 {
+			return f.Path(n)
 		}
 	}
 	return nil

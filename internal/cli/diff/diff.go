@@ -14,6 +14,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/world"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/reach"
+	"github.com/stile-aws/stile/internal/reach/difference"
 )
 
 type options struct {
@@ -70,14 +71,8 @@ func (o *options) run(ctx context.Context, args []string) error {
 		return err
 	}
 	a, b := o.source.Build(before), o.source.Build(after)
-	d := reach.Diff(a, b, o.source.Config())
+	d := difference.Between(a, b, o.source.Config().Progress)
 	if o.json {
-		if d.Changes == nil {
-			d.Changes = []reach.Change{}
-		}
-		if d.Gaps == nil {
-			d.Gaps = []reach.Gap{}
-		}
 		if err := o.source.Streams.JSON(d); err != nil {
 			return err
 		}
@@ -113,8 +108,8 @@ func (o *options) load(ctx context.Context, args []string) (before, after *inven
 	return before, after, err
 }
 
-func (o *options) fails(d *reach.Difference) bool {
-	return slices.ContainsFunc(d.Changes, func(c reach.Change) bool {
+func (o *options) fails(d *difference.Difference) bool {
+	return slices.ContainsFunc(d.Changes, func(c difference.Change) bool {
 		switch o.failOn {
 		case failGain:
 			return c.Kind.Gain()
@@ -127,12 +122,12 @@ func (o *options) fails(d *reach.Difference) bool {
 
 // titles of the sorts of change, in the order in which they are printed.
 var titles = [...]struct{ what, title string }{
-	{"session", "who can assume which role"}, {"chain", "who comes to which role by chains"}, {"access", "who may do what"},
+	{difference.Session, "who can assume which role"}, {difference.Chain, "who comes to which role by chains"}, {difference.Use, "who may do what"},
 }
 
-var signs = map[reach.ChangeKind]string{reach.Gained: "+", reach.Lost: "-", reach.Stronger: "↑", reach.Weaker: "↓"}
+var signs = map[difference.Kind]string{difference.Gained: "+", difference.Lost: "-", difference.Stronger: "↑", difference.Weaker: "↓"}
 
-func (o *options) print(inv *inventory.Inventory, d *reach.Difference) {
+func (o *options) print(inv *inventory.Inventory, d *difference.Difference) {
 	s, names := o.source.Streams, world.NamesOf(inv)
 	if len(d.Changes) == 0 {
 		s.Printf("nobody gains or loses access\n")
@@ -157,7 +152,7 @@ func (o *options) print(inv *inventory.Inventory, d *reach.Difference) {
 }
 
 // object is what a change is about.
-func object(names world.Names, c *reach.Change) string {
+func object(names world.Names, c *difference.Change) string {
 	if c.Target == nil {
 		return world.List(c.Actions) + " on " + c.Resource
 	}
@@ -169,15 +164,15 @@ func object(names world.Names, c *reach.Change) string {
 }
 
 // certainty says how sure the change is, where it is not certain.
-func certainty(c *reach.Change) string {
+func certainty(c *difference.Change) string {
 	switch c.Kind {
-	case reach.Stronger, reach.Weaker:
+	case difference.Stronger, difference.Weaker:
 		return fmt.Sprintf(" (was %s, is %s)", c.Before, c.After)
-	case reach.Gained:
+	case difference.Gained:
 		if c.After != reach.Proven {
 			return fmt.Sprintf(" (%s %s)", c.After, c.Why)
 		}
-	case reach.Lost:
+	case difference.Lost:
 		if c.Before != reach.Proven {
 			return fmt.Sprintf(" (it was %s)", c.Before)
 		}

@@ -1,22 +1,21 @@
-package reach
+package digraph
 
 import (
 	"math/bits"
 	"slices"
 )
 
-// Closure knows for every principal all roles it can come to by chains of any
-// length. It never changes and may be used by any number of goroutines at once.
+// Closure knows for every node all nodes that paths of any length lead to.
 //
-// Principals that can all come to each other are one component. Each component
-// has the set of the components beyond it, as a list while it is short, else as
-// a bitmap, or shared with the one successor whose set it is: 100,000 roles take
+// Nodes that paths lead between both ways are one component. Each component has
+// the set of the components beyond it, as a list while it is short, else as a
+// bitmap, or shared with the one successor whose set it is: 100,000 nodes take
 // from some megabytes, where most are in one component, to n²/8 bytes at worst.
 type Closure struct {
 	g         *Graph
-	worst     Proof
+	level     uint8
 	component []int32 // of each vertex
-	members   [][]NodeID
+	members   [][]Vertex
 	beyond    []set
 	counts    []int // nodes in and beyond each component
 }
@@ -29,9 +28,9 @@ type set struct {
 	via int32
 }
 
-// Close finds what every node can come to by edges no less sure than worst.
-func (g *Graph) Close(worst Proof) *Closure {
-	c := &Closure{g: g, worst: worst}
+// Close finds what every node can come to by edges up to a level.
+func (g *Graph) Close(level uint8) *Closure {
+	c := &Closure{g: g, level: level}
 	c.components()
 	c.beyond, c.counts = make([]set, len(c.members)), make([]int, len(c.members))
 	u := union{c: c, seen: make([]uint64, len(c.members)/64+1)}
@@ -44,13 +43,13 @@ func (g *Graph) Close(worst Proof) *Closure {
 // components finds the strongly connected components by Tarjan's algorithm, with
 // a stack of its own: a component comes after all it leads to.
 func (c *Closure) components() {
-	n := len(c.g.nodes) + c.g.hubCount
+	n := c.g.nodes + c.g.hubs
 	t := tarjan{Closure: c, index: make([]int32, n), low: make([]int32, n), next: make([]int32, n)}
 	c.component = make([]int32, n)
 	for v := range c.component {
 		c.component[v] = -1
 	}
-	for v := range NodeID(n) {
+	for v := range Vertex(n) {
 		if t.index[v] == 0 {
 			t.from(v)
 		}
@@ -62,17 +61,17 @@ type tarjan struct {
 	index, low []int32 // index 0: not seen yet
 	next       []int32 // how many edges of a vertex were followed
 	count      int32
-	stack      []NodeID // vertices without a component yet
-	trail      []NodeID // the way to the vertex at hand
+	stack      []Vertex // vertices without a component yet
+	trail      []Vertex // the way to the vertex at hand
 }
 
-func (t *tarjan) enter(v NodeID) {
+func (t *tarjan) enter(v Vertex) {
 	t.count++
 	t.index[v], t.low[v] = t.count, t.count
 	t.stack, t.trail = append(t.stack, v), append(t.trail, v)
 }
 
-func (t *tarjan) from(v NodeID) {
+func (t *tarjan) from(v Vertex) {
 	t.enter(v)
 	for len(t.trail) > 0 {
 		v := t.trail[len(t.trail)-1]
@@ -92,14 +91,14 @@ func (t *tarjan) from(v NodeID) {
 }
 
 // follow gives the next vertex that was not seen yet.
-func (t *tarjan) follow(v NodeID) (NodeID, bool) {
+func (t *tarjan) follow(v Vertex) (Vertex, bool) {
 	to, f := t.g.out.row(v)
 	for int(t.next[v]) < len(to) {
 		i := t.next[v]
 		t.next[v]++
 		w := to[i]
 		switch {
-		case f[i].proof() > t.worst:
+		case f[i].Level() > t.level:
 		case t.index[w] == 0:
 			return w, true
 		case t.component[w] < 0:
@@ -110,13 +109,13 @@ func (t *tarjan) follow(v NodeID) (NodeID, bool) {
 }
 
 // close makes a component of everything above v on the stack.
-func (t *tarjan) close(v NodeID) {
+func (t *tarjan) close(v Vertex) {
 	at := len(t.stack) - 1
 	for t.stack[at] != v {
 		at--
 	}
 	id := int32(len(t.members))
-	var members []NodeID
+	var members []Vertex
 	for _, w := range t.stack[at:] {
 		t.component[w] = id
 		members = append(members, w)
@@ -138,7 +137,7 @@ func (u *union) of(id int32) (set, int) {
 	for _, v := range c.members[id] {
 		to, f := c.g.out.row(v)
 		for i, w := range to {
-			if other := c.component[w]; f[i].proof() <= c.worst && other != id {
+			if other := c.component[w]; f[i].Level() <= c.level && other != id {
 				next = append(next, other)
 			}
 		}
@@ -205,7 +204,7 @@ func each64(words []uint64) func(yield func(int32) bool) {
 
 // nodesIn is the number of nodes of a component: hubs are none.
 func (c *Closure) nodesIn(id int32) int {
-	n, _ := slices.BinarySearch(c.members[id], NodeID(len(c.g.nodes)))
+	n, _ := slices.BinarySearch(c.members[id], Vertex(c.g.nodes))
 	return n
 }
 
@@ -240,26 +239,26 @@ func (c *Closure) contains(id, other int32) bool {
 	}
 }
 
-// Reaches reports whether a chain leads from one node to another. A node reaches
+// Reaches reports whether a path leads from one node to another. A node reaches
 // itself.
-func (c *Closure) Reaches(from, to NodeID) bool {
+func (c *Closure) Reaches(from, to Vertex) bool {
 	a, b := c.component[from], c.component[to]
 	return a == b || c.contains(a, b)
 }
 
 // Count is how many other nodes n can come to.
-func (c *Closure) Count(n NodeID) int { return c.counts[c.component[n]] - 1 }
+func (c *Closure) Count(n Vertex) int { return c.counts[c.component[n]] - 1 }
 
 // All calls yield for each other node that n can come to.
-func (c *Closure) All(n NodeID) func(yield func(NodeID) bool) {
-	return func(yield func(NodeID) bool) {
+func (c *Closure) All(n Vertex) func(yield func(Vertex) bool) {
+	return func(yield func(Vertex) bool) {
 		words := make([]uint64, len(c.members)/64+1)
 		id := c.component[n]
 		words[id/64] |= 1 << (id % 64)
 		c.addTo(words, id)
 		for other := range each64(words) {
 			for _, v := range c.members[other] {
-				if v != n && int(v) < len(c.g.nodes) && !yield(v) {
+				if v != n && int(v) < c.g.nodes && !yield(v) {
 					return
 				}
 			}
@@ -267,16 +266,16 @@ func (c *Closure) All(n NodeID) func(yield func(NodeID) bool) {
 	}
 }
 
-// Path is a shortest chain from one node to another, both included; nil when
+// Path is a shortest path from one node to another, both included; nil when
 // there is none.
-func (c *Closure) Path(from, to NodeID) []NodeID {
+func (c *Closure) Path(from, to Vertex) []Vertex {
 	if !c.Reaches(from, to) {
 		return nil
 	}
-	f := c.g.flood(&c.g.in, c.worst)
-	f.begin(to)
-	f.runUntil(from)
-	return f.path(from)
+	s := c.g.Search(c.level, true)
+	s.Begin(to)
+	s.RunUntil(from)
+	return s.Path(from)
 }
 
 // Components is the number of groups of nodes that can all come to each other.

@@ -1,4 +1,4 @@
-package reach_test
+package digraph_test
 
 import (
 	"math/rand/v2"

@@ -11,17 +11,81 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
-	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/inventory"
 )
+
+// Print stands for everything that decides on the two sides of a node: what
+// requests it makes and, of a role, who gets its sessions. Nodes of two graphs
+// with the same prints are decided alike.
+type Print struct{ Caller, Role [sha256.Size]byte }
+
+// Prints has the prints of all nodes by their keys.
+func (g *Graph) Prints() map[string]Print {
+	list := make([]Print, len(g.nodes))
+	texts, bindings, organization := &texts{}, g.bindings(), ""
+	if g.inv.Organization != nil {
+		organization = g.inv.Organization.ID
+	}
+	g.Spread(len(g.nodes), nil, func(_, i int) {
+		n := &g.nodes[i]
+		list[i].Caller = texts.side(n, g.tagsOf(n), organization, bindings[n.tags.String()])
+		if d := g.doorOf[n.ID]; d != nil && n.Kind == Role {
+			list[i].Role = texts.policies(d.guard.Policies(), g.beside(d)...)
+		}
+	})
+	out := make(map[string]Print, len(list))
+	for i := range list {
+		out[g.nodes[i].Key] = list[i]
+	}
+	return out
+}
+
+// ResourcePrints has the same for the policies of and grants on the resources
+// that have any, by ARN.
+func (g *Graph) ResourcePrints() map[string][sha256.Size]byte {
+	out, texts := map[string][sha256.Size]byte{}, &texts{}
+	for _, c := range g.carriers() {
+		out[c.arn] = texts.policies(c.guard.Policies())
+	}
+	return out
+}
+
+// NamedBy lists the users and roles that the policy of a resource or grants on
+// it give something: by name, by their account where it is another, or as
+// everyone.
+func (g *Graph) NamedBy(resource string) []NodeID {
+	carriers := g.carriers()
+	i, known := slices.BinarySearchFunc(carriers, resource, func(c carrier, arn string) int { return strings.Compare(c.arn, arn) })
+	if !known {
+		return nil
+	}
+	c := &carriers[i]
+	var out []NodeID
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		if (n.Kind == Role || n.Kind == User) && (namesRole(&c.names, n) || slices.Contains(c.names.Accounts, n.Account) && c.owner != n.Account) {
+			out = append(out, n.ID)
+		}
+	}
+	return out
+}
+
+// tagsOf are the tags of a user, or of the role that a node is about.
+func (g *Graph) tagsOf(n *node) map[string]string {
+	if d := g.doorOf[g.roleOf(n.ID)]; d != nil {
+		return d.role.Tags
+	}
+	if u, _ := g.inv.Accounts[n.Account].User(n.principal.ARN.Name()); n.Kind == User && u != nil {
+		return u.Tags
+	}
+	return nil
+}
 
 // texts tells documents apart by what they say and where they are, each looked
 // at once. Safe for concurrent use.
 type texts struct {
 	known sync.Map // *authz.Policy to its hash
 }
-
-func newTexts() *texts { return &texts{} }
 
 // side stands for everything on the caller's side of a node with some tags,
 // and some text beside them.
@@ -99,15 +163,15 @@ func writeAll(h hash.Hash, parts ...string) {
 // and the identity providers it trusts.
 func (g *Graph) beside(d *door) []string {
 	out := []string{d.role.ID}
-	for _, p := range d.names.providers {
-		a, err := arn.Parse(p.name)
+	for _, p := range d.names.Providers {
+		a, err := arn.Parse(p.Name)
 		account := g.inv.Accounts[a.Account]
 		if err != nil || account == nil {
 			continue
 		}
 		known, state := inventory.Get(account.Providers, a.Name())
-		_, saml := inventory.Get(account.SAML, p.name)
-		out = append(out, p.name, decimal(int(state)), decimal(int(saml)), decimal(int(account.Kind(inventory.KindSAML, ""))))
+		_, saml := inventory.Get(account.SAML, p.Name)
+		out = append(out, p.Name, decimal(int(state)), decimal(int(saml)), decimal(int(account.Kind(inventory.KindSAML, ""))))
 		if known != nil {
 			out = append(out, known.ClientIDs...)
 		}
@@ -134,106 +198,4 @@ func (g *Graph) bindings() map[string]string {
 		}
 	}
 	return out
-}
-
-// permitted holds what a principal may do: by action, on which resources.
-type permitted map[string][]permittedOn
-
-type permittedOn struct {
-	resource string
-	answer   answer
-}
-
-// on is the surest answer for everything that a resource pattern stands for.
-func (p permitted) on(action, resource string) answer {
-	var best answer
-	for _, x := range p[action] {
-		if order(x.answer.proof) < order(best.proof) && (x.resource == resource || compile.Within(resource, x.resource)) {
-			best = x.answer
-		}
-	}
-	return best
-}
-
-// permitted lists what the node of a key may do, action by action.
-func (g *Graph) permitted(key string) permitted {
-	out := permitted{}
-	id, known := g.byKey[key]
-	if !known {
-		return out
-	}
-	n := &g.nodes[id]
-	for _, p := range slices.Concat(g.ownPermissions(n), g.givenPermissions(n)) {
-		if p.Proof == 0 {
-			continue
-		}
-		except := map[string]bool{}
-		for _, pattern := range p.Except {
-			for _, name := range g.expand(pattern) {
-				except[name] = true
-			}
-		}
-		for _, pattern := range p.Actions {
-			for _, name := range g.named(pattern) {
-				if !except[name] {
-					out[name] = append(out[name], permittedOn{p.Resource, answer{p.Proof, p.Why}})
-				}
-			}
-		}
-	}
-	return out
-}
-
-// named is expand that keeps patterns for which the catalog knows nothing.
-func (g *Graph) named(pattern string) []string {
-	if names := g.expand(pattern); len(names) > 0 {
-		return names
-	}
-	return []string{pattern}
-}
-
-// accessChange is a Change of access without its actions.
-type accessChange struct {
-	kind          ChangeKind
-	resource, why string
-	before, after Proof
-}
-
-func (d *differ) permissionsOf(key string) []Change {
-	before, after := d.a.permitted(key), d.b.permitted(key)
-	groups := map[accessChange][]string{}
-	compare := func(list permitted) {
-		for action, places := range list {
-			for _, place := range places {
-				x, y := before.on(action, place.resource), after.on(action, place.resource)
-				if kind, differs := changeOf(x.proof, y.proof); differs {
-					c := accessChange{kind, place.resource, y.why, x.proof, y.proof}
-					groups[c] = append(groups[c], action)
-				}
-			}
-		}
-	}
-	compare(before)
-	compare(after)
-	var out []Change
-	for c, actions := range groups {
-		out = append(out, Change{
-			Kind: c.kind, What: "access", Principal: d.node(key), Resource: c.resource, Before: c.before, After: c.after, Why: c.why,
-			Actions: shortened("*", d.b.expand("*"), sortedUnique(actions)),
-		})
-	}
-	return out
-}
-
-// gaps notes what either side's answers do not cover.
-func (d *differ) gaps() {
-	seen := map[Gap]bool{}
-	for _, g := range []*Graph{d.a, d.b} {
-		for _, gap := range g.Gaps() {
-			if !seen[gap] {
-				seen[gap] = true
-				d.out.Gaps = append(d.out.Gaps, gap)
-			}
-		}
-	}
 }

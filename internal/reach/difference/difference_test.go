@@ -1,4 +1,4 @@
-package reach_test
+package difference_test
 
 import (
 	"fmt"
@@ -10,12 +10,13 @@ import (
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/inventory/inventorytest"
 	"github.com/stile-aws/stile/internal/reach"
+	"github.com/stile-aws/stile/internal/reach/difference"
 )
 
 func TestAnInventoryDoesNotDifferFromItself(t *testing.T) {
 	size := inventorytest.Size{Seed: 2, Accounts: 4, Roles: 12}
 	a, b := reach.New(inventorytest.Organization(size), reach.Config{}), reach.New(inventorytest.Organization(size), reach.Config{})
-	if d := reach.Diff(a, b, reach.Config{}); len(d.Changes) > 0 || d.Gains() {
+	if d := difference.Between(a, b, nil); len(d.Changes) > 0 {
 		t.Errorf("%d changes, want none; the first is %+v", len(d.Changes), d.Changes[0])
 	}
 }
@@ -72,8 +73,8 @@ func TestDiffFindsEveryEdgeThatChanged(t *testing.T) {
 			edit(inv, rand.New(rand.NewPCG(seed, 9)))
 			a, b := reach.New(inventorytest.Organization(size), reach.Config{}), reach.New(inv, reach.Config{})
 			got := map[string]string{}
-			for _, c := range reach.Diff(a, b, reach.Config{}).Changes {
-				if c.What == "session" {
+			for _, c := range difference.Between(a, b, nil).Changes {
+				if c.What == difference.Session {
 					got[c.Principal.Key+" -> "+c.Target.Key] = fmt.Sprint(c.Before, c.After)
 				}
 			}
@@ -126,20 +127,20 @@ func TestDiffFindsEveryChain(t *testing.T) {
 		edits["an administrator"](inv, rng)
 		edits["no policies"](inv, rng)
 		a, b := reach.New(inventorytest.Organization(size), reach.Config{}), reach.New(inv, reach.Config{})
-		got := map[string]reach.ChangeKind{}
-		for _, c := range reach.Diff(a, b, reach.Config{}).Changes {
-			if c.What != "access" && (c.Kind == reach.Gained || c.Kind == reach.Lost) {
+		got := map[string]difference.Kind{}
+		for _, c := range difference.Between(a, b, nil).Changes {
+			if c.What != difference.Use && (c.Kind == difference.Gained || c.Kind == difference.Lost) {
 				got[c.Principal.Key+" -> "+c.Target.Key] = c.Kind
 			}
 		}
 		before, after := allReached(a), allReached(b)
 		for pair := range after {
-			if kind, told := got[pair]; !before[pair] && (!told || kind != reach.Gained) {
+			if kind, told := got[pair]; !before[pair] && (!told || kind != difference.Gained) {
 				t.Errorf("seed %d: %s was gained and not told", seed, pair)
 			}
 		}
 		for pair := range before {
-			if kind, told := got[pair]; !after[pair] && (!told || kind != reach.Lost) {
+			if kind, told := got[pair]; !after[pair] && (!told || kind != difference.Lost) {
 				t.Errorf("seed %d: %s was lost and not told", seed, pair)
 			}
 		}
