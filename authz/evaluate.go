@@ -16,7 +16,9 @@ func Evaluate(req *Request, pols *Policies, facts *Facts) Decision {
 }
 
 // Decide answers as Evaluate does, by the same code, without saying why and
-// without allocating memory.
+// without allocating memory. It takes conditions on unknown keys for
+// independent of each other: where it answers Unknown, Evaluate may find that
+// the answer is the same whatever they are.
 func Decide(req *Request, pols *Policies, facts *Facts) Outcome {
 	if facts == nil {
 		facts = defaultFacts()

@@ -15,11 +15,17 @@ import (
 // Its printed form is simplified: alternatives of which each is enough, none
 // of which contains another, without conditions that exclude each other or
 // follow from others. The simplification knows what conditions on one key have
-// to do with each other where they compare text, numbers and dates, and takes
-// patterns and addresses for independent of each other. It takes it that a key
-// has one value at most unless Facts or a set operator says otherwise, and a
-// value that the key's operators can compare. An Unknown whose residual comes
-// out the same for all such values is given as that outcome instead.
+// to do with each other where they compare texts, Booleans, numbers and dates,
+// and that a text does or does not fit a pattern; patterns and addresses it
+// takes for independent of each other, and so what is past its bounds: more
+// than 64 cases of a key that conditions tell apart, lists of more than five
+// different values under set operators, a million comparisons. At most 32
+// alternatives are kept. None of that changes what Decide answers.
+//
+// An Unknown whose residual comes out the same for all values is given as that
+// outcome instead. Values are those that a key can have and its operators can
+// compare: one value unless Facts or a set operator says otherwise, numbers
+// where only numbers are compared, no wildcards in the values of variables.
 //
 // A Residual is immutable and safe for concurrent use.
 type Residual struct {
