@@ -95,7 +95,7 @@ func put[T any](m map[string]*T, key string, anew bool, change func(*T)) {
 // unread records that something of an account cannot be known, and tells why.
 func (o *overlay) unread(id arn.AccountID, at place, what, why string) {
 	o.problem(id, what, at.address+": "+why)
-	o.find(at, diag.Warning, CodeUnread, what+" is not known: "+why, "")
+	o.find(at, diag.Warning, CodeUnread, what+" is not known: "+why, hintFor(why))
 }
 
 func (o *overlay) problem(id arn.AccountID, what, why string) {

@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,7 +47,7 @@ func (o *overlay) putRole(t thing, s roleSpec) {
 		}
 		r.ARN, r.Name, r.Path = t.arn, t.name, s.path
 		r.Trust = o.document(t.account, t.place, "trust policy of "+what, s.trust)
-		r.Boundary = o.boundary(t, what, r.Boundary, s.boundary)
+		r.Boundary = o.boundary(t, what, s.boundary)
 		if !s.description.none() {
 			r.Description = s.description.known()
 		}
@@ -63,7 +62,7 @@ func (o *overlay) putRole(t thing, s roleSpec) {
 
 // boundary is the ARN of the permissions boundary a principal is to have. A null
 // takes the one away that was there.
-func (o *overlay) boundary(t thing, what, _ string, v value) string {
+func (o *overlay) boundary(t thing, what string, v value) string {
 	text := o.scalar(t.account, t.place, "permissions boundary of "+what, v)
 	if _, unread := inventory.WhyUnknown(text); unread {
 		o.account(t.account).Managed[text] = &inventory.Managed{ARN: text, Document: text}
@@ -80,7 +79,7 @@ func (o *overlay) putUser(t thing, path string, boundary value, tags map[string]
 			u.ID = ""
 		}
 		u.ARN, u.Name, u.Path = t.arn, t.name, path
-		u.Boundary = o.boundary(t, "user "+t.name, u.Boundary, boundary)
+		u.Boundary = o.boundary(t, "user "+t.name, boundary)
 		if tags != nil {
 			u.Tags = tags
 		}
@@ -102,10 +101,6 @@ func (o *overlay) putManaged(t thing, document value) {
 	text := o.document(t.account, t.place, "policy "+t.arn, document)
 	o.account(t.account).Managed[t.arn] = &inventory.Managed{ARN: t.arn, Document: text}
 }
-
-// removeManaged takes a managed policy away. AWS refuses to delete one that is
-// still attached, so what refers to it goes by changes of its own.
-func (o *overlay) removeManaged(t thing) { o.account(t.account).Managed[t.arn] = nil }
 
 func (o *overlay) putProvider(t thing, audiences value, tags map[string]string) {
 	url := strings.TrimPrefix(t.name, "https://")
@@ -171,7 +166,7 @@ func (o *overlay) exclusive(at place, h holder, list value) {
 // placeless says that something cannot be put anywhere, because its name is not
 // known. Then nothing of its kind in the account is known to be absent.
 func (o *overlay) placeless(at place, id arn.AccountID, what, why string) {
-	o.find(at, diag.Warning, CodeUnknownName, what+" is left out, for its name is not known: "+why, "")
+	o.find(at, diag.Warning, CodeUnknownName, what+" is left out, for its name is not known: "+why, hintFor(why))
 	if id == "" {
 		return
 	}
@@ -182,13 +177,15 @@ func (o *overlay) placeless(at place, id arn.AccountID, what, why string) {
 	}
 }
 
-// unlisted takes back that all things of a kind were seen.
-func (o *overlay) unlisted(id arn.AccountID, kind, region string) {
-	a := o.account(id)
-	if a.Listed[inventory.ListKey(kind, region)] == inventory.Exists {
-		a.Listed = maps.Clone(a.Listed)
-		a.Listed[inventory.ListKey(kind, region)] = inventory.Unread
+// hintFor says what to give so that a template's value becomes known.
+func hintFor(why string) string {
+	switch {
+	case strings.Contains(why, "stack's name"), strings.Contains(why, "AWS::StackName"):
+		return "name the stack"
+	case strings.HasPrefix(why, "parameter ") && strings.HasSuffix(why, " has no value"):
+		return "give the parameter a value"
 	}
+	return ""
 }
 
 // sortedUnique sorts names and drops repetitions.

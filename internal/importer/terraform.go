@@ -109,9 +109,8 @@ type terraform struct {
 	*overlay
 	plan      *tfPlan
 	options   Options
-	file      string
+	file      string // as findings name it
 	resources []*tfResource
-	standIns  int
 }
 
 // tfResource is one resource of a plan.
@@ -200,7 +199,7 @@ func marked(n, mark policy.Node) policy.Node {
 			switch {
 			case i >= 0:
 				n.Members[i].Value = marked(n.Members[i].Value, m.Value)
-			case tree.JSON(m.Value) != "false" && hasTrue(m.Value):
+			case hasTrue(m.Value):
 				n.Members = append(n.Members, policy.Member{Name: m.Name, Value: marked(policy.Node{}, m.Value)})
 			}
 		}

@@ -36,7 +36,9 @@ type Source struct {
 	With         []string // plans and templates over it
 	Account      string   // of what they make, where they don't say
 	Region       string
-	Declarations string // the accounts to look at now
+	StackName    string   // of templates
+	Parameters   []string // of templates, NAME=VALUE
+	Declarations string   // the accounts to look at now
 	Assume       bool
 }
 
@@ -63,6 +65,8 @@ func (s *Source) OverlayFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&s.With, "with", nil, "ask what would be, once the Terraform plan or CloudFormation template in `FILE` is applied")
 	f.StringVar(&s.Account, "account", "", "with --with: the `ID` of the account of what does not say in which it is")
 	f.StringVar(&s.Region, "region", "", "with --with: the `REGION` of what does not say in which it is")
+	f.StringVar(&s.StackName, "stack-name", "", "with --with: the `NAME` of a template's stack, which CloudFormation makes names of")
+	f.StringArrayVar(&s.Parameters, "parameter", nil, "with --with: the value of a template's parameter, `NAME=VALUE`")
 	f.BoolVar(&s.Assume, "assume", false, "take what nobody looked for to be absent")
 }
 
@@ -97,7 +101,14 @@ func (s *Source) Over(inv *inventory.Inventory) (*inventory.Inventory, error) {
 // read takes in one file or directory. What could not be taken over is told on
 // standard error.
 func (s *Source) read(base *inventory.Inventory, path string) (*inventory.Inventory, error) {
-	o := importer.Options{Account: arn.AccountID(s.Account), Region: s.Region}
+	o := importer.Options{Account: arn.AccountID(s.Account), Region: s.Region, StackName: s.StackName, Parameters: map[string]string{}}
+	for _, p := range s.Parameters {
+		name, value, ok := strings.Cut(p, "=")
+		if !ok {
+			return nil, fmt.Errorf("reading --parameter %q: want NAME=VALUE", p)
+		}
+		o.Parameters[name] = value
+	}
 	if s.Account != "" && !o.Account.Valid() {
 		return nil, fmt.Errorf("reading --account %q: want an account id of 12 digits", s.Account)
 	}

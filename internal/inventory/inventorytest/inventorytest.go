@@ -86,13 +86,6 @@ type generator struct {
 // chance is true in percent of the cases.
 func (g *generator) chance(percent int) bool { return g.rand.IntN(100) < percent }
 
-func (g *generator) region() string {
-	if g.chance(25) {
-		return OtherRegion
-	}
-	return HomeRegion
-}
-
 // hex makes up n hexadecimal digits.
 func (g *generator) hex(n int) string {
 	const digits = "0123456789abcdef"
