@@ -26,7 +26,7 @@ func New(s *term.Streams) *cobra.Command {
 	}
 	endpoint := cmd.PersistentFlags().String("endpoint", "", "the local AWS to steer, by its `URL`; default: the one the environment points at, or the only one")
 	find := func() (*Client, error) { return Find(s, *endpoint) }
-	cmd.AddCommand(newStart(s), newToken(s, find), newClock(s, find), newFault(s, find), newDenials(s, find), newState(s, find))
+	cmd.AddCommand(newStart(s), newToken(s, find), newSignIn(s, find), newClock(s, find), newFault(s, find), newDenials(s, find), newState(s, find))
 	return cmd
 }
 
@@ -34,6 +34,7 @@ type startOptions struct {
 	streams     *term.Streams
 	accounts    []string
 	clusters    []string
+	people      []string // files of --identity-center
 	setup       Setup
 	noOrg       bool
 	state       string
@@ -54,6 +55,7 @@ func newStart(s *term.Streams) *cobra.Command {
 	f := cmd.Flags()
 	f.StringArrayVar(&o.accounts, "account", nil, "an account, `NAME=ID`; the first is the organization's management account")
 	f.StringArrayVar(&o.clusters, "cluster", nil, "an EKS cluster with its OIDC issuer, `ACCOUNT/NAME[@REGION]`")
+	f.StringArrayVar(&o.people, "identity-center", nil, "IAM Identity Center with people, permission sets and assignments, from a YAML `FILE`")
 	f.StringVar(&o.setup.Listen, "listen", "127.0.0.1:7171", "`ADDRESS` to listen on; loopback unless a host is given")
 	f.StringVar(&o.setup.Credentials, "credentials", "", "write an AWS credentials `FILE` with one administrator profile an account, named like it")
 	f.BoolVar(&o.setup.Proxy, "proxy", false, "serve as a forward proxy with real host names, for HTTPS_PROXY and AWS_CA_BUNDLE")
@@ -86,6 +88,13 @@ func (o *startOptions) run(ctx context.Context) error {
 		}
 		cfg.Clusters = append(cfg.Clusters, c)
 	}
+	for _, file := range o.people {
+		centers, err := readIdentityCenters(file, ids, cfg.Accounts)
+		if err != nil {
+			return err
+		}
+		cfg.IdentityCenters = append(cfg.IdentityCenters, centers...)
+	}
 	if len(cfg.Accounts) == 0 && o.state == "" {
 		return fmt.Errorf("starting local AWS: no account; add --account NAME=ID")
 	}
@@ -95,6 +104,9 @@ func (o *startOptions) run(ctx context.Context) error {
 		return err
 	}
 	o.streams.Printf("%s", r.Exports(o.setup.Credentials))
+	for _, at := range r.Server.IdentityCenters() {
+		o.streams.Note("stile: identity center %s in %s, people %s", at.StartURL, at.Region, strings.Join(at.Users, ", "))
+	}
 	o.streams.Note("stile: local AWS on %s; interrupt to stop", r.URL)
 	go func() { <-ctx.Done(); r.stop() }()
 	if err := r.Wait(); err != nil {
