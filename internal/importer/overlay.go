@@ -229,7 +229,12 @@ func (o *overlay) join(id arn.AccountID, user, group string) bool {
 	})
 }
 
+// leave takes a user out of a group, whose policies stay known when it was the
+// last member.
 func (o *overlay) leave(id arn.AccountID, user, group string) bool {
+	if g, known := o.group(id, group); known {
+		o.groups[groupKey{id, strings.ToLower(group)}] = g
+	}
 	return edit(o.account(id).Users, strings.ToLower(user), func(u *inventory.User) {
 		u.Groups = slices.DeleteFunc(slices.Clone(u.Groups), func(old inventory.Group) bool { return strings.EqualFold(old.Name, group) })
 	})

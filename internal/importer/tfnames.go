@@ -112,7 +112,8 @@ func (t *terraform) text(r *tfResource, attribute string) (text, why string) {
 	switch {
 	case unnamed != "" || !known:
 		return "", why
-	case of == "arn" || of == "id" && n.byARN:
+	case of == "" && strings.HasSuffix(attribute, "arn"), of == "arn", of == "id" && n.byARN:
+		// An index of each.key hides which attribute it is; what is wanted tells.
 		return named.arn, ""
 	case target.Type == "aws_sqs_queue" && (of == "url" || of == "id"):
 		return naming.QueueURL.Fill(naming.Parts{Region: target.region, Account: target.account, Name: named.name}), ""
