@@ -321,7 +321,10 @@ func (f *finder) passing(q effective.Question, n *node, d *door) (authz.Outcome,
 func (f *finder) decideStranger(n *node, d *door) (flags, bool) {
 	q := effective.Question{Principal: n.principal, Action: assumeRole, Resource: d.role.ARN, Context: strangerContext(n)}
 	o, _ := f.askStranger(q)
-	return flagsOf(proofOf(o, n.unread || d.unread), ByAssumeRole), permits(o)
+	if n.Kind == External {
+		return flagsOf(Unread, ByAssumeRole), permits(o) // its own side is not known
+	}
+	return flagsOf(proofOf(o, d.unread), ByAssumeRole), permits(o)
 }
 
 // bearers decides for whoever comes with a token or an assertion of a provider.
@@ -339,12 +342,14 @@ func (f *finder) bearers(d *door, p trustees.Provider) {
 
 // decideBearer asks for the bearer of a token.
 func (f *finder) decideBearer(n *node, d *door, p trustees.Provider) (flags, bool) {
-	best, unread := authz.ImplicitDeny, d.unread
+	best, proof := authz.ImplicitDeny, Proof(0)
 	for _, q := range f.bearerQuestions(n, d, p) {
 		best = better(best, f.ask(q, n, d))
-		unread = unread || !f.knowsProvider(q.Principal.Provider)
+		if proof = proofOf(best, d.unread); !f.knowsProvider(q.Principal.Provider) {
+			proof = Unread
+		}
 	}
-	return flagsOf(proofOf(best, unread), ByWebIdentity), permits(best)
+	return flagsOf(proof, ByWebIdentity), permits(best)
 }
 
 // knowsProvider reports whether a provider was read; built-in ones need not be.

@@ -238,15 +238,20 @@ func quoted(list []string) string {
 	return strings.Join(out, " or ")
 }
 
-// condition says what has to hold for a decision that is open, "" for others.
+// condition says what a decision that is open depends on, "if sts:ExternalId = x",
+// "" for others.
 func condition(d *authz.Decision) string {
 	switch {
 	case d.Outcome != authz.Unknown:
 		return ""
 	case d.Residual == nil:
-		return strings.Join(d.Missing, ", ")
+		return "depending on " + strings.Join(d.Missing, ", ")
 	}
-	return strings.TrimPrefix(d.Residual.String(), "allowed when ")
+	text := strings.TrimPrefix(d.Residual.String(), "allowed ")
+	if rest, ok := strings.CutPrefix(text, "when "); ok {
+		return "if " + rest
+	}
+	return text
 }
 
 // partOf takes from a decision what allows it and what is open.

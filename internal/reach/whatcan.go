@@ -331,7 +331,7 @@ func (e *expander) why(q effective.Question, guard *effective.Side, o authz.Outc
 	}
 	switch o {
 	case authz.Unknown:
-		return "if " + condition(&d)
+		return condition(&d)
 	case authz.ExplicitDeny, authz.ImplicitDeny:
 		for _, i := range d.Deciding {
 			if text := blame(&d.Layers[i]); text != "" {

@@ -273,7 +273,10 @@ func (w *WhoCan) decideStranger(n *node) Proof {
 	if !permits(o) {
 		return 0
 	}
-	return proofOf(o, n.unread || w.unread())
+	if n.Kind == External {
+		return Unread // its own side is not known
+	}
+	return proofOf(o, w.unread())
 }
 
 // mergedContext is a with what only b has.

@@ -194,7 +194,7 @@ func (o *options) part(p *reach.Part) {
 		s.Printf("    %s side: statement %d%s of %s\n", g.Side, g.Index+1, sid, g.Source)
 	}
 	if p.If != "" {
-		s.Printf("    if %s\n", p.If)
+		s.Printf("    %s\n", p.If)
 	}
 	for _, u := range p.Unread {
 		s.Printf("    could block it, not read: %s\n", u)

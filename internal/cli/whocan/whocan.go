@@ -180,7 +180,7 @@ func tellHidden(s *term.Streams, hidden int) int {
 func certainty(w *reach.WhoCan, a reach.Access) string {
 	switch a.Proof {
 	case reach.Conditional:
-		return "if " + w.Explained(a).If
+		return w.Explained(a).If
 	case reach.Unread:
 		p := w.Explained(a)
 		if len(p.Unread) == 0 {
