@@ -17,6 +17,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/credentialprocess"
 	"github.com/stile-aws/stile/internal/cli/demo"
 	"github.com/stile-aws/stile/internal/cli/diff"
+	"github.com/stile-aws/stile/internal/cli/each"
 	"github.com/stile-aws/stile/internal/cli/env"
 	"github.com/stile-aws/stile/internal/cli/exec"
 	"github.com/stile-aws/stile/internal/cli/lint"
@@ -68,7 +69,7 @@ func Root(s *term.Streams) *cobra.Command {
 	root.SetErr(s.Err)
 	root.AddCommand(
 		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), whocan.New(s), whatcan.New(s), paths.New(s), diff.New(s), observe.New(s), lint.New(s), policy.New(s),
-		exec.New(s), env.New(s), credentialprocess.New(s), serve.New(s), local.New(s), demo.New(s),
+		exec.New(s), each.New(s), env.New(s), credentialprocess.New(s), serve.New(s), local.New(s), demo.New(s),
 	)
 	return root
 }

@@ -10,23 +10,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stile-aws/stile/internal/cli/child"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
-	"github.com/stile-aws/stile/internal/deliver/endpoint"
-	"github.com/stile-aws/stile/internal/deliver/env"
 )
 
 type options struct {
-	streams    *term.Streams
-	route      route.Options
-	env        bool
-	keepConfig bool
-	tokenInEnv bool
+	streams *term.Streams
+	route   route.Options
+	child   child.Options
 }
 
 // New returns the command.
@@ -52,60 +47,20 @@ func New(s *term.Streams) *cobra.Command {
 		},
 	}
 	o.route.Flags(cmd)
-	f := cmd.Flags()
-	f.BoolVar(&o.env, "env", false, "put the credentials themselves into the environment; they end when they expire")
-	f.BoolVar(&o.keepConfig, "keep-config", false, "leave the user's AWS config and credentials files to the command")
-	f.BoolVar(&o.tokenInEnv, "token-in-env", false, "put the endpoint's token into the environment beside the file that has it, for AWS CLI before 2.15\n"+
-		"and botocore before 1.33, which know no token files")
+	o.child.Flags(cmd)
 	return cmd
 }
 
-func (o *options) run(ctx context.Context, address string, command []string) error {
+func (o *options) run(ctx context.Context, address string, command []string) (err error) {
 	way, err := o.route.Open(ctx, o.streams, address)
 	if err != nil {
 		return err
 	}
 	defer way.Close()
-	c, err := way.Retrieve(ctx) // clients give an endpoint two seconds
+	environ, done, err := o.child.Environ(ctx, o.streams, way)
 	if err != nil {
 		return err
 	}
-	child := env.Child{Environ: o.streams.Environ(), Region: way.Region}
-	if o.env {
-		return run(o.streams, command, child.WithCredentials(c))
-	}
-	return o.withEndpoint(ctx, way, child, command)
-}
-
-// withEndpoint runs the command beside its endpoint. A signal ends ctx, but not
-// what the command still needs for its own end.
-func (o *options) withEndpoint(ctx context.Context, way *route.Way, child env.Child, command []string) (err error) {
-	ctx = context.WithoutCancel(ctx)
-	dir, err := o.streams.PrivateDir("stile-exec-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	server, err := endpoint.Start(ctx, endpoint.Config{Provider: way.Credentials, Dir: dir})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	e := env.Endpoint{URL: server.URL(), TokenFile: server.TokenFile()}
-	if o.tokenInEnv {
-		e.Token = server.Token()
-	}
-	if !o.keepConfig {
-		e.ConfigFile, e.CredentialsFile = filepath.Join(dir, "config"), filepath.Join(dir, "credentials")
-		for _, file := range []string{e.ConfigFile, e.CredentialsFile} {
-			if err := os.WriteFile(file, nil, 0o600); err != nil {
-				return fmt.Errorf("making an empty AWS config: %w", err)
-			}
-		}
-	}
-	keep, stop := context.WithCancel(ctx)
-	kept := make(chan struct{})
-	go func() { defer close(kept); way.Credentials.Keep(keep) }()
-	defer func() { stop(); <-kept }()
-	return run(o.streams, command, child.WithEndpoint(e))
+	defer func() { err = errors.Join(err, done()) }()
+	return run(o.streams, command, environ)
 }

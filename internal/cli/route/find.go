@@ -22,51 +22,78 @@ import (
 
 // find lists the routes to an address.
 func (o *Options) find(ctx context.Context, s *term.Streams, to access.Address) ([]candidate, error) {
-	if path := cmp.Or(o.Declarations, s.Getenv(state.DeclarationsEnv)); path != "" {
-		from, err := declared(ctx, path)
-		if err != nil {
-			return nil, err
-		}
-		return from.lead(to, path)
+	var routes []candidate
+	err := o.maps(ctx, s, func(a atlas, from string) (err error) {
+		routes, err = a.lead(to, from)
+		return err
+	})
+	if errors.Is(err, errNoDeclarations) {
+		return nil, fmt.Errorf("going to %s: %w", text(to), err)
 	}
-	return findAround(ctx, s, to)
+	return routes, err
 }
 
-// findAround looks at what nobody named: the declarations of the working
-// directory, then what was applied. Declarations that cannot be compiled, say
-// because the accounts cannot be read with the credentials at hand, do not
-// stand in the way of what was applied.
-func findAround(ctx context.Context, s *term.Streams, to access.Address) ([]candidate, error) {
+var errNoDeclarations = errors.New("no declarations: give --declarations PATH, or apply some from this computer")
+
+// maps offers try what is known, until it takes something: the declarations that
+// were named; or else those of the working directory, then what was applied.
+// Declarations that cannot be compiled, say because the accounts cannot be read with
+// the credentials at hand, do not stand in the way of what was applied.
+func (o *Options) maps(ctx context.Context, s *term.Streams, try func(a atlas, from string) error) error {
+	if path := cmp.Or(o.Declarations, s.Getenv(state.DeclarationsEnv)); path != "" {
+		from, err := o.declared(ctx, path)
+		if err != nil {
+			return err
+		}
+		return try(from, path)
+	}
 	var problem error
-	path := state.Above()
-	if path != "" {
-		from, err := declared(ctx, path)
+	if path := state.Above(); path != "" {
+		from, err := o.declared(ctx, path)
 		if err == nil {
-			var routes []candidate
-			if routes, err = from.lead(to, path); err == nil {
-				return routes, nil
-			}
+			err = try(from, path)
+		}
+		if err == nil {
+			return nil
 		}
 		problem = err
 	}
 	all, err := state.AllRoutes(s)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var applied atlas
 	for _, r := range all {
 		applied = append(applied, chart{names: r.Accounts, regions: r.Regions, routes: r.Routes})
 	}
-	routes, err := applied.lead(to, "the scopes applied from this computer")
+	err = try(applied, "the scopes applied from this computer")
 	switch {
 	case err == nil:
-		return routes, nil
+		return nil
 	case problem != nil:
-		return nil, problem
+		return problem
 	case len(applied) == 0:
-		return nil, fmt.Errorf("going to %s: no declarations: give --declarations PATH, or apply some from this computer", text(to))
+		return errNoDeclarations
 	}
-	return nil, err
+	return err
+}
+
+// declared is what the declarations at path lead to, read once.
+func (o *Options) declared(ctx context.Context, path string) (atlas, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if a, ok := o.compiled[path]; ok {
+		return a, nil
+	}
+	a, err := declared(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if o.compiled == nil {
+		o.compiled = map[string]atlas{}
+	}
+	o.compiled[path] = a
+	return a, nil
 }
 
 // declared compiles the declarations at path. Warnings are for plan to show.
@@ -167,16 +194,7 @@ const maxKnown = 10
 
 // known is where the ways lead, for an error.
 func (a atlas) known() string {
-	var all []string
-	for _, c := range a {
-		for _, r := range c.routes {
-			if r.Address != "" {
-				all = append(all, r.Address)
-			}
-		}
-	}
-	slices.Sort(all)
-	all = slices.Compact(all)
+	all := a.addresses()
 	switch {
 	case len(all) == 0:
 		return ""

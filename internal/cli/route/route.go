@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,6 +34,9 @@ type Options struct {
 	Declarations string
 	As           string
 	TokenFile    string
+
+	mu       sync.Mutex       // guards compiled
+	compiled map[string]atlas // by path: commands that open many ways read declarations once
 }
 
 // Flags adds the options to a command.

@@ -54,6 +54,13 @@ func (s *Streams) JSON(v any) error {
 	return enc.Encode(v)
 }
 
+// JSONLine writes v to standard output as one line.
+func (s *Streams) JSONLine(v any) error {
+	enc := json.NewEncoder(s.Out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
 // The exit codes of all commands.
 const (
 	OK      = 0

@@ -1,0 +1,151 @@
+// Package each is `stile each`: one command in many accounts.
+package each
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stile-aws/stile/internal/cli/child"
+	"github.com/stile-aws/stile/internal/cli/route"
+	"github.com/stile-aws/stile/internal/cli/term"
+)
+
+type options struct {
+	streams     *term.Streams
+	route       route.Options
+	child       child.Options
+	concurrency int
+	stopOnError bool
+	plain       bool
+	json        bool
+	progress    bool
+}
+
+// New returns the command.
+func New(s *term.Streams) *cobra.Command {
+	o := &options{streams: s}
+	cmd := &cobra.Command{
+		Use:   "each ACCOUNT/ROLE... -- COMMAND [ARGUMENT]...",
+		Short: "Run a command in many accounts, side by side",
+		Long: "Run a command once for each address, side by side, each time with that role's credentials (as stile exec does).\n\n" +
+			"* in an address stands for anything: '*/reader' is the role reader of every account that the declarations lead to.\n" +
+			"A pattern that fits nothing is an error, and so is an address that is not known, before anything is run.\n\n" +
+			"The command's lines come behind the address they are from; a summary ends on standard error. The commands have no\n" +
+			"standard input. Interrupted, they are too, and no more are begun; a second interrupt ends stile at once.\n\n" +
+			"Exit status: 0 when every command ended with 0, 1 when one did not, or had no credentials.",
+		Example: "  stile each '*/reader' -- aws dynamodb list-tables\n" +
+			"  stile each --concurrency 4 --json orders-prod/reader billing/reader -- ./audit",
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n := cmd.ArgsLenAtDash()
+			if n < 1 || n >= len(args) {
+				return errors.New("want stile each ACCOUNT/ROLE... -- COMMAND [ARGUMENT]")
+			}
+			return o.run(cmd.Context(), args[:n], args[n:])
+		},
+	}
+	o.route.Flags(cmd)
+	o.child.Flags(cmd)
+	f := cmd.Flags()
+	f.IntVar(&o.concurrency, "concurrency", 8, "how many commands run at once")
+	f.BoolVar(&o.stopOnError, "stop-on-error", false, "begin no more commands once one has failed, and interrupt those under way")
+	f.BoolVar(&o.plain, "no-prefix", false, "leave the addresses off the lines")
+	f.BoolVar(&o.json, "json", false, "print the results as JSON, one a line, and the commands' output on standard error")
+	f.BoolVar(&o.progress, "progress", false, "tell of each command that has ended where standard error is no terminal, too")
+	return cmd
+}
+
+func (o *options) run(ctx context.Context, patterns, command []string) error {
+	if o.concurrency < 1 {
+		return fmt.Errorf("--concurrency %d: want at least 1", o.concurrency)
+	}
+	addresses, err := o.route.Expand(ctx, o.streams, patterns)
+	if err != nil {
+		return err
+	}
+	width := 0
+	jobs := make([]job, len(addresses))
+	for i, address := range addresses {
+		width = max(width, len(address))
+		jobs[i] = job{address: address, environ: func(ctx context.Context) ([]string, func(), error) { return o.environ(ctx, address) }}
+	}
+	ended := 0
+	r := &runner{
+		command: command, concurrency: o.concurrency, stopOnError: o.stopOnError,
+		out:  &lines{to: o.streams.Out, width: width, plain: o.plain},
+		errs: &lines{to: o.streams.Err, width: width, plain: o.plain},
+	}
+	if o.json {
+		r.out = r.errs
+	}
+	r.ended = func(res result) {
+		ended++
+		if o.json {
+			_ = o.streams.JSONLine(res) // as for any line: nobody is there to read it
+			return
+		}
+		if (o.streams.Terminal || o.progress) && !res.Skipped {
+			o.streams.Note("stile: %d of %d: %s %s", ended, len(jobs), res.Address, outcome(&res))
+		}
+	}
+	return o.summary(r.run(ctx, jobs))
+}
+
+// environ opens the way to an address for as long as a command runs.
+func (o *options) environ(ctx context.Context, address string) ([]string, func(), error) {
+	way, err := o.route.Open(ctx, o.streams, address)
+	if err != nil {
+		return nil, nil, err
+	}
+	env, done, err := o.child.Environ(ctx, o.streams, way)
+	if err != nil {
+		way.Close()
+		return nil, nil, err
+	}
+	return env, func() {
+		if err := done(); err != nil {
+			o.streams.Note("stile: %s: %v", address, err)
+		}
+		way.Close()
+	}, nil
+}
+
+// summary tells what failed, and is the exit status.
+func (o *options) summary(results []result) error {
+	var failed, skipped int
+	for i := range results {
+		switch res := &results[i]; {
+		case res.Skipped:
+			skipped++
+		case !res.ok():
+			failed++
+			o.streams.Note("stile: %s: %s", res.Address, outcome(res))
+		}
+	}
+	parts := []string{fmt.Sprintf("%d of %d succeeded", len(results)-failed-skipped, len(results))}
+	if failed > 0 {
+		parts = append(parts, fmt.Sprintf("%d failed", failed))
+	}
+	if skipped > 0 {
+		parts = append(parts, fmt.Sprintf("%d not begun", skipped))
+	}
+	o.streams.Note("stile: %s", strings.Join(parts, ", "))
+	if failed+skipped > 0 {
+		return &term.Exit{Code: 1}
+	}
+	return nil
+}
+
+func outcome(r *result) string {
+	switch {
+	case r.Error != "":
+		return r.Error
+	case r.Exit != 0:
+		return fmt.Sprintf("exit status %d after %.1f s", r.Exit, r.Seconds)
+	}
+	return fmt.Sprintf("done in %.1f s", r.Seconds)
+}

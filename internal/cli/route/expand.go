@@ -1,0 +1,79 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/stile-aws/stile/internal/cli/term"
+)
+
+// Expand gives the addresses that patterns stand for, each once, sorted: * in
+// ACCOUNT/ROLE stands for anything. A pattern that fits nothing is an error. What
+// is no pattern is taken as it is.
+func (o *Options) Expand(ctx context.Context, s *term.Streams, patterns []string) ([]string, error) {
+	var out, open []string
+	for _, p := range patterns {
+		if strings.Contains(p, "*") {
+			open = append(open, p)
+			continue
+		}
+		if _, err := target(p); err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	if len(open) > 0 {
+		err := o.maps(ctx, s, func(a atlas, from string) error {
+			fitting, err := a.fitting(open, from)
+			out = append(out, fitting...)
+			return err
+		})
+		if errors.Is(err, errNoDeclarations) {
+			return nil, fmt.Errorf("expanding %s: %w", strings.Join(open, " "), err)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// fitting lists the known addresses that fit one of the patterns.
+func (a atlas) fitting(patterns []string, from string) ([]string, error) {
+	var out []string
+	for _, p := range patterns {
+		re, err := regexp.Compile("^" + strings.ReplaceAll(regexp.QuoteMeta(p), `\*`, ".*") + "$")
+		if err != nil {
+			return nil, fmt.Errorf("expanding %s: %w", p, err)
+		}
+		before := len(out)
+		for _, address := range a.addresses() {
+			if re.MatchString(address) {
+				out = append(out, address)
+			}
+		}
+		if len(out) == before {
+			return nil, fmt.Errorf("expanding %s: no address fits by %s%s", p, from, a.known())
+		}
+	}
+	return out, nil
+}
+
+// addresses lists where the routes end, each once, sorted.
+func (a atlas) addresses() []string {
+	var all []string
+	for _, c := range a {
+		for _, r := range c.routes {
+			if r.Address != "" {
+				all = append(all, r.Address)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
