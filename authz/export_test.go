@@ -1,8 +1,6 @@
 package authz
 
 import (
-	"github.com/stile-aws/stile/authz/internal/condition"
-	"github.com/stile-aws/stile/authz/internal/glob"
 	"github.com/stile-aws/stile/authz/internal/rule"
 	"github.com/stile-aws/stile/policy"
 )
@@ -160,13 +158,4 @@ func (w Without) Compile(doc *policy.Document, src Source) (*Policy, error) {
 // Evaluate is Evaluate without the rule.
 func (w Without) Evaluate(req *Request, pols *Policies) Decision {
 	return explain(req, pols, nil, w.off)
-}
-
-// Glob is the wildcard matcher.
-var Glob = glob.Match
-
-// CompileGlob encodes a pattern for Glob.
-func CompileGlob(s string) string {
-	p := condition.Compile(s, condition.Syntax{Wildcards: true})
-	return p.Encoded()
 }

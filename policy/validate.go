@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/stile-aws/stile/internal/glob"
 	"github.com/stile-aws/stile/internal/scalar"
 )
 
@@ -275,32 +275,7 @@ func assumes(pattern string) bool {
 
 // Glob reports whether pattern, in which * stands for any text and ? for any
 // one character, covers the whole of s. Letter case counts.
-func Glob(pattern, s string) bool {
-	p, i, star, mark := 0, 0, -1, 0
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, i
-			p++
-		case p < len(pattern) && pattern[p] == '?':
-			_, size := utf8.DecodeRuneInString(s[i:])
-			p++
-			i += size
-		case p < len(pattern) && pattern[p] == s[i]:
-			p++
-			i++
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && pattern[p] == '*' {
-		p++
-	}
-	return p == len(pattern)
-}
+func Glob(pattern, s string) bool { return glob.Plain(pattern, s) }
 
 func (v *validator) conditions(st *Statement) {
 	for i, c := range st.Conditions {

@@ -20,7 +20,7 @@ const module = "github.com/stile-aws/stile"
 // that fits a package counts. Packages of one floor may import each other only
 // inside one name.
 var floors = [][]string{
-	{"arn", "internal/scalar"},
+	{"arn", "internal/glob", "internal/scalar"},
 	{"policy"},
 	{"authz", "internal/diag", "internal/awserr"},
 	{"authz/remedy", "internal/catalog", "internal/corpus"},
@@ -43,7 +43,7 @@ var floors = [][]string{
 
 // pure packages take no context, clock, network, logger, environment or AWS SDK.
 var pure = []string{
-	"arn", "internal/scalar", "policy", "authz", "internal/diag", "internal/catalog", "access", "internal/inventory", "internal/ledger", "internal/importer",
+	"arn", "internal/glob", "internal/scalar", "policy", "authz", "internal/diag", "internal/catalog", "access", "internal/inventory", "internal/ledger", "internal/importer",
 	"internal/effective", "internal/compile", "internal/plan", "internal/verify", "internal/reach", "internal/lint", "internal/render",
 }
 

@@ -15,9 +15,9 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz/internal/formula"
-	"github.com/stile-aws/stile/authz/internal/glob"
 	"github.com/stile-aws/stile/authz/internal/operator"
 	"github.com/stile-aws/stile/authz/internal/rule"
+	"github.com/stile-aws/stile/internal/glob"
 	"github.com/stile-aws/stile/internal/scalar"
 )
 

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"unsafe"
 
-	"github.com/stile-aws/stile/authz/internal/glob"
+	"github.com/stile-aws/stile/internal/glob"
 )
 
 // patternKind lets the common shapes be compared without the general matcher.

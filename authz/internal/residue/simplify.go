@@ -9,9 +9,9 @@ import (
 
 	"github.com/stile-aws/stile/authz/internal/condition"
 	"github.com/stile-aws/stile/authz/internal/formula"
-	"github.com/stile-aws/stile/authz/internal/glob"
 	"github.com/stile-aws/stile/authz/internal/operator"
 	"github.com/stile-aws/stile/authz/internal/witness"
+	"github.com/stile-aws/stile/internal/glob"
 )
 
 // The bounds of simplification. Past them conditions on one key are taken for
