@@ -8,14 +8,18 @@ import (
 	"github.com/stile-aws/stile/policy"
 )
 
-// About is s for questions about one action only: condition keys that no
-// statement about the action mentions are not looked for. The answers are the
-// same, sooner.
+// About is s for [View.Decide] on questions about one action only, without the
+// statements about others. The answers are the same, sooner.
 func (v *View) About(s *Side, action string) *Side {
+	action = strings.ToLower(action)
 	out := *s
+	pols := &out.policies
+	pols.Identity = v.narrowedAll(pols.Identity, action)
+	pols.Boundary, pols.Resource = v.keptNarrowed(pols.Boundary, action), v.keptNarrowed(pols.Resource, action)
+	pols.SCPs, pols.RCPs = v.narrowedLevels(pols.SCPs, action), v.narrowedLevels(pols.RCPs, action)
 	out.keys, out.userid = nil, false
-	for p := range each(&s.policies) {
-		m := v.mentionsAbout(p, strings.ToLower(action))
+	for p := range each(pols) {
+		m := v.mentionsOf(p)
 		out.keys = joined(out.keys, m.keys)
 		out.userid = out.userid || m.userIDVariable
 	}
@@ -27,25 +31,81 @@ func (v *View) About(s *Side, action string) *Side {
 	return &out
 }
 
+// aboutKey names what was narrowed: a policy, or levels by the first of them.
 type aboutKey struct {
 	policy *authz.Policy
+	levels *authz.Level
 	action string
 }
 
-// mentionsAbout is mentionsOf for the statements about an action, in lower case.
-func (v *View) mentionsAbout(p *authz.Policy, action string) *mentions {
-	key := aboutKey{p, action}
-	if known, ok := v.mentions.Load(key); ok {
-		return known.(*mentions)
+// narrowed is a policy with its statements about an action, given in lower case,
+// alone; nil when there are none.
+func (v *View) narrowed(p *authz.Policy, action string) *authz.Policy {
+	key := aboutKey{policy: p, action: action}
+	if known, ok := v.about.Load(key); ok {
+		return known.(*authz.Policy)
 	}
-	var some policy.Document
+	known, _ := v.about.LoadOrStore(key, narrow(p, action))
+	return known.(*authz.Policy)
+}
+
+func narrow(p *authz.Policy, action string) *authz.Policy {
+	doc := *p.Document()
+	doc.Statements = nil
 	for _, st := range p.Document().Statements {
 		if isAbout(&st, action) {
-			some.Statements = append(some.Statements, st)
+			doc.Statements = append(doc.Statements, st)
 		}
 	}
-	known, _ := v.mentions.LoadOrStore(key, mentionsIn(&some))
-	return known.(*mentions)
+	switch len(doc.Statements) {
+	case 0:
+		return nil
+	case len(p.Document().Statements):
+		return p
+	}
+	out, err := authz.Compile(&doc, p.Source())
+	if err != nil {
+		return p // it was compiled before, so it compiles
+	}
+	return out
+}
+
+// keptNarrowed is narrowed for policies of which it counts that there is one.
+func (v *View) keptNarrowed(p *authz.Policy, action string) *authz.Policy {
+	if p == nil {
+		return nil
+	}
+	if some := v.narrowed(p, action); some != nil {
+		return some
+	}
+	return p
+}
+
+func (v *View) narrowedAll(list []*authz.Policy, action string) []*authz.Policy {
+	var out []*authz.Policy
+	for _, p := range list {
+		if some := v.narrowed(p, action); some != nil {
+			out = append(out, some)
+		}
+	}
+	return slices.Clip(out)
+}
+
+// narrowedLevels narrows the levels above an account, which its principals share.
+func (v *View) narrowedLevels(levels []authz.Level, action string) []authz.Level {
+	if len(levels) == 0 {
+		return levels
+	}
+	key := aboutKey{levels: &levels[0], action: action}
+	if known, ok := v.about.Load(key); ok {
+		return known.([]authz.Level)
+	}
+	out := make([]authz.Level, len(levels))
+	for i := range levels {
+		out[i] = authz.Level{Node: levels[i].Node, Policies: v.narrowedAll(levels[i].Policies, action)}
+	}
+	known, _ := v.about.LoadOrStore(key, out)
+	return known.([]authz.Level)
 }
 
 func isAbout(st *policy.Statement, action string) bool {

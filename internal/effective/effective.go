@@ -33,6 +33,7 @@ type View struct {
 
 	compiled sync.Map // compiledKey to *compiled
 	mentions sync.Map // *authz.Policy to *mentions
+	about    sync.Map // aboutKey to *authz.Policy or []authz.Level
 	callers  sync.Map // ARN of a role or user to *callerSide
 	places   sync.Map // account id to *place
 	assumed  sync.Map // line of Assumed to nothing

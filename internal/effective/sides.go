@@ -96,6 +96,9 @@ func (v *View) Decide(q Question, caller, guard *Side) authz.Outcome {
 	}
 	pols := join(&q, caller, guard)
 	both := caller.with(guard)
+	if len(both.keys) == 0 && !both.userid && len(both.sessions)+len(both.userIDs)+len(pols.Grants) == 0 {
+		return v.decidePlainly(&q, &pols, guard)
+	}
 	decide := func(p *authz.Principal) authz.Outcome {
 		req := v.request(&q, p, guard)
 		v.completeFor(&req, &both)
@@ -109,6 +112,20 @@ func (v *View) Decide(q Question, caller, guard *Side) authz.Outcome {
 		}
 	}
 	return o
+}
+
+// decidePlainly is Decide where no document looks at the request's context, so
+// that none has to be made.
+func (v *View) decidePlainly(q *Question, pols *authz.Policies, guard *Side) authz.Outcome {
+	req := authz.Request{
+		Principal: q.Principal, Action: q.Action, Resource: guard.target.Resource, ResourceAccount: guard.target.ResourceAccount,
+		ResourceManagement: guard.management, ResourceAWSManaged: guard.key != nil && guard.key.AWSManaged,
+	}
+	if q.ResourceAccount != "" {
+		req.ResourceAccount = q.ResourceAccount
+	}
+	req.Principal.Management = req.Principal.Management || v.isManagement(q.Principal.Account())
+	return authz.Decide(&req, pols, v.Facts())
 }
 
 // Explain is Decide with everything that led to the answer.

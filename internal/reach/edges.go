@@ -272,7 +272,7 @@ func (g *Graph) ask(q effective.Question, n *node, d *door) authz.Outcome {
 
 // chosen is base with what every caller may choose to pass.
 func chosen(base authz.Context) authz.Context {
-	c := base.Clone()
+	c := base.Clone() // nil, and nothing to make, where it is empty
 	if _, present, _ := c.Get(externalIDKey); !present {
 		c.SetUnknown(externalIDKey)
 	}
