@@ -1,0 +1,142 @@
+package session
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/stile-aws/stile/internal/diag"
+)
+
+// Book is all sources and sessions. The zero Book has none.
+type Book struct {
+	Sources  []Source  `yaml:"sources,omitempty" json:"sources"`
+	Sessions []Session `yaml:"sessions,omitempty" json:"sessions"`
+}
+
+// Read reads the book at path. There is none when nothing was added yet.
+func Read(path string) (*Book, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Book{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading sessions: %w", err)
+	}
+	return parse(path, text)
+}
+
+func parse(path string, text []byte) (*Book, error) {
+	var b Book
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(&b); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if err := b.check(); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return &b, nil
+}
+
+func (b *Book) check() error {
+	var errs []error
+	seen := map[string]bool{}
+	for i := range b.Sources {
+		s := &b.Sources[i]
+		errs = append(errs, s.Check())
+		if seen[s.Name] {
+			errs = append(errs, fmt.Errorf("there are two sources %s", s.Name))
+		}
+		seen[s.Name] = true
+	}
+	for i := range b.Sessions {
+		s := &b.Sessions[i]
+		errs = append(errs, s.Check())
+		if b.Source(s.Source) == nil && s.Source != "" {
+			errs = append(errs, fmt.Errorf("session %s: there is no source %s; stile sessions list shows those there are", s.Name, s.Source))
+		}
+		if seen[s.Name] {
+			errs = append(errs, fmt.Errorf("%s is there twice; sources and sessions share their names", s.Name))
+		}
+		seen[s.Name] = true
+	}
+	return errors.Join(errs...)
+}
+
+// Source is the source of a name, nil for none. It belongs to the book.
+func (b *Book) Source(name string) *Source {
+	if i := slices.IndexFunc(b.Sources, func(s Source) bool { return s.Name == name }); i >= 0 {
+		return &b.Sources[i]
+	}
+	return nil
+}
+
+// Session is the session of a name, nil for none. It belongs to the book.
+func (b *Book) Session(name string) *Session {
+	if i := slices.IndexFunc(b.Sessions, func(s Session) bool { return s.Name == name }); i >= 0 {
+		return &b.Sessions[i]
+	}
+	return nil
+}
+
+// Only is the source that is meant by name, which may be "" when there is but
+// one of those that fit.
+func (b *Book) Only(name string, fit func(*Source) bool) (*Source, error) {
+	if name != "" {
+		if s := b.Source(name); s != nil {
+			return s, nil
+		}
+		return nil, fmt.Errorf("there is no source %s%s; stile sessions list shows those there are", name, hint(name, b.names()))
+	}
+	var all []string
+	var found *Source
+	for i := range b.Sources {
+		if fit(&b.Sources[i]) {
+			found = &b.Sources[i]
+			all = append(all, found.Name)
+		}
+	}
+	switch len(all) {
+	case 0:
+		return nil, errors.New("there is no source yet: stile sessions add NAME --start-url URL --region REGION adds an Identity Center")
+	case 1:
+		return found, nil
+	}
+	return nil, fmt.Errorf("there are several sources; say which: %v", all)
+}
+
+func hint(word string, known []string) string {
+	if h := diag.DidYouMean(word, known); h != "" {
+		return " (" + h + ")"
+	}
+	return ""
+}
+
+// names lists the sources and sessions.
+func (b *Book) names() []string {
+	var out []string
+	for _, s := range b.Sources {
+		out = append(out, s.Name)
+	}
+	for _, s := range b.Sessions {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
+// resolveLink follows a symbolic link, so that a file that is kept elsewhere is
+// changed there.
+func resolveLink(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}

@@ -1,0 +1,136 @@
+package idc
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The browser brings the answer to this computer only. RFC 8252, section 8.3,
+// wants the address and not the name localhost, and registrations have no port.
+const (
+	loopback = "127.0.0.1"
+	callback = "/oauth/callback"
+)
+
+// answer waits for what the authorization page answers.
+type answer struct {
+	redirect string // where the browser is sent
+	wait     func(context.Context) (code string, err error)
+	close    func()
+}
+
+// newAnswer waits on a port of this computer, or for a person to paste.
+func newAnswer(ctx context.Context, port int, state string, paste func(context.Context) (string, error)) (*answer, error) {
+	if paste != nil {
+		if port == 0 {
+			port = 8400 // nobody listens, the browser's address bar is read
+		}
+		return &answer{redirect: redirectTo(port), close: func() {}, wait: func(ctx context.Context) (string, error) {
+			text, err := paste(ctx)
+			if err != nil {
+				return "", err
+			}
+			u, err := url.Parse(strings.TrimSpace(text))
+			if err != nil || u.Path != callback {
+				return "", fmt.Errorf("that is not the address the browser ends up at, which begins with %s", redirectTo(port))
+			}
+			code, _, err := readAnswer(u.Query(), state)
+			return code, err
+		}}, nil
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp4", net.JoinHostPort(loopback, strconv.Itoa(port)))
+	if err != nil {
+		return nil, fmt.Errorf("waiting for the browser's answer: %w", err)
+	}
+	return listen(listener, state), nil
+}
+
+func redirectTo(port int) string { return fmt.Sprintf("http://%s:%d%s", loopback, port, callback) }
+
+type outcome struct {
+	code string
+	err  error
+}
+
+// listen serves until the answer with our state has come. What anybody else
+// sends there changes nothing.
+func listen(l net.Listener, state string) *answer {
+	port := l.Addr().(*net.TCPAddr).Port
+	came := make(chan outcome, 1)
+	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != callback || r.Method != http.MethodGet || r.Host != fmt.Sprintf("%s:%d", loopback, port) {
+			http.NotFound(w, r)
+			return
+		}
+		code, ours, err := readAnswer(r.URL.Query(), state)
+		if !ours {
+			http.Error(w, "This is not the answer to what stile asked.", http.StatusBadRequest)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Referrer-Policy", "no-referrer")
+		text := "You are signed in. You can close this page."
+		if err != nil {
+			text = "You are not signed in. The terminal says more; you can close this page."
+		}
+		_, _ = io.WriteString(w, "<!doctype html><title>stile</title><p>"+text+"</p>\n")
+		select {
+		case came <- outcome{code, err}:
+		default: // it has come before
+		}
+	})}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(l) // ends with Shutdown
+	}()
+	return &answer{
+		redirect: redirectTo(port),
+		close: func() {
+			ctx, stop := context.WithTimeout(context.Background(), 2*time.Second) // for the page to be sent
+			defer stop()
+			if server.Shutdown(ctx) != nil {
+				_ = server.Close()
+			}
+			<-done
+		},
+		wait: func(ctx context.Context) (string, error) {
+			select {
+			case o := <-came:
+				return o.code, o.err
+			case <-ctx.Done():
+				return "", context.Cause(ctx)
+			}
+		},
+	}
+}
+
+// readAnswer reads the parameters of RFC 6749, section 4.1.2. ours is false for
+// an answer to somebody else's question.
+func readAnswer(q url.Values, state string) (code string, ours bool, err error) {
+	if subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(state)) != 1 {
+		return "", false, errors.New("the answer is not to this sign-in; begin again")
+	}
+	switch code, refused := q.Get("code"), q.Get("error"); {
+	case refused == "access_denied":
+		return "", true, errors.New("the request was denied in the browser")
+	case refused != "":
+		return "", true, fmt.Errorf("the sign-in page answered %q: %q", refused, q.Get("error_description"))
+	case code == "":
+		return "", true, errors.New("the answer has no code")
+	default:
+		return code, true, nil
+	}
+}

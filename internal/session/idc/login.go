@@ -1,0 +1,249 @@
+package idc
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
+	"github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
+
+	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/kept"
+)
+
+// Login says how to reach the person who signs in.
+type Login struct {
+	// Show opens a page in a browser, or tells the person its address. code is what
+	// the page must show, "" where it shows none. Required.
+	Show func(ctx context.Context, page, code string) error
+	// Paste, for PKCE, has the person paste the address that the browser ends up
+	// at, for a browser on another computer. Without it the answer comes to a port
+	// of this one.
+	Paste func(ctx context.Context) (string, error)
+	Flow  session.Flow // default: the source's
+	Port  int          // default: the source's
+	// Force signs in although somebody is.
+	Force bool
+	// Timeout bounds it all. Default 10 minutes, as long as AWS waits.
+	Timeout time.Duration
+}
+
+// The grant types (IAM Identity Center OIDC API reference, CreateToken).
+const (
+	grantDevice  = "urn:ietf:params:oauth:grant-type:device_code"
+	grantCode    = "authorization_code"
+	grantRefresh = "refresh_token"
+)
+
+// Login has the person sign in, unless somebody is or another process has it
+// done meanwhile: however many ask, one page is shown.
+func (c *Client) Login(ctx context.Context, l Login) error {
+	if l.Timeout == 0 {
+		l.Timeout = 10 * time.Minute
+	}
+	ctx, stop := context.WithTimeoutCause(ctx, l.Timeout, fmt.Errorf("nobody signed in to %s within %s", c.name, l.Timeout))
+	defer stop()
+	came := time.Now()
+	have := func() bool {
+		t, _ := c.read()
+		return t.valid(time.Now()) && (!l.Force || t.written.After(came))
+	}
+	err := c.alone(ctx, have, func(ctx context.Context) error { return c.signIn(ctx, &l) })
+	if err != nil {
+		return fmt.Errorf("signing in to %s: %w", c.name, err)
+	}
+	return nil
+}
+
+func (c *Client) signIn(ctx context.Context, l *Login) error {
+	flow := l.Flow
+	if flow == "" {
+		flow = c.center.Flow
+	}
+	if flow == session.Device {
+		return c.byDevice(ctx, l)
+	}
+	return c.byCode(ctx, l)
+}
+
+// registration is a client that AWS knows, as the AWS CLI keeps it.
+type registration struct {
+	ID      string   `json:"clientId"`
+	Secret  string   `json:"clientSecret"`
+	Expires string   `json:"expiresAt"`
+	Scopes  []string `json:"scopes,omitempty"`
+	Grants  []string `json:"grantTypes,omitempty"`
+}
+
+// registrationPath is where the AWS CLI keeps what it registers for the same.
+// Its name is the hash of JSON as Python writes it.
+func (c *Client) registrationPath() string {
+	quote := func(text string) string {
+		b, _ := json.Marshal(text) // a string always can
+		return string(b)
+	}
+	scopes := "null"
+	if len(c.center.Scopes) > 0 {
+		var quoted []string
+		for _, s := range c.center.Scopes {
+			quoted = append(quoted, quote(s))
+		}
+		scopes = "[" + strings.Join(quoted, ", ") + "]"
+	}
+	text := fmt.Sprintf(`{"region": %s, "scopes": %s, "session_name": %s, "startUrl": %s, "tool": "botocore"}`,
+		quote(c.center.Region), scopes, quote(c.name), quote(c.center.StartURL))
+	return filepath.Join(c.cfg.TokenDir, hash(text)+".json")
+}
+
+// register gives a client registration that is good for the flow. One client is
+// for one flow: device and code grants in one are refused.
+func (c *Client) register(ctx context.Context, code bool) (registration, error) {
+	var r registration
+	text, err := os.ReadFile(c.registrationPath())
+	if err == nil && json.Unmarshal(text, &r) == nil && r.ID != "" && r.Secret != "" &&
+		time.Until(parseTime(r.Expires)) > window && slices.Contains(r.Grants, grantCode) == code {
+		return r, nil
+	}
+	in := &ssooidc.RegisterClientInput{
+		ClientName: aws.String("stile-" + c.name), ClientType: aws.String("public"), Scopes: c.scopes(),
+	}
+	if code {
+		in.GrantTypes = []string{grantCode, grantRefresh}
+		in.RedirectUris = []string{"http://" + loopback + callback}
+		in.IssuerUrl = aws.String(c.center.StartURL)
+	}
+	out, err := c.oidc.RegisterClient(ctx, in)
+	if err != nil {
+		return registration{}, fmt.Errorf("registering at Identity Center: %w", err)
+	}
+	r = registration{
+		ID: aws.ToString(out.ClientId), Secret: aws.ToString(out.ClientSecret),
+		Expires: formatTime(time.Unix(out.ClientSecretExpiresAt, 0)), Scopes: in.Scopes, Grants: in.GrantTypes,
+	}
+	if text, err = json.Marshal(r); err != nil {
+		return registration{}, err
+	}
+	return r, kept.WriteFile(c.registrationPath(), text)
+}
+
+// keep writes the token that a sign-in gave.
+func (c *Client) keep(r registration, out *ssooidc.CreateTokenOutput) error {
+	old, _ := c.read()
+	old.clientID, old.clientSecret, old.registered = r.ID, r.Secret, parseTime(r.Expires)
+	return c.write(&old, out)
+}
+
+// byCode signs in by authorization code with PKCE (RFC 7636).
+func (c *Client) byCode(ctx context.Context, l *Login) error {
+	r, err := c.register(ctx, true)
+	if err != nil {
+		return err
+	}
+	port := l.Port
+	if port == 0 {
+		port = c.center.Port
+	}
+	state, verifier := rand.Text(), rand.Text()+rand.Text()+rand.Text() // 26 characters each
+	answer, err := newAnswer(ctx, port, state, l.Paste)
+	if err != nil {
+		return err
+	}
+	defer answer.close()
+	page, err := c.authorizePage(ctx, r, answer.redirect, state, verifier)
+	if err != nil {
+		return err
+	}
+	if err := l.Show(ctx, page, ""); err != nil {
+		return err
+	}
+	code, err := answer.wait(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := c.oidc.CreateToken(ctx, &ssooidc.CreateTokenInput{
+		GrantType: aws.String(grantCode), ClientId: aws.String(r.ID), ClientSecret: aws.String(r.Secret),
+		Code: aws.String(code), CodeVerifier: aws.String(verifier), RedirectUri: aws.String(answer.redirect),
+	})
+	if err != nil {
+		return err
+	}
+	return c.keep(r, out)
+}
+
+// authorizePage is where the person says yes. The operation is in no SDK.
+func (c *Client) authorizePage(ctx context.Context, r registration, redirect, state, verifier string) (string, error) {
+	o := c.oidc.Options()
+	at, err := o.EndpointResolverV2.ResolveEndpoint(ctx, ssooidc.EndpointParameters{Region: aws.String(c.center.Region), Endpoint: o.BaseEndpoint})
+	if err != nil {
+		return "", fmt.Errorf("finding Identity Center in %s: %w", c.center.Region, err)
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	q := url.Values{
+		"response_type": {"code"}, "client_id": {r.ID}, "redirect_uri": {redirect}, "state": {state},
+		"code_challenge_method": {"S256"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
+		"scopes": {strings.Join(c.scopes(), " ")},
+	}
+	return strings.TrimSuffix(at.URI.String(), "/") + "/authorize?" + q.Encode(), nil
+}
+
+// The pace of asking whether a device was approved (RFC 8628, section 3.5).
+const (
+	pollInterval = 5 * time.Second
+	slowDown     = 5 * time.Second
+)
+
+// byDevice signs in by a code that the person compares.
+func (c *Client) byDevice(ctx context.Context, l *Login) error {
+	r, err := c.register(ctx, false)
+	if err != nil {
+		return err
+	}
+	started, err := c.oidc.StartDeviceAuthorization(ctx, &ssooidc.StartDeviceAuthorizationInput{
+		ClientId: aws.String(r.ID), ClientSecret: aws.String(r.Secret), StartUrl: aws.String(c.center.StartURL),
+	})
+	if err != nil {
+		return err
+	}
+	if err := l.Show(ctx, aws.ToString(started.VerificationUriComplete), aws.ToString(started.UserCode)); err != nil {
+		return err
+	}
+	pause := time.Duration(started.Interval) * time.Second
+	if pause <= 0 {
+		pause = pollInterval
+	}
+	for {
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		}
+		out, err := c.oidc.CreateToken(ctx, &ssooidc.CreateTokenInput{
+			GrantType: aws.String(grantDevice), ClientId: aws.String(r.ID), ClientSecret: aws.String(r.Secret), DeviceCode: started.DeviceCode,
+		})
+		if err == nil {
+			return c.keep(r, out)
+		}
+		var pending *types.AuthorizationPendingException
+		var hasty *types.SlowDownException
+		switch {
+		case errors.As(err, &hasty):
+			pause += slowDown
+		case !errors.As(err, &pending):
+			return err
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package kept
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/session/flight"
+)
+
+// Wrap gives p's credentials from the store as long as they are good. When they
+// are asked for again although they are, as a [creds.Cache] does well before
+// they end, they are fetched anew.
+func (s *Store) Wrap(p creds.Provider) creds.Provider {
+	return &provider{store: s, from: p, key: p.Key()}
+}
+
+type provider struct {
+	store *Store
+	from  creds.Provider
+	key   string
+	given atomic.Pointer[string] // the access key id that was given last
+}
+
+// Retrieve implements aws.CredentialsProvider. While there is a valid
+// credential no failure to fetch another is seen.
+func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	var out aws.Credentials
+	have := func() bool {
+		e, ok := p.store.Get(p.key)
+		out = e.Credentials
+		return ok && e.Good(time.Now()) && !p.gave(out.AccessKeyID)
+	}
+	fetch := func(ctx context.Context) error {
+		c, err := p.from.Retrieve(ctx)
+		if err != nil {
+			return err
+		}
+		out = c
+		_ = p.store.Put(p.key, c) // on a full disk the next process fetches itself
+		return nil
+	}
+	var err error
+	switch {
+	case p.store.Shared():
+		err = flight.Do(ctx, p.store.locks(), file(p.key), have, fetch)
+	case !have():
+		err = fetch(ctx)
+	}
+	if err != nil {
+		if e, ok := p.store.Get(p.key); ok && e.Valid(time.Now()) {
+			return e.Credentials, nil
+		}
+		return aws.Credentials{}, err
+	}
+	p.given.Store(&out.AccessKeyID)
+	return out, nil
+}
+
+func (p *provider) gave(accessKeyID string) bool {
+	last := p.given.Load()
+	return last != nil && *last == accessKeyID
+}
+
+// Invalidate forgets a credential that AWS refuses, here and below.
+func (p *provider) Invalidate(accessKeyID string) bool {
+	known := p.store.Forget(p.key, accessKeyID)
+	if keeper, ok := p.from.(interface{ Invalidate(string) bool }); ok {
+		known = keeper.Invalidate(accessKeyID) || known
+	}
+	return known
+}
+
+// SessionName is the name of the provider's sessions, "" where they have none.
+func (p *provider) SessionName() string {
+	if n, ok := p.from.(interface{ SessionName() string }); ok {
+		return n.SessionName()
+	}
+	return ""
+}
+
+func (p *provider) Key() string    { return p.key }
+func (p *provider) String() string { return fmt.Sprint(p.from) }
+
+// Format prints as String, whatever the verb.
+func (p *provider) Format(f fmt.State, _ rune) { fmt.Fprint(f, p.String()) }

@@ -1,0 +1,311 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/creds"
+)
+
+// ErrUnknown means that no source or session is or has what was typed.
+var ErrUnknown = errors.New("not known to any source or session")
+
+// Account is an account as Identity Center lists it.
+type Account struct {
+	ID    arn.AccountID `json:"id"`
+	Name  string        `json:"name"`
+	Email string        `json:"email,omitempty"`
+}
+
+// Lister tells what an Identity Center has for the person who is signed in.
+type Lister interface {
+	// Known gives what was learned before, without asking anybody.
+	Known(source *Source) []Account
+	// Accounts asks if nothing, or nothing of late, is known.
+	Accounts(ctx context.Context, source *Source) ([]Account, error)
+}
+
+// Target is where to go and how.
+type Target struct {
+	Source Source
+	// Account is where the way ends, "" when only the credentials know.
+	Account     arn.AccountID
+	AccountName string // as Identity Center lists it, else ""
+	// From is the account of the permission set PermissionSet, with which the way
+	// begins at an Identity Center.
+	From          arn.AccountID
+	PermissionSet string
+	Hops          []creds.Role // to assume one after the other, without session names
+	Region        string       // of the session, "" for none
+	Session       string       // its name, "" for none
+	Labels        map[string]string
+}
+
+// Role is the name of the role at the end, "" for what the source itself gives.
+func (t *Target) Role() string {
+	if len(t.Hops) == 0 {
+		return t.PermissionSet
+	}
+	a, _ := arn.Parse(t.Hops[len(t.Hops)-1].ARN) // made here
+	return a.Name()
+}
+
+// Partition is the partition of a Region (IAM reference, ARNs).
+func Partition(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	case strings.HasPrefix(region, "eusc-"):
+		return "aws-eusc"
+	}
+	return "aws"
+}
+
+// Resolve finds what an address means: ACCOUNT/ROLE as an Identity Center lists
+// it, SOURCE:ACCOUNT/ROLE where several do, the name of a session, or the name
+// of a source. What is not there is ErrUnknown; what is there more than once is
+// an error that lists the choices.
+func (b *Book) Resolve(ctx context.Context, address string, l Lister) (*Target, error) {
+	name, rest, ok := strings.Cut(address, ":")
+	if source := b.Source(name); ok && source != nil {
+		return b.within(ctx, source, rest, l)
+	}
+	if account, role, ok := cutRole(address); ok && !strings.HasPrefix(address, "arn:") {
+		return b.anywhere(ctx, account, role, l)
+	}
+	if s := b.Session(address); s != nil {
+		return b.named(ctx, s, l)
+	}
+	if source := b.Source(address); source != nil {
+		return own(source)
+	}
+	return nil, fmt.Errorf("%s: %w%s", address, ErrUnknown, hint(address, b.names()))
+}
+
+// cutRole cuts at the last slash: names of accounts may have some.
+func cutRole(address string) (account, role string, ok bool) {
+	i := strings.LastIndexByte(address, '/')
+	if i <= 0 || i == len(address)-1 {
+		return "", "", false
+	}
+	return address[:i], address[i+1:], true
+}
+
+// own is what a source gives by itself.
+func own(source *Source) (*Target, error) {
+	if source.IdentityCenter != nil {
+		return nil, fmt.Errorf("source %s is an Identity Center: say %s:ACCOUNT/ROLE, or ACCOUNT/ROLE; stile ls lists them", source.Name, source.Name)
+	}
+	t := &Target{Source: *source}
+	switch {
+	case source.User != nil:
+		t.Account = source.User.Account
+	case source.WebIdentity != nil:
+		a, err := arn.Parse(source.WebIdentity.Role)
+		if err != nil {
+			return nil, fmt.Errorf("source %s: %w", source.Name, err)
+		}
+		t.Account = a.Account
+	}
+	return t, nil
+}
+
+// within resolves what follows SOURCE: in an address.
+func (b *Book) within(ctx context.Context, source *Source, rest string, l Lister) (*Target, error) {
+	if rest == "" {
+		return own(source)
+	}
+	account, role, ok := cutRole(rest)
+	if !ok {
+		return nil, fmt.Errorf("%s:%s: want SOURCE:ACCOUNT/ROLE", source.Name, rest)
+	}
+	return b.named(ctx, &Session{Source: source.Name, Account: account, Role: role}, l)
+}
+
+// place is an account at an Identity Center.
+type place struct {
+	source  *Source
+	account Account
+}
+
+// anywhere looks for an account in all Identity Centers. What is known already
+// decides before anybody is asked.
+func (b *Book) anywhere(ctx context.Context, account, role string, l Lister) (*Target, error) {
+	centers := b.centers()
+	if id := arn.AccountID(account); id.Valid() && len(centers) == 1 {
+		return centers[0].permissionSet(Account{ID: id, Name: nameOf(l.Known(centers[0]), id)}, role), nil
+	}
+	found := places(centers, account, l.Known)
+	if len(found) == 0 {
+		var errs []error
+		found = places(centers, account, func(s *Source) []Account {
+			all, err := l.Accounts(ctx, s)
+			errs = append(errs, err)
+			return all
+		})
+		if err := errors.Join(errs...); err != nil && len(found) == 0 {
+			return nil, fmt.Errorf("looking for account %s: %w", account, err)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("%s/%s: no account %s: %w%s", account, role, account, ErrUnknown, hint(account, b.accountNames(l)))
+	case 1:
+		return found[0].source.permissionSet(found[0].account, role), nil
+	}
+	var choices []string
+	for _, p := range found {
+		choices = append(choices, fmt.Sprintf("\n  %s:%s/%s (%s)", p.source.Name, p.account.ID, role, p.account.Name))
+	}
+	return nil, fmt.Errorf("%s/%s may be any of these; choose one:%s", account, role, strings.Join(choices, ""))
+}
+
+// centers are the sources that list accounts.
+func (b *Book) centers() []*Source {
+	var out []*Source
+	for i := range b.Sources {
+		if b.Sources[i].IdentityCenter != nil {
+			out = append(out, &b.Sources[i])
+		}
+	}
+	return out
+}
+
+func (b *Book) accountNames(l Lister) []string {
+	var out []string
+	for _, s := range b.centers() {
+		for _, a := range l.Known(s) {
+			out = append(out, a.Name)
+		}
+	}
+	return out
+}
+
+// places are the accounts of a name or id.
+func places(centers []*Source, name string, list func(*Source) []Account) []place {
+	var out []place
+	for _, s := range centers {
+		for _, a := range list(s) {
+			if a.Name == name || string(a.ID) == name {
+				out = append(out, place{s, a})
+			}
+		}
+	}
+	return out
+}
+
+func nameOf(all []Account, id arn.AccountID) string {
+	if i := slices.IndexFunc(all, func(a Account) bool { return a.ID == id }); i >= 0 {
+		return all[i].Name
+	}
+	return ""
+}
+
+// permissionSet is the way that is one step.
+func (s *Source) permissionSet(a Account, name string) *Target {
+	return &Target{Source: *s, Account: a.ID, AccountName: a.Name, From: a.ID, PermissionSet: name}
+}
+
+// named is the way of a session: its source, the roles it goes via, its own.
+func (b *Book) named(ctx context.Context, s *Session, l Lister) (*Target, error) {
+	source := b.Source(s.Source)
+	if s.Role == "" {
+		t, err := own(source)
+		if err != nil {
+			return nil, fmt.Errorf("session %s: %w", s.Name, err)
+		}
+		t.Region, t.Session, t.Labels = s.Region, s.Name, s.Labels
+		return t, nil
+	}
+	t := &Target{Source: *source, Region: s.Region, Session: s.Name, Labels: s.Labels}
+	stops := append(slices.Clone(s.Via), s.Role)
+	if !strings.HasPrefix(s.Role, "arn:") {
+		stops[len(stops)-1] = s.Account + "/" + s.Role
+	}
+	for i, stop := range stops {
+		account, role, err := b.stop(ctx, source, stop, l)
+		if err != nil {
+			return nil, err
+		}
+		t.Account, t.AccountName = account.ID, account.Name
+		if i == 0 && source.IdentityCenter != nil {
+			a, _ := arn.Parse(role) // made by stop
+			t.From, t.PermissionSet = account.ID, a.Name()
+			continue
+		}
+		hop := creds.Role{ARN: role}
+		if i == len(stops)-1 {
+			hop.ExternalID, hop.Duration = s.ExternalID, time.Duration(s.Duration)
+		}
+		t.Hops = append(t.Hops, hop)
+	}
+	return t, nil
+}
+
+// stop is a role on the way, ACCOUNT/ROLE or ARN, as an ARN.
+func (b *Book) stop(ctx context.Context, source *Source, text string, l Lister) (Account, string, error) {
+	if strings.HasPrefix(text, "arn:") {
+		a, err := arn.Parse(text)
+		if err == nil && (a.Service != "iam" || a.Type() != "role") {
+			err = fmt.Errorf("%s is not the ARN of a role", text)
+		}
+		return Account{ID: a.Account}, text, err
+	}
+	name, role, ok := cutRole(text)
+	if !ok {
+		return Account{}, "", fmt.Errorf("%q: want ACCOUNT/ROLE or the ARN of a role", text)
+	}
+	account, err := b.account(ctx, source, name, l)
+	if err != nil {
+		return Account{}, "", err
+	}
+	partition := "aws"
+	if source.IdentityCenter != nil {
+		partition = Partition(source.IdentityCenter.Region)
+	}
+	return account, arn.IAM(partition, account.ID, "role", "", role).String(), nil
+}
+
+// account is one of the source's, by name or id; for sources that list none, one
+// of any Identity Center's.
+func (b *Book) account(ctx context.Context, source *Source, name string, l Lister) (Account, error) {
+	centers := b.centers()
+	if source.IdentityCenter != nil {
+		centers = []*Source{source}
+	}
+	if id := arn.AccountID(name); id.Valid() {
+		account := Account{ID: id}
+		for _, s := range centers {
+			account.Name = nameOf(l.Known(s), id)
+		}
+		return account, nil
+	}
+	found := places(centers, name, l.Known)
+	if len(found) == 0 {
+		for _, s := range centers {
+			all, err := l.Accounts(ctx, s)
+			if err != nil {
+				return Account{}, fmt.Errorf("looking for account %s: %w", name, err)
+			}
+			found = append(found, places([]*Source{s}, name, func(*Source) []Account { return all })...)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return Account{}, fmt.Errorf("account %s: %w%s", name, ErrUnknown, hint(name, b.accountNames(l)))
+	case 1:
+		return found[0].account, nil
+	}
+	var ids []string
+	for _, p := range found {
+		ids = append(ids, string(p.account.ID))
+	}
+	return Account{}, fmt.Errorf("account %s may be any of %s; say the id", name, strings.Join(ids, ", "))
+}
