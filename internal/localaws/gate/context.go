@@ -77,7 +77,7 @@ func (g *Gate) setPrincipal(c *authz.Context, caller *Caller) {
 	// "AWS global condition context keys").
 	c.Set("aws:MultiFactorAuthPresent", strconv.FormatBool(s.MFA))
 	if s.MFA {
-		c.Set("aws:MultiFactorAuthAge", strconv.FormatInt(int64(g.world.Now().Sub(s.Issued)/time.Second), 10))
+		c.Set("aws:MultiFactorAuthAge", strconv.FormatInt(int64(g.world.Now().Sub(s.MFAAt)/time.Second), 10))
 	}
 	if s.SourceIdentity != "" {
 		c.Set("aws:SourceIdentity", s.SourceIdentity)

@@ -27,14 +27,21 @@ func getAccountSummary(c *service.Call, _ *iam.GetAccountSummaryInput) (*iam.Get
 	for _, p := range live(own.Policies) {
 		versions += len(p.Versions)
 	}
+	devicesInUse := 0
+	for _, d := range live(own.MFADevices) {
+		if d.User != "" {
+			devicesInUse++
+		}
+	}
 	summary := map[string]int32{
 		"Roles": int32(len(live(own.Roles))), "Users": int32(len(live(own.Users))), "Groups": int32(len(live(own.Groups))),
 		"Policies": int32(len(live(own.Policies))), "PolicyVersionsInUse": int32(versions),
 		"InstanceProfiles": int32(len(live(own.InstanceProfiles))),
 		"Providers":        int32(len(live(own.OIDCProviders)) + len(live(own.SAMLProviders))),
+		"MFADevices":       int32(len(live(own.MFADevices))), "MFADevicesInUse": int32(devicesInUse),
 		// What the local AWS has none of.
 		"ServerCertificates": 0, "ServerCertificatesQuota": 20, "SigningCertificatesPerUserQuota": 2,
-		"MFADevices": 0, "MFADevicesInUse": 0, "AccountMFAEnabled": 0, "AccountAccessKeysPresent": 0,
+		"AccountMFAEnabled": 0, "AccountAccessKeysPresent": 0,
 		"AccountSigningCertificatesPresent": 0, "AccountPasswordPresent": 0,
 		// Session tokens of the global endpoint count everywhere.
 		"GlobalEndpointTokenVersion": 2,

@@ -1,12 +1,12 @@
 // Package iam is IAM on the local AWS: roles, users, groups, managed policies,
-// access keys, identity providers and instance profiles, with the quotas,
+// access keys, virtual MFA devices, identity providers and instance profiles, with the quotas,
 // names and errors that clients branch on.
 //
 // Start with [New]. The records are store.IAM's; this package is the control
 // plane that owns them and reads its own writes, everybody else sees them one
 // propagation delay later.
 //
-// Passwords, MFA devices, certificates, SSH keys, credential reports and the
+// Passwords, hardware MFA devices, certificates, SSH keys, credential reports and the
 // policy simulator are not here: such calls answer NotImplemented.
 package iam
 
@@ -40,6 +40,7 @@ func New() *service.Service {
 	registerOIDC(s)
 	registerSAML(s)
 	registerProfiles(s)
+	registerMFA(s)
 	registerAccount(s)
 	return s
 }

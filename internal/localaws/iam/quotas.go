@@ -30,6 +30,7 @@ var (
 	quotaAttachedPerGroup  = quota{"AttachedPoliciesPerGroupQuota", 10}
 	quotaGroupsPerUser     = quota{"GroupsPerUserQuota", 10}
 	quotaAccessKeysPerUser = quota{"AccessKeysPerUserQuota", 2}
+	quotaMFAPerUser        = quota{"", 8}
 	quotaVersions          = quota{"VersionsPerPolicyQuota", 5}
 	quotaVersionsInUse     = quota{"PolicyVersionsInUseQuota", 10000}
 	quotaOIDCProviders     = quota{"", 100}

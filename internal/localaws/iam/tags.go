@@ -73,6 +73,10 @@ func tagsAt(c *service.Call, ref string) store.Tags {
 		if p := own.SAMLProviders[strings.ToLower(name)].Latest(); p != nil {
 			return p.Tags
 		}
+	case "mfa":
+		if d := own.MFADevice(name).Latest(); d != nil {
+			return d.Tags
+		}
 	case "instance-profile":
 		if p := own.InstanceProfiles[strings.ToLower(name)].Latest(); p != nil {
 			return p.Tags
@@ -244,4 +248,5 @@ func registerTags(s *service.Service) {
 	registerOIDCTags(s)
 	registerSAMLTags(s)
 	registerProfileTags(s)
+	registerMFATags(s)
 }

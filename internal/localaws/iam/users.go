@@ -166,6 +166,9 @@ func deleteUser(c *service.Call, in *iam.DeleteUserInput) (*iam.DeleteUserOutput
 	case len(user.Groups) > 0:
 		return nil, deleteConflict(c, "Cannot delete entity, must remove users from group first.")
 	}
+	if len(devicesOf(c, user)) > 0 {
+		return nil, deleteConflict(c, "Cannot delete entity, must delete MFA device first.")
+	}
 	if e := deletable(c, &user.Entity); e != nil {
 		return nil, e
 	}

@@ -20,6 +20,7 @@ type IAM struct {
 	OIDCProviders    map[string]*Versioned[OIDCProvider]    `json:"oidcProviders"` // by Key
 	SAMLProviders    map[string]*Versioned[SAMLProvider]    `json:"samlProviders"`
 	InstanceProfiles map[string]*Versioned[InstanceProfile] `json:"instanceProfiles"`
+	MFADevices       map[string]*Versioned[MFADevice]       `json:"mfaDevices"`
 	// Quotas are the account's own limits where they differ from AWS's defaults,
 	// by their name in GetAccountSummary ("AssumeRolePolicySizeQuota").
 	Quotas map[string]int `json:"quotas,omitempty"`
@@ -165,6 +166,7 @@ func newIAM() IAM {
 		OIDCProviders:    map[string]*Versioned[OIDCProvider]{},
 		SAMLProviders:    map[string]*Versioned[SAMLProvider]{},
 		InstanceProfiles: map[string]*Versioned[InstanceProfile]{},
+		MFADevices:       map[string]*Versioned[MFADevice]{},
 	}
 }
 

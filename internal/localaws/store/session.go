@@ -45,6 +45,10 @@ type Session struct {
 	// the ARN of a SAML provider, or an OIDC issuer.
 	Provider string `json:"f,omitempty"`
 	MFA      bool   `json:"m,omitempty"`
+	// MFAAt is when the code was given, the zero time without MFA.
+	MFAAt time.Time `json:"w,omitzero"`
+	// Chained sessions were assumed with the credentials of another session.
+	Chained bool `json:"c,omitempty"`
 	// CalledBy is the ARN the session was assumed by; for humans.
 	CalledBy string `json:"b,omitempty"`
 }

@@ -32,8 +32,8 @@ const Partition = "aws"
 // World is everything that exists, with the lock that guards it, the clock and
 // the source of ids. Make one with [New].
 type World struct {
-	mu     sync.RWMutex // guards State but for Used, and delays
-	usedMu sync.RWMutex // guards Used
+	mu     sync.RWMutex // guards State but for Used and MFASteps, and delays
+	usedMu sync.RWMutex // guards Used and MFASteps
 	State
 
 	clock  Clock
@@ -69,6 +69,9 @@ type State struct {
 	// Used has the last use of access keys and of roles (by unique id). It has a
 	// lock of its own: see World.Use.
 	Used map[string]LastUse `json:"used"`
+	// MFASteps are the steps of which a device's code was used, by serial number,
+	// under the lock of Used.
+	MFASteps map[string][]int64 `json:"mfaSteps,omitempty"`
 	// SessionKey seals session tokens.
 	SessionKey []byte `json:"sessionKey"`
 	// Issued counts the ids given out, so that a seeded World goes on where it stopped.
@@ -152,6 +155,10 @@ func (w *World) init() {
 		w.Issuers = map[string]*ClusterIssuer{}
 	}
 	makeMap(&w.IdentityCenters)
+	makeMap(&w.MFASteps)
+	for _, a := range w.Accounts {
+		makeMap(&a.IAM.MFADevices) // of a state from before there were any
+	}
 	if len(w.SessionKey) == 0 {
 		w.SessionKey = w.ids.Bytes(sessionKeySize)
 	}
@@ -174,6 +181,7 @@ func (w *World) sweep() {
 		Sweep(a.IAM.OIDCProviders, now)
 		Sweep(a.IAM.SAMLProviders, now)
 		Sweep(a.IAM.InstanceProfiles, now)
+		Sweep(a.IAM.MFADevices, now)
 	}
 }
 

@@ -78,6 +78,7 @@ func assumeRoleAccess(c *service.Call, in *sts.AssumeRoleInput) ([]gate.Access, 
 		RequestTags: requestTags(from, in.Tags), Context: sessionContext(aws.ToString(in.RoleSessionName), source, transitive),
 	}
 	roleTags(assume.Context, role)
+	mfaContext(c, assume.Context)
 	if in.ExternalId != nil {
 		assume.Context["sts:ExternalId"] = []string{*in.ExternalId}
 	}
@@ -114,9 +115,6 @@ func assumeRole(c *service.Call, in *sts.AssumeRoleInput) (*sts.AssumeRoleOutput
 	if e != nil {
 		return nil, e
 	}
-	if e := refuseMFA(c, in.SerialNumber, in.TokenCode); e != nil {
-		return nil, e
-	}
 	from := chainedFrom(c)
 	duration, e := roleSessionDuration(c, role, in.DurationSeconds, from != nil)
 	if e != nil {
@@ -128,7 +126,9 @@ func assumeRole(c *service.Call, in *sts.AssumeRoleInput) (*sts.AssumeRoleOutput
 	s := &store.Session{
 		Kind: store.AssumedRole, Account: a.Account, Entity: role.ID, Name: aws.ToString(in.RoleSessionName),
 		Expires: c.Now.Add(duration), SourceIdentity: sourceIdentity(from, in.SourceIdentity), CalledBy: c.Caller.Principal.ARN.String(),
+		Chained: c.Caller.Session != nil,
 	}
+	s.MFAAt, s.MFA = carriedMFA(c)
 	s.Tags, s.Transitive, e = sessionTags(c, from, in.Tags, in.TransitiveTagKeys)
 	if e != nil {
 		return nil, e

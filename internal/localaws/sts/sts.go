@@ -7,7 +7,7 @@
 // policies and the role's trust policy; session tags and the source identity
 // are permissions of their own.
 //
-// SAML, MFA devices and encoded authorization messages are not here.
+// Encoded authorization messages are not here.
 package sts
 
 import (
@@ -31,13 +31,13 @@ func New(verifier *oidc.Verifier) *service.Service {
 		ReadOnly: true, Access: accessKeyInfoAccess, Handle: getAccessKeyInfo,
 	})
 	service.Register(s, "GetSessionToken", service.Op[sts.GetSessionTokenInput, sts.GetSessionTokenOutput]{
-		ReadOnly: true, Free: true, Handle: getSessionToken,
+		ReadOnly: true, Free: true, Prepare: sessionTokenMFA, Handle: getSessionToken,
 	})
 	service.Register(s, "GetFederationToken", service.Op[sts.GetFederationTokenInput, sts.GetFederationTokenOutput]{
 		ReadOnly: true, Access: federationAccess, Handle: getFederationToken,
 	})
 	service.Register(s, "AssumeRole", service.Op[sts.AssumeRoleInput, sts.AssumeRoleOutput]{
-		ReadOnly: true, Access: assumeRoleAccess, Handle: assumeRole,
+		ReadOnly: true, Prepare: assumeRoleMFA, Access: assumeRoleAccess, Handle: assumeRole,
 	})
 	w := webIdentity{verifier}
 	service.Register(s, "AssumeRoleWithWebIdentity", service.Op[sts.AssumeRoleWithWebIdentityInput, sts.AssumeRoleWithWebIdentityOutput]{

@@ -49,28 +49,18 @@ func longTerm(c *service.Call, operation string) *wire.Error {
 
 // getSessionToken needs no permission (STS API reference, GetSessionToken).
 func getSessionToken(c *service.Call, in *sts.GetSessionTokenInput) (*sts.GetSessionTokenOutput, *wire.Error) {
-	if e := longTerm(c, "GetSessionToken"); e != nil {
-		return nil, e
-	}
-	if e := refuseMFA(c, in.SerialNumber, in.TokenCode); e != nil {
-		return nil, e
-	}
-	creds, e := credentials(c, &store.Session{
+	s := &store.Session{
 		Kind: store.UserSession, Account: c.Account, Entity: c.Caller.Principal.ID,
 		Expires: c.Now.Add(seconds(in.DurationSeconds, userDuration)),
-	})
+	}
+	if hasProven(c) {
+		s.MFA, s.MFAAt = true, c.Now
+	}
+	creds, e := credentials(c, s)
 	if e != nil {
 		return nil, e
 	}
 	return &sts.GetSessionTokenOutput{Credentials: creds}, nil
-}
-
-// refuseMFA answers codes of MFA devices, of which the local AWS has none.
-func refuseMFA(c *service.Call, serial, code *string) *wire.Error {
-	if serial == nil && code == nil {
-		return nil
-	}
-	return c.Errorf("AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code.")
 }
 
 func seconds(n *int32, otherwise time.Duration) time.Duration {
