@@ -178,7 +178,7 @@ func (o *opener) absent(key string) bool {
 	case key == "aws:sourcearn", key == "aws:sourceaccount", key == "aws:sourceorgid", key == "aws:sourceorgpaths":
 		return caller != authz.Service
 	case key == "aws:principalorgid", key == "aws:principalorgpaths":
-		return caller == authz.WebIdentity || caller == authz.SAML
+		return caller == authz.WebIdentity || caller == authz.SAML || caller == authz.Anonymous
 	}
 	// Claims of tokens are carried by the exchange of a token alone.
 	if issuer, claim, ok := strings.Cut(key, ":"); ok && strings.Contains(issuer, ".") && (claim == "sub" || claim == "aud" || claim == "amr") {

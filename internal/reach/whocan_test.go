@@ -3,6 +3,7 @@ package reach_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stile-aws/stile/authz"
@@ -100,4 +101,71 @@ func agrees(want authz.Outcome, got reach.Proof) bool {
 		return got == reach.Conditional || got == reach.Unread
 	}
 	return got == 0
+}
+
+// TestWhoCanNamesThoseOutsideTheInventory lists whom policies of resources let in
+// beside the inventory's own principals.
+func TestWhoCanNamesThoseOutsideTheInventory(t *testing.T) {
+	const bucket, key = "arn:aws:s3:::reports", "arn:aws:kms:us-east-1:222222222222:key/k1"
+	statement := func(principal, conditions string) string {
+		return strings.Replace(trust(principal, `"s3:GetObject"`, conditions), `"Action"`, `"Resource":"arn:aws:s3:::reports/*","Action"`, 1)
+	}
+	for _, c := range []struct {
+		name, policy string
+		want         []string
+	}{
+		{"a service", statement(`{"Service":"cloudfront.amazonaws.com"}`, ""), []string{"cloudfront.amazonaws.com allowed"}},
+		{"a service, for one account's sake", statement(`{"Service":"cloudfront.amazonaws.com"}`, `{"StringEquals":{"aws:SourceAccount":"222222222222"}}`), []string{"cloudfront.amazonaws.com conditional"}},
+		{"another account", statement(`{"AWS":"999999999999"}`, ""), []string{"some principal of account 999999999999 unread"}},
+		{"another account's role", statement(byARN("arn:aws:iam::999999999999:role/vendor"), ""), []string{"arn:aws:iam::999999999999:role/vendor unread"}},
+		{"a role that was deleted", statement(byARN(roleARN(tooling, "gone")), ""), nil},
+		{"everyone", statement(`"*"`, ""), []string{"any principal of any AWS account allowed", "anybody, without credentials allowed", "role/other allowed"}},
+		// That the role's account is in no organization is not drawn on: it is told as a condition.
+		{"everyone of an organization", statement(`"*"`, `{"StringEquals":{"aws:PrincipalOrgID":"o-acme123456"}}`), []string{"role/other conditional"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inv := world()
+			role(inv, orders, "other", "", nobody)
+			inv.Accounts[orders].Resources = map[string]*inventory.Resource{bucket: {ARN: bucket, Type: "s3:bucket", Policy: document(c.policy), PolicyState: inventory.Exists}}
+			if got := direct(reach.New(inv, reach.Config{}), reach.Query{Action: "s3:GetObject", Resource: bucket + "/a"}); !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+	inv := world()
+	inv.Accounts[orders].Keys = map[string]*inventory.Key{key: {
+		ARN: key, Policy: document(strings.Replace(trust(byARN("arn:aws:iam::222222222222:root"), `"kms:*"`, ""), `"Action"`, `"Resource":"*","Action"`, 1)), GrantState: inventory.Exists,
+		Grants: []inventory.Grant{{ID: "g", Grantee: roleARN(orders, "granted"), Operations: []string{"Decrypt"}}},
+	}}
+	role(inv, orders, "granted", "", nobody)
+	role(inv, orders, "other", "", nobody)
+	if got := direct(reach.New(inv, reach.Config{}), reach.Query{Action: "kms:Decrypt", Resource: key}); !slices.Equal(got, []string{"role/granted allowed"}) {
+		t.Errorf("by a grant: %q", got)
+	}
+}
+
+// direct lists who may, but for root users.
+func direct(g *reach.Graph, q reach.Query) []string {
+	var out []string
+	for _, a := range g.WhoCan(q).Direct {
+		if a.Node.Kind != reach.Root {
+			out = append(out, strings.TrimPrefix(a.Node.Name, "arn:aws:iam::"+string(orders)+":")+" "+a.Proof.String())
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestABucketWhoseAccountIsNotKnownIsAGap(t *testing.T) {
+	inv := world()
+	role(inv, orders, "reader", allow(`"s3:GetObject"`, `"*"`), nobody)
+	w := reach.New(inv, reach.Config{}).WhoCan(reach.Query{Action: "s3:GetObject", Resource: "arn:aws:s3:::elsewhere/a"})
+	if len(w.Gaps) != 1 || !strings.Contains(w.Gaps[0].What, "account that owns arn:aws:s3:::elsewhere/a") {
+		t.Errorf("gaps %v", w.Gaps)
+	}
+	for _, a := range w.Direct {
+		if a.Node.Kind == reach.Role && a.Proof == reach.Proven {
+			t.Errorf("%s is %v, though nobody knows the bucket's policy", a.Node.Name, a.Proof)
+		}
+	}
 }
