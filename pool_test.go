@@ -121,7 +121,8 @@ func TestClientsAreMadeOnce(t *testing.T) {
 	if err != nil || secrets == nil {
 		t.Errorf("a client of another service: %v, %v", secrets, err)
 	}
-	if stile.SelfClient(pool, sts.NewFromConfig, "") != stile.SelfClient(pool, sts.NewFromConfig, "") {
+	self := stile.SelfClient(pool, sts.NewFromConfig, "")
+	if again := stile.SelfClient(pool, sts.NewFromConfig, ""); again != self {
 		t.Error("another client of the service itself")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -50,9 +51,8 @@ func (s jsonService) call(ctx context.Context, cfg aws.Config, operation, path s
 	if cfg.HTTPClient == nil {
 		client = awshttp.NewBuildableClient()
 	}
-	ctx = awsmiddleware.SetSigningName(middleware.ClearStackValues(ctx), s.signing)
-	ctx = awsmiddleware.SetSigningRegion(ctx, cfg.Region)
-	if _, _, err := middleware.DecorateHandler(smithyhttp.NewClientHandler(client), stack).Handle(ctx, in); err != nil {
+	handler := middleware.DecorateHandler(smithyhttp.NewClientHandlerWithOptions(client), stack)
+	if _, _, err := handler.Handle(middleware.ClearStackValues(ctx), in); err != nil {
 		return &smithy.OperationError{ServiceID: s.id, OperationName: operation, Err: err}
 	}
 	return nil
@@ -77,7 +77,12 @@ func (s jsonService) assemble(stack *middleware.Stack, cfg aws.Config, operation
 			}), middleware.After)
 		},
 		func() error {
-			return stack.Finalize.Add(v4.NewSignHTTPRequestMiddleware(v4.SignHTTPRequestMiddlewareOptions{CredentialsProvider: cfg.Credentials, Signer: v4.NewSigner()}), middleware.After)
+			return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("Signing", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+				if err := s.sign(ctx, &in, cfg); err != nil {
+					return middleware.FinalizeOutput{}, middleware.Metadata{}, &v4.SigningError{Err: err}
+				}
+				return next.HandleFinalize(ctx, in)
+			}), middleware.After)
 		},
 		func() error { return stack.Finalize.Insert(&v4.ComputePayloadSHA256{}, "Signing", middleware.Before) },
 		func() error {
@@ -98,6 +103,20 @@ func (s jsonService) assemble(stack *middleware.Stack, cfg aws.Config, operation
 		}
 	}
 	return nil
+}
+
+// sign signs the request anew for each attempt.
+func (s jsonService) sign(ctx context.Context, in *middleware.FinalizeInput, cfg aws.Config) error {
+	request, ok := in.Request.(*smithyhttp.Request)
+	if !ok {
+		return fmt.Errorf("unknown transport type %T", in.Request)
+	}
+	credentials, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	return v4.NewSigner().SignHTTP(ctx, credentials, request.Request, v4.GetPayloadHash(ctx), s.signing, cfg.Region, now)
 }
 
 // write makes the request.
