@@ -32,7 +32,7 @@ var floors = [][]string{
 	{"internal/lint"},
 	{"creds", "internal/kube", "internal/secretstore"},
 	{""}, // package stile, the module's root
-	{"internal/observe", "internal/apply", "internal/probe", "internal/session"},
+	{"internal/observe", "internal/apply", "internal/probe", "internal/session", "internal/guard", "internal/issuelog"},
 	{"internal/scope"},
 	{"internal/deliver", "api"},
 	{"internal/broker", "stiletest"},

@@ -1,0 +1,174 @@
+// Package issuelog is the record of credentials that stile handed out on this
+// computer: to which process, for which role, until when. No secret is in it.
+//
+// Start with [Append] and [Read]. The log is issued.jsonl in stile's state
+// directory, one JSON value a line, and older files beside it that were moved
+// away when they had grown. Nothing here removes any: a log that forgets is none.
+// It is a help to honest users, whose files it is among; somebody with their
+// rights can change it.
+package issuelog
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Entry is one handing out of credentials.
+type Entry struct {
+	Time        time.Time `json:"time"`
+	Address     string    `json:"address"` // as it was asked for
+	Account     string    `json:"account"` // its id
+	AccountName string    `json:"accountName,omitempty"`
+	Role        string    `json:"role,omitempty"` // ARN, "" when not known
+	Session     string    `json:"session,omitempty"`
+	Expires     time.Time `json:"expires,omitzero"`
+	AccessKeyID string    `json:"accessKeyId"`
+	Delivery    string    `json:"delivery"`          // the command: exec, env, credential-process, …
+	Source      string    `json:"source,omitempty"`  // whose credentials the way began with
+	Limits      string    `json:"limits,omitempty"`  // session policies, in words
+	Command     string    `json:"command,omitempty"` // the program that exec and each start; never its arguments
+	Process     Process   `json:"process"`
+}
+
+// Process is who asked.
+type Process struct {
+	PID     int        `json:"pid"`
+	UID     int        `json:"uid"`
+	Dir     string     `json:"dir,omitempty"`
+	Parents []Ancestor `json:"parents,omitempty"` // nearest first
+}
+
+// Ancestor is a process above the one that asked.
+type Ancestor struct {
+	PID  int    `json:"pid"`
+	Name string `json:"name,omitempty"` // the path of its program, where the system tells
+}
+
+const (
+	current = "issued.jsonl"
+	// maxSize is where a file is moved away and another begun.
+	maxSize = 8 << 20
+	// maxLine bounds an entry, so that one write is one line.
+	maxLine = 64 << 10
+)
+
+// Append adds an entry to the log in dir, which is made if it is not there. The
+// entry is there as a line of its own or not at all, whoever else writes.
+func Append(dir string, e Entry) error { return appendTo(dir, e, maxSize) }
+
+func appendTo(dir string, e Entry, limit int64) error {
+	line, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("writing the log of issued credentials: %w", err)
+	}
+	if len(line) > maxLine {
+		return errors.New("writing the log of issued credentials: the entry is too long")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("writing the log of issued credentials: %w", err)
+	}
+	if err := write(filepath.Join(dir, current), append(line, '\n'), limit); err != nil {
+		return fmt.Errorf("writing the log of issued credentials: %w", err)
+	}
+	return nil
+}
+
+func write(path string, line []byte, limit int64) (err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	// A disk that was full may have left half a line.
+	last := []byte{'\n'}
+	if info.Size() > 0 {
+		if _, err := f.ReadAt(last, info.Size()-1); err != nil {
+			last[0] = '\n' // unread, it counts as a whole line
+		}
+	}
+	if last[0] != '\n' {
+		line = append([]byte{'\n'}, line...)
+	}
+	if _, err := f.Write(line); err != nil { // one write: O_APPEND keeps it whole
+		return err
+	}
+	if info.Size()+int64(len(line)) > limit {
+		return rotate(path, f)
+	}
+	return nil
+}
+
+// rotate moves the file away. Who has it open still writes into it, where it is
+// found all the same. Only the holder of its lock may take its name.
+func rotate(path string, f *os.File) error {
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		return err
+	}
+	mine, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := os.Stat(path)
+	if err != nil || !os.SameFile(mine, named) {
+		return nil // somebody else has moved it
+	}
+	return os.Rename(path, fmt.Sprintf("%s-%d-%d.jsonl", strings.TrimSuffix(path, ".jsonl"), time.Now().UnixNano(), os.Getpid()))
+}
+
+// Read gives the entries since a time, oldest first, and the number of lines
+// that are none, as a full disk leaves them. There are none when nothing was
+// ever handed out.
+func Read(dir string, since time.Time) (entries []Entry, broken int, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "issued*.jsonl"))
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the log of issued credentials: %w", err)
+	}
+	var seen []os.FileInfo // a file may be moved while they are listed
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("reading the log of issued credentials: %w", err)
+		}
+		if info.ModTime().Before(since) || slices.ContainsFunc(seen, func(s os.FileInfo) bool { return os.SameFile(s, info) }) {
+			continue
+		}
+		seen = append(seen, info)
+		text, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, 0, fmt.Errorf("reading the log of issued credentials: %w", err)
+		}
+		for line := range bytes.Lines(text) {
+			if line = bytes.TrimSpace(line); len(line) == 0 {
+				continue
+			}
+			var e Entry
+			if json.Unmarshal(line, &e) != nil {
+				broken++
+				continue
+			}
+			if !e.Time.Before(since) {
+				entries = append(entries, e)
+			}
+		}
+	}
+	slices.SortStableFunc(entries, func(a, b Entry) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Process.PID, b.Process.PID)) })
+	return entries, broken, nil
+}
