@@ -1,0 +1,231 @@
+// Package guard keeps work in a directory to the accounts it is for.
+//
+// A file .stile-guard.yaml binds its directory and all below it:
+//
+//	allow: {accounts: [orders-dev, "111111111111"], labels: {env: dev}}
+//	deny: {accounts: ["*-prod"]}
+//	confirm: {labels: {env: prod}}
+//	as: readonly
+//
+// Start with [Find], then [Guard.Check]. Files further up hold too: one below
+// can only be stricter. A guard restrains honest users and the programs they
+// start from the wrong account; who can take the file away is not held by it.
+package guard
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/glob"
+)
+
+// FileName is the name of a guard's file.
+const FileName = ".stile-guard.yaml"
+
+// Account is where somebody wants to go.
+type Account struct {
+	ID   arn.AccountID
+	Name string // "" when not known
+	// Labels are nil when they are not known, which is not the same as to have none.
+	Labels map[string]string
+}
+
+func (a *Account) text() string {
+	if a.Name == "" {
+		return string(a.ID)
+	}
+	return fmt.Sprintf("%s (%s)", a.Name, a.ID)
+}
+
+// Guard is the rules of all files above a directory. The zero Guard lets
+// everything pass.
+type Guard struct {
+	files []file
+}
+
+// file is one file's rules.
+type file struct {
+	path string
+
+	Allow   *selection `yaml:"allow"`
+	Deny    *selection `yaml:"deny"`
+	Confirm *selection `yaml:"confirm"`
+	As      string     `yaml:"as"`
+}
+
+// selection is accounts by names or ids, * and ? as wildcards, or by labels,
+// all of which must fit. Either is enough.
+type selection struct {
+	Accounts []string          `yaml:"accounts"`
+	Labels   map[string]string `yaml:"labels"`
+}
+
+const readOnly = "readonly"
+
+// Find reads the guards of dir and of all directories above it.
+func Find(dir string) (*Guard, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("looking for guards: %w", err)
+	}
+	var g Guard
+	for {
+		f, err := read(filepath.Join(dir, FileName))
+		if err != nil {
+			return nil, fmt.Errorf("reading the guard of %s: %w", dir, err)
+		}
+		if f != nil {
+			g.files = append(g.files, *f)
+		}
+		if filepath.Dir(dir) == dir {
+			return &g, nil
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// read reads a file, nil when there is none. One that cannot be understood is
+// an error: it was meant to hold somebody back.
+func read(path string) (*file, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := file{path: path}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("want one document")
+	}
+	if f.As != "" && f.As != readOnly {
+		return nil, fmt.Errorf("as: %q: want readonly", f.As)
+	}
+	for name, s := range map[string]*selection{"allow": f.Allow, "deny": f.Deny, "confirm": f.Confirm} {
+		if s != nil && len(s.Accounts) == 0 && len(s.Labels) == 0 {
+			return nil, fmt.Errorf("%s: want accounts or labels", name)
+		}
+	}
+	return &f, nil
+}
+
+// ReadOnly names the file by which programs may only read, "" when there is none.
+func (g *Guard) ReadOnly() string {
+	for i := range g.files {
+		if g.files[i].As == readOnly {
+			return g.files[i].path
+		}
+	}
+	return ""
+}
+
+// Files lists the files, nearest first.
+func (g *Guard) Files() []string {
+	var out []string
+	for i := range g.files {
+		out = append(out, g.files[i].path)
+	}
+	return out
+}
+
+// Error is an account that a guard keeps out.
+type Error struct {
+	Account Account
+	File    string
+	Reason  string
+}
+
+// Error says which file keeps the account out, and why.
+func (e *Error) Error() string {
+	return fmt.Sprintf("account %s is kept out by %s: %s; work elsewhere, or change that file", e.Account.text(), e.File, e.Reason)
+}
+
+// Check lets an account pass, or gives an *Error. confirm is a question somebody
+// has to answer first, "" for none. Labels that are not known never help: they
+// allow nothing, and deny and confirm as if they fitted.
+func (g *Guard) Check(a Account) (confirm string, err error) {
+	for i := range g.files {
+		f := &g.files[i]
+		if f.Deny != nil {
+			if reason := f.Deny.fits(a, true); reason != "" {
+				return "", &Error{a, f.path, "it denies " + reason}
+			}
+		}
+		if f.Allow != nil && f.Allow.fits(a, false) == "" {
+			return "", &Error{a, f.path, "it allows " + f.Allow.String() + " only" + f.Allow.unknown(a)}
+		}
+		if f.Confirm != nil && confirm == "" {
+			if reason := f.Confirm.fits(a, true); reason != "" {
+				confirm = fmt.Sprintf("account %s: %s wants %s confirmed", a.text(), f.path, reason)
+			}
+		}
+	}
+	return confirm, nil
+}
+
+// fits tells why an account is one of the selection, "" when it is not.
+func (s *selection) fits(a Account, unknown bool) string {
+	for _, pattern := range s.Accounts {
+		if glob.Plain(pattern, string(a.ID)) || a.Name != "" && glob.Plain(pattern, a.Name) {
+			return "account " + pattern
+		}
+	}
+	switch {
+	case unknown && a.Name == "" && slices.ContainsFunc(s.Accounts, func(p string) bool { return !arn.AccountID(p).Valid() }):
+		return "accounts by name, and this one's is not known"
+	case len(s.Labels) == 0:
+		return ""
+	case a.Labels == nil && unknown:
+		return s.labels() + ", and this account's labels are not known"
+	}
+	for key, value := range s.Labels {
+		if have, ok := a.Labels[key]; !ok || have != value {
+			return ""
+		}
+	}
+	return s.labels()
+}
+
+// unknown says what is not known of an account that was not allowed.
+func (s *selection) unknown(a Account) string {
+	if len(s.Labels) > 0 && a.Labels == nil {
+		return ", and this account's labels are not known"
+	}
+	return ""
+}
+
+func (s *selection) labels() string {
+	var out []string
+	for key, value := range s.Labels {
+		out = append(out, key+"="+value)
+	}
+	slices.Sort(out)
+	return "label " + strings.Join(out, ",")
+}
+
+// String lists the selection.
+func (s *selection) String() string {
+	var out []string
+	if len(s.Accounts) > 0 {
+		out = append(out, strings.Join(s.Accounts, ", "))
+	}
+	if len(s.Labels) > 0 {
+		out = append(out, s.labels())
+	}
+	return strings.Join(out, " or ")
+}
