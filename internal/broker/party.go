@@ -1,0 +1,182 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stile-aws/stile/internal/broker/client"
+)
+
+// ErrNobody means that a person is needed, and no client that waits has one.
+var ErrNobody = errors.New("a person is needed, and nobody is there")
+
+// patience is how long a question whose last guest has gone waits for another.
+const patience = time.Minute
+
+// guest is a client that waits and can ask a person.
+type guest struct {
+	key     string // of what it waits for
+	asks    chan client.Question
+	answers chan client.Answer
+	gone    <-chan struct{}
+}
+
+// party is the guests, in the order of their coming.
+type party struct {
+	mu      sync.Mutex // guards the rest
+	guests  []*guest
+	busy    map[*guest]bool // who is being asked something
+	changed chan struct{}   // closed at every change
+	last    int             // number of the last question
+}
+
+func newParty() *party {
+	return &party{changed: make(chan struct{}), busy: map[*guest]bool{}}
+}
+
+func (p *party) join(g *guest) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.guests = append(p.guests, g)
+	p.changeLocked()
+}
+
+func (p *party) leave(g *guest) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.guests = slices.DeleteFunc(p.guests, func(o *guest) bool { return o == g })
+	delete(p.busy, g)
+	p.changeLocked()
+}
+
+func (p *party) free(g *guest) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.busy, g)
+	p.changeLocked()
+}
+
+func (p *party) changeLocked() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// pick takes a guest who may be asked, first one who waits for key. others says
+// that there are some who are being asked something else; changed is closed
+// when it is worth to look again.
+func (p *party) pick(key string, declined []*guest) (g *guest, id int, others bool, changed <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, o := range p.guests {
+		switch {
+		case slices.Contains(declined, o):
+		case p.busy[o]:
+			others = true
+		case g == nil || o.key == key && g.key != key:
+			g = o
+		}
+	}
+	if g != nil {
+		p.busy[g] = true
+		p.last++
+	}
+	return g, p.last, others, p.changed
+}
+
+// asker is what a context carries for Ask.
+type asker struct {
+	party *party
+	key   string
+	asked func() // told when a person has answered
+}
+
+type askerKey struct{}
+
+// Ask has one of the waiting clients ask a person: first one that waits for what
+// the question is about. Should it go away or decline, the next one is asked, one
+// that comes within a minute too. The error is [ErrNobody] when none that waits
+// can be asked.
+//
+// ctx must come from the broker, by [Config].Open or [Session].Retrieve.
+func Ask(ctx context.Context, q client.Question) (client.Answer, error) {
+	a, ok := ctx.Value(askerKey{}).(*asker)
+	if !ok {
+		return client.Answer{}, ErrNobody
+	}
+	answer, err := a.party.ask(ctx, a.key, q)
+	if err == nil {
+		a.asked()
+	}
+	return answer, err
+}
+
+func (p *party) ask(ctx context.Context, key string, q client.Question) (client.Answer, error) {
+	var declined []*guest
+	begun := false
+	for {
+		g, id, others, changed := p.pick(key, declined)
+		if g == nil {
+			if !others && (!begun || len(declined) > 0) {
+				return client.Answer{}, fmt.Errorf("%w: %s", ErrNobody, q.Text)
+			}
+			if err := await(ctx, changed); err != nil {
+				return client.Answer{}, fmt.Errorf("%w: %s", err, q.Text)
+			}
+			continue
+		}
+		begun = true
+		q.ID = id
+		answer, here := put(ctx, g, q)
+		p.free(g)
+		switch {
+		case ctx.Err() != nil:
+			return client.Answer{}, context.Cause(ctx)
+		case here && !answer.Declined:
+			return answer, nil
+		case here:
+			declined = append(declined, g)
+		}
+	}
+}
+
+// await waits for a change of the party.
+func await(ctx context.Context, changed <-chan struct{}) error {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-changed:
+		return nil
+	case <-timer.C:
+		return ErrNobody
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// put asks a guest, and reports whether it was there to the end. Answers to
+// questions that were given up are passed over.
+func put(ctx context.Context, g *guest, q client.Question) (answer client.Answer, here bool) {
+	select {
+	case g.asks <- q:
+	case <-g.gone:
+		return answer, false
+	case <-ctx.Done():
+		return answer, true
+	}
+	for {
+		select {
+		case answer = <-g.answers:
+			if answer.ID == q.ID {
+				return answer, true
+			}
+		case <-g.gone:
+			return answer, false
+		case <-ctx.Done():
+			return answer, true
+		}
+	}
+}

@@ -1,0 +1,28 @@
+//go:build darwin || freebsd
+
+package broker
+
+import (
+	"errors"
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// peer is the user whose process has connected, as the kernel says.
+func peer(conn *net.UnixConn) (uid int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var cred *unix.Xucred
+	var inner error
+	err = raw.Control(func(fd uintptr) { cred, inner = unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED) })
+	if err := errors.Join(err, inner); err != nil {
+		return -1, err
+	}
+	return int(cred.Uid), nil
+}
+
+// Harden keeps secrets out of core files.
+func Harden() { _ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) }
