@@ -31,6 +31,7 @@ import (
 	"github.com/stile-aws/stile/internal/localaws/organizations"
 	"github.com/stile-aws/stile/internal/localaws/secretsmanager"
 	"github.com/stile-aws/stile/internal/localaws/service"
+	"github.com/stile-aws/stile/internal/localaws/signin"
 	"github.com/stile-aws/stile/internal/localaws/sso"
 	"github.com/stile-aws/stile/internal/localaws/ssooidc"
 	"github.com/stile-aws/stile/internal/localaws/store"
@@ -105,6 +106,7 @@ type Server struct {
 	faults  *service.Faults
 	token   string
 	control http.Handler
+	signin  *signin.Endpoint
 }
 
 // services lists what is served, in the order in which unsigned requests are
@@ -129,7 +131,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting local AWS: %w", err)
 	}
-	s := &Server{world: world, gate: gate.New(world), faults: cfg.Faults, token: cfg.ControlToken}
+	s := &Server{world: world, gate: gate.New(world), signin: signin.New(world), faults: cfg.Faults, token: cfg.ControlToken}
 	if s.faults == nil {
 		s.faults = &service.Faults{}
 	}
@@ -247,12 +249,13 @@ func (s *Server) verifier(cfg Config) *oidc.Verifier {
 	})
 }
 
-// ServeHTTP answers AWS requests, the control endpoints and the issuers' pages.
+// ServeHTTP answers AWS requests, the control endpoints, the issuers' pages and
+// those of sign-in.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case isControl(r):
 		s.control.ServeHTTP(w, r)
-	case s.serveIssuer(w, r):
+	case s.serveIssuer(w, r), s.signin.Serve(w, r):
 	default:
 		s.kernel.ServeHTTP(w, r)
 	}

@@ -12,7 +12,11 @@ import (
 // DefaultDomains are the domains under which AWS's endpoints are, in every
 // partition; "aws" holds api.aws and on.aws. The caller owns the slice.
 func DefaultDomains() []string {
-	return []string{"amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.amazonwebservices.com.cn", "api.aws", "on.aws", "aws"}
+	return []string{
+		"amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.amazonwebservices.com.cn", "api.aws", "on.aws", "aws",
+		// sign-in, the console and the access portals
+		"aws.amazon.com", "amazonaws.cn", "amazonaws-us-gov.com", "amazonaws-eusc.eu", "awsapps.com",
+	}
 }
 
 // ErrHostRefused is in errors about hosts that are not AWS's.

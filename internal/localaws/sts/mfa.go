@@ -91,4 +91,3 @@ func carriedMFA(c *service.Call) (at time.Time, ok bool) {
 	}
 	return s.MFAAt, true
 }
-
