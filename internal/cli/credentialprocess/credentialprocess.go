@@ -27,8 +27,10 @@ func New(s *term.Streams) *cobra.Command {
 		Long: "Print a role's credentials as JSON, for the AWS config file:\n\n" +
 			"  [profile orders]\n" +
 			"  credential_process = stile credential-process orders-prod/payroll-api\n\n" +
-			"The way there comes from the declarations. It asks nothing, and needs no shell. Nothing is kept on disk:\n" +
-			"each run asks STS anew, so AWS clients that are started often had better be run below stile exec.",
+			"The way there comes from the declarations, or from your sessions (stile sessions): ACCOUNT/ROLE as Identity Center\n" +
+			"lists it, or a session's name. It needs no shell, and speaks to you at the terminal or in the browser alone, when you\n" +
+			"have to sign in; STILE_NO_LOGIN=1 makes that an error. Credentials of sessions are kept in $XDG_RUNTIME_DIR, in memory\n" +
+			"and for you alone, and are fetched once however many processes ask; those of declarations are kept nowhere.",
 		Args: term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), s, &o, args[0]) },
 	}
@@ -37,6 +39,9 @@ func New(s *term.Streams) *cobra.Command {
 }
 
 func run(ctx context.Context, s *term.Streams, o *route.Options, address string) error {
+	if c, ok := o.Kept(s, address); ok {
+		return process.Write(s.Out, c)
+	}
 	if outer := s.Getenv(insideEnv); outer != "" {
 		return fmt.Errorf("getting credentials for %s: the AWS profile in use gets its credentials from this command itself (for %s); set AWS_PROFILE to the caller's own profile", address, outer)
 	}

@@ -2,8 +2,10 @@
 // credentials, and goes it.
 //
 // The way comes from declarations: those given, those of the working directory,
-// or what was applied from this computer. [Options.Open] chooses the route
-// whose caller's credentials are at hand, and gives a [Way]. A caller's
+// or what was applied from this computer. Where they lead nowhere it comes from
+// people's sessions: what Identity Center lists, a session's name, an AWS
+// profile. [Options.Open] chooses the route whose caller's credentials are at
+// hand, and gives a [Way]. A caller's
 // credentials are never made up: a service account's token comes from a file or
 // from the local AWS that the environment points at, a role's or user's from
 // the SDK's default chain, whose identity must be that role or user. How
@@ -52,17 +54,18 @@ func (o *Options) Flags(cmd *cobra.Command) {
 // Way is a route that can be gone. Close it.
 type Way struct {
 	Account arn.AccountID // where it ends
-	Role    string        // the ARN of the role there
+	Role    string        // the ARN of the role there; "" where nobody knows it, see Name
+	Name    string        // the role's name, or that of the session's source
 	Region  string        // the account's default
 	Caller  string        // who goes it, as compile.Caller.Name
 
 	// Credentials are cached and refreshed as long as the Way is open.
 	Credentials *creds.Cached
-	cache       *creds.Cache
+	end         func()
 }
 
 // Close ends what is going on in the background.
-func (w *Way) Close() { w.cache.Close() }
+func (w *Way) Close() { w.end() }
 
 // Retrieve gets the credentials of the end of the way.
 func (w *Way) Retrieve(ctx context.Context) (aws.Credentials, error) {
@@ -73,16 +76,23 @@ func (w *Way) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
-// Open finds the way to address, ACCOUNT/ROLE or a role's ARN. No credentials
-// of the way itself are fetched yet.
+// Open finds the way to address: ACCOUNT/ROLE, a role's ARN, or the name of a
+// session. No credentials of the way itself are fetched yet, but the person may
+// be asked for what they need.
 func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*Way, error) {
 	to, err := target(address)
 	if err != nil {
-		return nil, err
+		if !mayBeSession(address) || o.declaredOnly() {
+			return nil, err
+		}
+		return o.openSession(ctx, s, address, nil)
 	}
 	routes, err := o.find(ctx, s, to)
 	if err != nil {
-		return nil, err
+		if to.Role == "" || o.declaredOnly() {
+			return nil, err
+		}
+		return o.openSession(ctx, s, address, err)
 	}
 	start := &starter{streams: s, options: o}
 	c, begin, err := o.choose(ctx, start, address, routes)
@@ -127,7 +137,8 @@ func (c *candidate) open(b *beginning) (*Way, error) {
 		return nil, err
 	}
 	last := c.route.Hops[len(c.route.Hops)-1]
-	return &Way{Account: c.account, Role: last.Role, Region: c.region, Caller: c.route.Caller.Name, Credentials: p, cache: cache}, nil
+	a, _ := arn.Parse(last.Role) // stop has parsed it
+	return &Way{Account: c.account, Role: last.Role, Name: a.Name(), Region: c.region, Caller: c.route.Caller.Name, Credentials: p, end: cache.Close}, nil
 }
 
 func roleOf(hop compile.Hop, sessionName string) creds.Role {

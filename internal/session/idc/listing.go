@@ -74,7 +74,9 @@ func (c *Client) Accounts(ctx context.Context, age time.Duration) ([]session.Acc
 			all = append(all, session.Account{ID: arn.AccountID(aws.ToString(a.AccountId)), Name: aws.ToString(a.AccountName), Email: aws.ToString(a.EmailAddress)})
 		}
 		return all, out.NextToken, nil
-	}, func(a, b session.Account) int { return strings.Compare(a.Name+" "+string(a.ID), b.Name+" "+string(b.ID)) })
+	}, func(a, b session.Account) int {
+		return strings.Compare(a.Name+" "+string(a.ID), b.Name+" "+string(b.ID))
+	})
 }
 
 // Roles lists the person's permission sets in an account, or gives a list that is
@@ -115,8 +117,9 @@ func look[T any](
 		var next *string
 		for {
 			var items []T
+			after := next
 			err := c.call(ctx, func(ctx context.Context, token *string) (err error) {
-				items, next, err = page(ctx, token, next)
+				items, next, err = page(ctx, token, after)
 				return err
 			})
 			if err != nil {

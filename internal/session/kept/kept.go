@@ -65,8 +65,8 @@ type Store struct {
 	memory map[string]Entry
 }
 
-// Open opens the store in dir, which is made. With dir "", or one that others
-// may look into, credentials stay within the process.
+// Open opens the store in dir, which is made when something is kept. With dir "",
+// or one that others may look into, credentials stay within the process.
 func Open(dir string) *Store {
 	s := &Store{memory: map[string]Entry{}}
 	if dir != "" && private(dir) {
@@ -78,12 +78,13 @@ func Open(dir string) *Store {
 // Shared reports that other processes see what is kept.
 func (s *Store) Shared() bool { return s.dir != "" }
 
-// private makes dir and reports whether it is this user's alone.
+// private reports whether dir is this user's alone. One that is not there yet is
+// if only this user can make it.
 func private(dir string) bool {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return false
-	}
 	info, err := os.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		info, err = os.Stat(filepath.Dir(dir))
+	}
 	if err != nil || !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
 		return false
 	}
@@ -215,4 +216,17 @@ func WriteFile(path string, text []byte) (err error) {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// Clear forgets everything.
+func (s *Store) Clear() {
+	if s.dir == "" {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		clear(s.memory)
+		return
+	}
+	for _, part := range []string{"alias", "credentials"} {
+		_ = os.RemoveAll(filepath.Join(s.dir, part)) // what another process writes this moment is new
+	}
 }

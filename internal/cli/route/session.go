@@ -1,0 +1,222 @@
+package route
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/stile-aws/stile/internal/cli/state"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/secretstore"
+	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/browser"
+	"github.com/stile-aws/stile/internal/session/desk"
+	"github.com/stile-aws/stile/internal/session/kept"
+	"github.com/stile-aws/stile/internal/session/tty"
+)
+
+const (
+	// NoLoginEnv keeps commands other than login from asking the person.
+	NoLoginEnv = "STILE_NO_LOGIN"
+	// SecretsEnv says where the key of a new secret store is.
+	SecretsEnv = "STILE_SECRETS"
+)
+
+// OpenDesk opens the desk at which people's credentials are had. Close it.
+func OpenDesk(s *term.Streams) (*desk.Desk, session.Paths, error) {
+	paths, err := session.FindPaths(s.Getenv)
+	if err != nil {
+		return nil, paths, err
+	}
+	book, err := session.Read(paths.Book)
+	if err != nil {
+		return nil, paths, err
+	}
+	person := desk.Person{Secret: tty.Secret}
+	if s.Getenv(NoLoginEnv) == "" {
+		person.Show = func(ctx context.Context, page, code string) error { return show(ctx, s, page, code) }
+		person.Ask = func(ctx context.Context, prompt string) (string, error) { return tty.Ask(ctx, prompt, true) }
+	}
+	return desk.New(desk.Config{Book: book, Paths: paths, Person: person, Keeper: secretstore.Keeper(s.Getenv(SecretsEnv))}), paths, nil
+}
+
+// show opens a page in the browser and tells the terminal, which may be the only
+// place where the person looks.
+func show(ctx context.Context, s *term.Streams, page, code string) error {
+	err := browser.Open(ctx, s.Getenv, page)
+	text := "stile: sign in by the page that your browser shows, or by\n  " + page
+	if err != nil {
+		text = "stile: sign in by this page, in a browser on this computer (stile login --paste is for one on another):\n  " + page
+	}
+	if code != "" {
+		text += "\nstile: it must show the code " + code
+	}
+	seen := tty.Note(text)
+	if !seen && s.Terminal {
+		s.Note("%s", text)
+		seen = true
+	}
+	if err != nil && !seen {
+		return fmt.Errorf("nobody can be shown the sign-in page: %w", err)
+	}
+	return nil
+}
+
+// declaredOnly reports that the person said that declarations are meant.
+func (o *Options) declaredOnly() bool {
+	return o.Declarations != "" || o.As != "" || o.TokenFile != ""
+}
+
+// mayBeSession reports that an address is none of the other forms.
+func mayBeSession(address string) bool {
+	return !strings.HasPrefix(address, "arn:") && !strings.HasPrefix(address, "serviceaccount:")
+}
+
+// openSession goes by people's sessions, where declarations lead nowhere for the
+// reason problem; nil when they were not asked.
+func (o *Options) openSession(ctx context.Context, s *term.Streams, address string, problem error) (*Way, error) {
+	d, _, err := OpenDesk(s)
+	if err != nil {
+		return nil, err
+	}
+	way, err := o.openAt(ctx, s, d, address)
+	if err == nil {
+		return way, nil
+	}
+	d.Close()
+	book := d.Book()
+	switch {
+	case problem != nil && len(book.Sources) == 0:
+		return nil, problem
+	case !errors.Is(err, session.ErrUnknown):
+		return nil, fmt.Errorf("going to %s: %w", address, err)
+	case problem != nil:
+		return nil, fmt.Errorf("%w; nor by a session: %w", problem, err)
+	}
+	return nil, fmt.Errorf("going to %s: %w, and no AWS profile; want ACCOUNT/ROLE, a role's ARN, or a name of stile sessions list", address, err)
+}
+
+func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, address string) (*Way, error) {
+	t, err := d.Resolve(ctx, address)
+	if errors.Is(err, session.ErrUnknown) && hasProfile(s, address) {
+		t, err = &session.Target{Source: session.Source{Name: address, Profile: &session.Profile{Name: address}}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	opened, err := d.Open(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	d.Store().SetAlias(o.alias(s, address), opened.Key)
+	way := &Way{Account: t.Account, Name: t.Role(), Region: opened.Region, Caller: t.Source.Name, Credentials: opened.Cached, end: d.Close}
+	if way.Name == "" {
+		way.Name = t.Source.Name
+	}
+	if len(t.Hops) > 0 {
+		way.Role = t.Hops[len(t.Hops)-1].ARN
+	}
+	return way, nil
+}
+
+// hasProfile reports whether the AWS files have a profile of a name.
+func hasProfile(s *term.Streams, name string) bool {
+	if strings.ContainsAny(name, "/:[]\n") {
+		return false
+	}
+	for _, file := range desk.ProfileFiles(s.Getenv) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range bytes.Lines(text) {
+			head, _, _ := strings.Cut(strings.TrimSpace(string(line)), "]")
+			if fields := strings.Fields(strings.TrimPrefix(head, "[")); strings.HasPrefix(head, "[") &&
+				(slices.Equal(fields, []string{"profile", name}) || slices.Equal(fields, []string{name})) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Kept gives credentials for an address that were fetched before and are good,
+// without finding the way again. There are none when anything has changed that
+// the way depends on: declarations, sessions, AWS's files, the environment.
+func (o *Options) Kept(s *term.Streams, address string) (aws.Credentials, bool) {
+	paths, err := session.FindPaths(s.Getenv)
+	if err != nil || paths.Runtime == "" {
+		return aws.Credentials{}, false
+	}
+	store := kept.Open(paths.Runtime)
+	key := store.Alias(o.alias(s, address))
+	if key == "" {
+		return aws.Credentials{}, false
+	}
+	e, ok := store.Get(key)
+	return e.Credentials, ok && e.Good(time.Now())
+}
+
+// alias names everything that the way to an address depends on.
+func (o *Options) alias(s *term.Streams, address string) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q %q\n", address, o.Declarations, o.As, o.TokenFile)
+	environ := s.Environ()
+	slices.Sort(environ)
+	for _, v := range environ {
+		if strings.HasPrefix(v, "AWS_") || strings.HasPrefix(v, "STILE_") && !strings.HasPrefix(v, "STILE_CREDENTIAL_PROCESS=") ||
+			strings.HasPrefix(v, "HOME=") || strings.HasPrefix(v, "XDG_") || strings.HasPrefix(strings.ToUpper(v), "HTTPS_PROXY=") {
+			fmt.Fprintf(h, "%q\n", v)
+		}
+	}
+	if paths, err := session.FindPaths(s.Getenv); err == nil {
+		stat(h, paths.Book)
+	}
+	for _, file := range desk.ProfileFiles(s.Getenv) {
+		stat(h, file)
+	}
+	if base, err := state.Dir(s); err == nil {
+		stat(h, filepath.Join(base, "scopes", "*", "routes.json"))
+	}
+	for _, path := range []string{o.Declarations, s.Getenv(state.DeclarationsEnv), state.Above()} {
+		if path != "" {
+			statTree(h, path)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// stat writes when files were changed.
+func stat(h io.Writer, pattern string) {
+	files := []string{pattern}
+	if strings.Contains(pattern, "*") {
+		files, _ = filepath.Glob(pattern) // the pattern is ours
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil {
+			fmt.Fprintf(h, "%q %d %d\n", file, info.Size(), info.ModTime().UnixNano())
+		}
+	}
+}
+
+// statTree writes when anything below a directory was changed.
+func statTree(h io.Writer, path string) {
+	_ = filepath.WalkDir(path, func(file string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			stat(h, file)
+		}
+		return nil
+	})
+}

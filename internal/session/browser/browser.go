@@ -1,0 +1,82 @@
+// Package browser opens a page in the person's browser. [Open] is all of it.
+package browser
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+)
+
+// ErrNone means that there is no browser here, as on a server.
+var ErrNone = errors.New("there is no browser here")
+
+// Open opens a page: by the commands of $BROWSER, tried in turn, %s standing for
+// the page, else by the system's own command. It does not wait for the browser,
+// which outlives this program and writes nothing to its output.
+func Open(ctx context.Context, getenv func(string) string, page string) error {
+	if commands := getenv("BROWSER"); commands != "" {
+		var errs []error
+		for command := range strings.SplitSeq(commands, ":") {
+			words := strings.Fields(command)
+			if len(words) == 0 {
+				continue
+			}
+			err := start(ctx, fill(words, page))
+			if err == nil {
+				return nil
+			}
+			errs = append(errs, err)
+		}
+		return fmt.Errorf("opening the browser of $BROWSER: %w", errors.Join(errs...))
+	}
+	words := system(getenv)
+	if words == nil {
+		return ErrNone
+	}
+	return start(ctx, append(words, page))
+}
+
+// fill puts the page where it belongs.
+func fill(words []string, page string) []string {
+	var out []string
+	placed := false
+	for _, w := range words {
+		placed = placed || strings.Contains(w, "%s")
+		out = append(out, strings.ReplaceAll(w, "%s", page))
+	}
+	if !placed {
+		out = append(out, page)
+	}
+	return out
+}
+
+// system is the system's command, nil for none.
+func system(getenv func(string) string) []string {
+	switch {
+	case runtime.GOOS == "darwin":
+		return []string{"open"}
+	case getenv("WSL_DISTRO_NAME") != "" && has("wslview"):
+		return []string{"wslview"}
+	case (getenv("DISPLAY") != "" || getenv("WAYLAND_DISPLAY") != "") && has("xdg-open"):
+		return []string{"xdg-open"}
+	}
+	return nil
+}
+
+func has(command string) bool {
+	_, err := exec.LookPath(command)
+	return err == nil
+}
+
+func start(ctx context.Context, words []string) error {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), words[0], words[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal's signals
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
+}

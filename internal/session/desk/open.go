@@ -1,0 +1,184 @@
+package desk
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
+
+	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/kept"
+)
+
+// Opened is a target whose credentials can be had.
+type Opened struct {
+	*creds.Cached
+	// Key is what its credentials are kept by.
+	Key string
+	// Region is the session's, or the environment's, or a default.
+	Region string
+}
+
+// beginning is a source's own credentials. ask does what needs the person, nil
+// when nothing does.
+type beginning struct {
+	provider creds.Provider
+	ask      func(ctx context.Context) error
+}
+
+// Open makes the credentials of a target, and has the person asked what has to
+// be asked for them, unless they are kept.
+func (d *Desk) Open(ctx context.Context, target *session.Target) (*Opened, error) {
+	t := new(*target) // begin takes hops away
+	region := cmp.Or(t.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), "us-east-1")
+	begin, err := d.begin(ctx, t, region)
+	if err != nil {
+		return nil, err
+	}
+	base := d.store.Wrap(begin.provider)
+	if len(t.Hops) == 0 {
+		if err := d.prepare(ctx, base.Key(), begin); err != nil {
+			return nil, err
+		}
+		return &Opened{Cached: d.cache.Of(base), Key: base.Key(), Region: region}, nil
+	}
+	cfg, err := load(ctx, region)
+	if err != nil {
+		return nil, err
+	}
+	name, err := d.sessionName(ctx, cfg, begin, &t.Source)
+	if err != nil {
+		return nil, err
+	}
+	last := d.cache.Of(base)
+	for _, hop := range t.Hops {
+		hop.SessionName = name
+		p, err := creds.NewAssumeRole(cfg, last, hop)
+		if err != nil {
+			return nil, err
+		}
+		last = d.cache.Of(d.store.Wrap(p))
+	}
+	if err := d.prepare(ctx, last.Key(), begin); err != nil {
+		return nil, err
+	}
+	return &Opened{Cached: last, Key: last.Key(), Region: region}, nil
+}
+
+// prepare has the person asked, unless what is wanted is kept.
+func (d *Desk) prepare(ctx context.Context, key string, begin *beginning) error {
+	if begin.ask == nil {
+		return nil
+	}
+	if e, ok := d.store.Get(key); ok && e.Good(time.Now()) {
+		return nil
+	}
+	return begin.ask(ctx)
+}
+
+// begin makes the provider a target begins with.
+func (d *Desk) begin(ctx context.Context, t *session.Target, region string) (*beginning, error) {
+	s := &t.Source
+	switch {
+	case s.IdentityCenter != nil:
+		c, err := d.Center(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		return &beginning{provider: c.Role(t.From, t.PermissionSet), ask: func(ctx context.Context) error { return d.signedIn(ctx, c) }}, nil
+	case s.User != nil:
+		p, ask, err := d.user(ctx, s, region)
+		return &beginning{provider: p, ask: ask}, err
+	case s.Profile != nil:
+		return d.profile(ctx, s.Profile.Name, region)
+	case s.Process != nil:
+		p := processcreds.NewProvider(s.Process.Command)
+		return &beginning{provider: creds.From("process "+s.Process.Command, p)}, nil
+	case s.WebIdentity != nil:
+		cfg, err := load(ctx, region)
+		if err != nil {
+			return nil, err
+		}
+		p, err := creds.NewWebIdentity(cfg, creds.TokenFile(s.WebIdentity.TokenFile), creds.Role{ARN: s.WebIdentity.Role, SessionName: creds.SessionName(s.Name)})
+		return &beginning{provider: p}, err
+	case s.SAML != nil:
+		return d.saml(ctx, t, region)
+	}
+	return nil, fmt.Errorf("source %s is of no kind", s.Name)
+}
+
+// profile gives what the SDK makes of an AWS profile. What is kept of it is
+// forgotten when the files change.
+func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, error) {
+	cfg, err := load(ctx, region, config.WithSharedConfigProfile(name), config.WithCredentialsProvider(nil))
+	if missing, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
+		return nil, fmt.Errorf("there is no AWS profile %q in %s", missing.Profile, strings.Join(ProfileFiles(os.Getenv), " or "))
+	}
+	if err != nil {
+		return nil, err
+	}
+	key := "AWS profile " + name
+	for _, file := range ProfileFiles(os.Getenv) {
+		if info, err := os.Stat(file); err == nil {
+			key += fmt.Sprintf(" %s %d %d", file, info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return &beginning{provider: named{creds.From(key, cfg.Credentials), "credentials of AWS profile " + name}}, nil
+}
+
+// named prints more shortly than its key.
+type named struct {
+	creds.Provider
+	text string
+}
+
+func (n named) String() string             { return n.text }
+func (n named) Format(f fmt.State, _ rune) { fmt.Fprint(f, n.text) }
+
+// ProfileFiles are the AWS config and credentials files.
+func ProfileFiles(getenv func(string) string) []string {
+	home := filepath.Join(getenv("HOME"), ".aws")
+	return []string{
+		cmp.Or(getenv("AWS_CONFIG_FILE"), filepath.Join(home, "config")),
+		cmp.Or(getenv("AWS_SHARED_CREDENTIALS_FILE"), filepath.Join(home, "credentials")),
+	}
+}
+
+// sessionName is the person's name as AWS knows it, for the hops of a chain: so
+// that they are seen under one name all the way. It is asked for once a source.
+func (d *Desk) sessionName(ctx context.Context, cfg aws.Config, begin *beginning, source *session.Source) (string, error) {
+	if n, ok := begin.provider.(interface{ SessionName() string }); ok && n.SessionName() != "" {
+		return n.SessionName(), nil
+	}
+	path := d.namePath(source)
+	if text, err := os.ReadFile(path); err == nil {
+		if name := strings.TrimSpace(string(text)); name != "" && name == creds.SessionName(name) {
+			return name, nil
+		}
+	}
+	base := d.store.Wrap(begin.provider)
+	if err := d.prepare(ctx, base.Key(), begin); err != nil {
+		return "", err
+	}
+	cfg = cfg.Copy()
+	cfg.Credentials = d.cache.Of(base)
+	who, err := creds.Identify(ctx, cfg)
+	if err != nil {
+		return "", err
+	}
+	_ = kept.WriteFile(path, []byte(who.SessionName())) // it can be asked again
+	return who.SessionName(), nil
+}
+
+func (d *Desk) namePath(source *session.Source) string {
+	return filepath.Join(d.cfg.Paths.Cache, "names", source.Name)
+}

@@ -1,0 +1,176 @@
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/secretstore"
+	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/mfa"
+)
+
+// AccessKey is an IAM user's access key, as it is in the secret store.
+type AccessKey struct {
+	ID     string `json:"accessKeyId"`
+	Secret string `json:"secretAccessKey"`
+}
+
+// Format keeps the secret out of every verb.
+func (k AccessKey) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "access key %s", k.ID) }
+
+// KeySecret and SeedSecret name a user source's secrets in the store.
+func KeySecret(source string) string { return "user/" + source }
+
+// SeedSecret is the name of the MFA device's seed.
+func SeedSecret(source string) string { return "totp/" + source }
+
+// SetKey puts a user's access key into the secret store.
+func (d *Desk) SetKey(ctx context.Context, source string, k AccessKey) error {
+	text, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	return d.setSecret(ctx, KeySecret(source), text)
+}
+
+// SetSeed puts the seed of a user's MFA device into the secret store.
+func (d *Desk) SetSeed(ctx context.Context, source, seed string) error {
+	if _, err := mfa.TOTP(seed, time.Now()); err != nil {
+		return err
+	}
+	return d.setSecret(ctx, SeedSecret(source), []byte(seed))
+}
+
+func (d *Desk) setSecret(ctx context.Context, name string, value []byte) error {
+	s, err := d.Secrets()
+	if err != nil {
+		return err
+	}
+	return s.Set(ctx, name, value)
+}
+
+func (d *Desk) secret(ctx context.Context, name, source string) ([]byte, error) {
+	s, err := d.Secrets()
+	if err != nil {
+		return nil, err
+	}
+	value, err := s.Get(ctx, name)
+	if errors.Is(err, secretstore.ErrNotFound) {
+		return nil, fmt.Errorf("the secret store has nothing of %s: stile sessions edit %s puts it there", source, source)
+	}
+	return value, err
+}
+
+// asking is the context's mark that the person may be asked now.
+type asking struct{}
+
+// NeedLoginError means that the person has to be asked for a code.
+type NeedLoginError struct {
+	Source string
+}
+
+// Error says what to run.
+func (e *NeedLoginError) Error() string {
+	return fmt.Sprintf("the MFA session of %s has ended: run stile login %s", e.Source, e.Source)
+}
+
+// user is a user's credentials: the session that a code opened where there is a
+// device, the access key itself where there is none.
+func (d *Desk) user(ctx context.Context, source *session.Source, region string) (creds.Provider, func(context.Context) error, error) {
+	keys := func(ctx context.Context) (aws.Credentials, error) {
+		text, err := d.secret(ctx, KeySecret(source.Name), source.Name)
+		if err != nil {
+			return aws.Credentials{}, err
+		}
+		var k AccessKey
+		if json.Unmarshal(text, &k) != nil || k.ID == "" || k.Secret == "" {
+			return aws.Credentials{}, fmt.Errorf("the secret store has no access key of %s: stile sessions edit %s puts it there", source.Name, source.Name)
+		}
+		return aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret, AccountID: string(source.User.Account), Source: "stile"}, nil
+	}
+	device := source.User.MFA
+	if device == nil {
+		return creds.From("user "+source.Name, aws.CredentialsProviderFunc(keys)), nil, nil
+	}
+	cfg, err := load(ctx, region)
+	if err != nil {
+		return nil, nil, err
+	}
+	u := mfa.User{Name: source.Name, Serial: device.Serial, Keys: keys}
+	switch device.Code {
+	case session.Program:
+		u.Code = func(ctx context.Context, _ int) (string, error) { return mfa.FromProgram(ctx, device.Program) }
+	case session.TOTP:
+		u.Tries = 2
+		u.Code = func(ctx context.Context, again int) (string, error) { return d.totp(ctx, source.Name, again) }
+	default:
+		u.Tries = 3
+		u.Code = func(ctx context.Context, again int) (string, error) {
+			return d.prompt(ctx, source.Name, device.Serial, again)
+		}
+	}
+	p := mfa.Session(cfg, u)
+	ask := func(ctx context.Context) error {
+		_, err := d.store.Wrap(p).Retrieve(context.WithValue(ctx, asking{}, true))
+		return err
+	}
+	return p, ask, nil
+}
+
+// totp makes the code of the moment; when AWS refuses one, because it was used
+// before, that of the next.
+func (d *Desk) totp(ctx context.Context, source string, again int) (string, error) {
+	seed, err := d.secret(ctx, SeedSecret(source), source)
+	if err != nil {
+		return "", err
+	}
+	if again > 0 {
+		next := time.NewTimer(time.Until(time.Now().Truncate(mfa.Step).Add(mfa.Step)))
+		defer next.Stop()
+		select {
+		case <-next.C:
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
+	return mfa.TOTP(string(seed), time.Now())
+}
+
+func (d *Desk) prompt(ctx context.Context, source, serial string, again int) (string, error) {
+	if ctx.Value(asking{}) == nil || d.cfg.Person.Ask == nil {
+		return "", &NeedLoginError{source}
+	}
+	text := fmt.Sprintf("MFA code of %s (%s): ", source, filepath.Base(serial))
+	if again > 0 {
+		text = "AWS does not take this code. " + text
+	}
+	code, err := d.cfg.Person.Ask(ctx, text)
+	return strings.ReplaceAll(code, " ", ""), err
+}
+
+// beginMFA begins the MFA session, unless there is one.
+func (d *Desk) beginMFA(ctx context.Context, source *session.Source, force bool) (time.Time, error) {
+	p, ask, err := d.user(ctx, source, "us-east-1")
+	if err != nil {
+		return time.Time{}, err
+	}
+	if force {
+		d.store.Forget(p.Key(), "")
+	}
+	if err := ask(ctx); err != nil {
+		return time.Time{}, err
+	}
+	if !d.store.Shared() {
+		return time.Time{}, errors.New("the MFA session cannot be kept for other commands: XDG_RUNTIME_DIR names no directory of yours alone")
+	}
+	e, _ := d.store.Get(p.Key())
+	return e.Credentials.Expires, nil
+}

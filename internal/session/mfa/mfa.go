@@ -1,0 +1,120 @@
+// Package mfa makes one-time codes, and the sessions of IAM users that proved
+// with one that they are there.
+//
+// [Session] is a creds.Provider of GetSessionToken: one for all roles that a user
+// enters, so that a code is asked for once and not for each role. [TOTP] makes
+// the code of a moment from a seed.
+package mfa
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+
+	"github.com/stile-aws/stile/creds"
+)
+
+// Step is how long a code is the code of the moment (RFC 6238; AWS's virtual
+// devices keep to its default).
+const Step = 30 * time.Second
+
+// TOTP makes the code of a moment from a seed in base32, as AWS shows it when a
+// virtual device is made.
+func TOTP(seed string, at time.Time) (string, error) {
+	text := strings.ToUpper(strings.Join(strings.Fields(strings.TrimRight(seed, "= \t\r\n")), ""))
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(text)
+	if err != nil || len(key) == 0 {
+		return "", errors.New("making an MFA code: the seed is not base32") // its text is secret
+	}
+	var counter [8]byte
+	binary.BigEndian.PutUint64(counter[:], uint64(at.Unix()/int64(Step/time.Second)))
+	mac := hmac.New(sha1.New, key)
+	mac.Write(counter[:])
+	sum := mac.Sum(nil)
+	offset := sum[len(sum)-1] & 0xf
+	number := binary.BigEndian.Uint32(sum[offset:offset+4]) & 0x7fffffff
+	return fmt.Sprintf("%06d", number%1_000_000), nil
+}
+
+// FromProgram is the code that a command of sh prints.
+func FromProgram(ctx context.Context, command string) (string, error) {
+	out, err := exec.CommandContext(ctx, "sh", "-c", command).Output()
+	if err != nil {
+		return "", fmt.Errorf("running the MFA program: %w", err) // without its output, which may hold anything
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// User is an IAM user with a device.
+type User struct {
+	Name   string // of the source, for texts
+	Serial string
+	Keys   func(context.Context) (aws.Credentials, error)
+	// Code gives the code of the moment. again counts how often one was refused.
+	Code func(ctx context.Context, again int) (string, error)
+	// Tries is how often a code is asked for when AWS refuses one. Default once.
+	Tries int
+}
+
+// Duration is how long a session is asked for: STS's own default, long enough for
+// a working day (API reference, GetSessionToken).
+const Duration = 12 * time.Hour
+
+// Session gives the user's sessions. Its key has the source's name and the
+// device, and nothing of a role.
+func Session(cfg aws.Config, u User) creds.Provider {
+	client := sts.NewFromConfig(cfg)
+	return creds.From(fmt.Sprintf("the MFA session of %s with device %s", u.Name, u.Serial), aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		keys, err := u.Keys(ctx)
+		if err != nil {
+			return aws.Credentials{}, err
+		}
+		for again := 0; ; again++ {
+			c, err := u.try(ctx, client, keys, again)
+			if err == nil || !wrongCode(err) || again+1 >= u.Tries {
+				return c, err
+			}
+		}
+	}))
+}
+
+func (u *User) try(ctx context.Context, client *sts.Client, keys aws.Credentials, again int) (aws.Credentials, error) {
+	code, err := u.Code(ctx, again)
+	if err != nil {
+		return aws.Credentials{}, fmt.Errorf("asking for the MFA code of %s: %w", u.Name, err)
+	}
+	out, err := client.GetSessionToken(ctx, &sts.GetSessionTokenInput{
+		SerialNumber: aws.String(u.Serial), TokenCode: aws.String(code), DurationSeconds: aws.Int32(int32(Duration / time.Second)),
+	}, func(o *sts.Options) {
+		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return keys, nil })
+	})
+	if err != nil {
+		return aws.Credentials{}, fmt.Errorf("beginning the MFA session of %s: %w", u.Name, err)
+	}
+	c := out.Credentials
+	if c == nil || c.AccessKeyId == nil || c.SecretAccessKey == nil || c.Expiration == nil {
+		return aws.Credentials{}, fmt.Errorf("beginning the MFA session of %s: STS answered without credentials", u.Name)
+	}
+	return aws.Credentials{
+		AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey, SessionToken: aws.ToString(c.SessionToken),
+		CanExpire: true, Expires: *c.Expiration, AccountID: keys.AccountID, Source: "stile",
+	}, nil
+}
+
+// wrongCode reports that STS took the keys and not the code. It has no error code
+// of its own for that.
+func wrongCode(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "AccessDenied" && strings.Contains(api.ErrorMessage(), "MultiFactorAuthentication failed")
+}

@@ -1,0 +1,80 @@
+// Package tty asks the person at the terminal, whatever standard input and
+// output are: those belong to the program that wants credentials.
+package tty
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// ErrNone means that this program has no terminal.
+var ErrNone = errors.New("there is no terminal to ask at")
+
+// Ask asks for a line. Show it is seen while it is typed.
+func Ask(ctx context.Context, prompt string, show bool) (string, error) {
+	f, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", ErrNone
+	}
+	defer f.Close()
+	fd := int(f.Fd())
+	state, err := term.GetState(fd)
+	if err != nil {
+		return "", ErrNone
+	}
+	if _, err := fmt.Fprint(f, prompt); err != nil {
+		return "", ErrNone
+	}
+	type line struct {
+		text string
+		err  error
+	}
+	read := make(chan line, 1)
+	go func() { // a terminal's read cannot be interrupted: when ctx ends this stays until the program does
+		if show {
+			text, err := bufio.NewReader(f).ReadString('\n')
+			read <- line{text, err}
+			return
+		}
+		text, err := term.ReadPassword(fd)
+		_, _ = fmt.Fprintln(f)
+		read <- line{string(text), err}
+	}()
+	select {
+	case l := <-read:
+		return strings.TrimSpace(l.text), l.err
+	case <-ctx.Done():
+		_ = term.Restore(fd, state)
+		return "", context.Cause(ctx)
+	}
+}
+
+// Secret asks for what is not to be seen; with confirm twice.
+func Secret(ctx context.Context, prompt string, confirm bool) (string, error) {
+	text, err := Ask(ctx, prompt+": ", false)
+	if err != nil || !confirm {
+		return text, err
+	}
+	again, err := Ask(ctx, "the same again: ", false)
+	if err == nil && again != text {
+		err = errors.New("the two are not the same")
+	}
+	return text, err
+}
+
+// Note writes a line for the person. It reports false when there is no terminal.
+func Note(text string) bool {
+	f, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	_, err = fmt.Fprintln(f, text)
+	return err == nil
+}
