@@ -6,6 +6,7 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz/internal/condition"
+	"github.com/stile-aws/stile/authz/internal/index"
 	"github.com/stile-aws/stile/authz/internal/rule"
 	"github.com/stile-aws/stile/policy"
 )
@@ -16,6 +17,8 @@ type Policy struct {
 	source     Source
 	doc        *policy.Document
 	statements []statement
+	services   services
+	index      *policyIndex // nil: few statements, look at them all
 }
 
 // Source says where the policy was found.
@@ -50,6 +53,7 @@ type compiler struct {
 	off      rule.Set
 	elements condition.Compiler
 	document *policy.Document
+	least    int // what is worth an index
 }
 
 // Compile prepares doc for evaluation. doc must not be changed afterwards. The
@@ -57,14 +61,14 @@ type compiler struct {
 // unknown operator or effect, both of a pair or neither, a principal where
 // there can be none or none where there must be one.
 func Compile(doc *policy.Document, src Source) (*Policy, error) {
-	return compile(doc, src, rule.Set{})
+	return compile(doc, src, rule.Set{}, worthIndexing)
 }
 
-func compile(doc *policy.Document, src Source, off rule.Set) (*Policy, error) {
+func compile(doc *policy.Document, src Source, off rule.Set, least int) (*Policy, error) {
 	if doc == nil {
 		return nil, fmt.Errorf("compiling %s: no document", src)
 	}
-	c := compiler{layer: src.Layer, off: off, document: doc}
+	c := compiler{layer: src.Layer, off: off, document: doc, least: least}
 	// "When you specify an incomplete ARN … in an identity-based policy, AWS
 	// automatically completes the ARN"; a boundary is the same kind of
 	// document. Of other policies AWS does not say it.
@@ -84,7 +88,9 @@ func compile(doc *policy.Document, src Source, off rule.Set) (*Policy, error) {
 			return nil, fmt.Errorf("compiling statement %d of %s%s: %w", i+1, src, condition.At(doc.Statements[i].Pos), err)
 		}
 		p.statements[i].index = i
+		p.services |= p.statements[i].services()
 	}
+	p.index = newIndex(p, least)
 	return p, nil
 }
 
@@ -146,8 +152,12 @@ func (c *compiler) principal(from *policy.Statement, to *statement) error {
 		list, negated = from.NotPrincipal, true
 	}
 	compiled, err := compilePrincipals(list, negated)
+	if err != nil {
+		return err
+	}
+	compiled.indexEntries(c.least)
 	to.principal = compiled
-	return err
+	return nil
 }
 
 func (c *compiler) actions(from *policy.Statement, to *statement) error {
@@ -196,6 +206,7 @@ func (c *compiler) resources(from *policy.Statement, to *statement) error {
 type principals struct {
 	negated bool
 	entries []principalEntry
+	index   *index.Names // of entries, by number; nil: few
 }
 
 // principalKind is the form of a principal entry.

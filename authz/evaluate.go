@@ -50,6 +50,8 @@ type evaluation struct {
 	limiting bool // the layer at hand only limits
 	doubtful bool // whether the denies of the layer at hand count is not known
 
+	serviceBit services
+	looked     int // statements compared
 	actionLen  int
 	actionBuf  [80]byte
 	longAction string // used instead of actionBuf by actions that don't fit
@@ -60,6 +62,7 @@ func (e *evaluation) prepare() {
 	req := e.req
 	p := &req.Principal
 	e.prepareAction()
+	e.serviceBit = serviceOf(e.service())
 	e.SetResource(req.Resource)
 	e.Owner = req.ResourceAccount
 	if e.Owner == "" && e.IsARN && isAccountID(e.Segments[4]) {
@@ -139,24 +142,34 @@ func (e *evaluation) policies(list []*Policy) verdict {
 	return v
 }
 
+// policy asks the statements of p that could match.
 func (e *evaluation) policy(p *Policy, v *verdict) {
+	if p.services&e.serviceBit == 0 || p.index != nil && e.byRules() && e.indexed(p, v) {
+		return
+	}
 	for i := range p.statements {
 		s := &p.statements[i]
-		g := e.statement(p, s)
-		if s.deny {
-			v.deny = e.or(v.deny, e.any(&g))
-			continue
-		}
-		for class, t := range g {
-			e.add(&v.allow, grantClass(class), t)
-		}
+		e.ask(p, s, e.actionFit(s), v)
+	}
+}
+
+// ask adds what one statement says.
+func (e *evaluation) ask(p *Policy, s *statement, fit actionFit, v *verdict) {
+	e.looked++
+	g := e.statement(p, s, fit)
+	if s.deny {
+		v.deny = e.or(v.deny, e.any(&g))
+		return
+	}
+	for class, t := range g {
+		e.add(&v.allow, grantClass(class), t)
 	}
 }
 
 // statement compares one statement with the request: to whom it would apply,
 // and whether it does.
-func (e *evaluation) statement(p *Policy, s *statement) grants {
-	action := e.actionMatches(p, s)
+func (e *evaluation) statement(p *Policy, s *statement, fit actionFit) grants {
+	action := e.actionMatches(p, s, fit)
 	if action == no {
 		return grants{}
 	}
@@ -183,11 +196,30 @@ func (e *evaluation) statement(p *Policy, s *statement) grants {
 	return who
 }
 
-func (e *evaluation) actionMatches(p *Policy, s *statement) term {
+// actionFit is how the request's action meets the patterns of a statement.
+type actionFit uint8
+
+const (
+	actionMisses actionFit = iota
+	actionBlank            // it matches what is left of one without white space
+	actionFits
+)
+
+func (e *evaluation) actionFit(s *statement) actionFit {
 	switch {
 	case anyMatches(s.actions, e.action()):
+		return actionFits
+	case anyMatches(s.blanks, e.action()):
+		return actionBlank
+	}
+	return actionMisses
+}
+
+func (e *evaluation) actionMatches(p *Policy, s *statement, fit actionFit) term {
+	switch {
+	case fit == actionFits:
 		return formula.Of(!s.notAction)
-	case !anyMatches(s.blanks, e.action()):
+	case fit == actionMisses:
 		return formula.Of(s.notAction)
 	case e.rec == nil:
 		return perhaps

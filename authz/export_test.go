@@ -1,6 +1,8 @@
 package authz
 
 import (
+	"math"
+
 	"github.com/stile-aws/stile/authz/internal/rule"
 	"github.com/stile-aws/stile/policy"
 )
@@ -152,10 +154,31 @@ func NewWithout(name string) (w Without, ok bool) {
 
 // Compile is Compile without the rule.
 func (w Without) Compile(doc *policy.Document, src Source) (*Policy, error) {
-	return compile(doc, src, w.off)
+	return compile(doc, src, w.off, worthIndexing)
 }
 
 // Evaluate is Evaluate without the rule.
 func (w Without) Evaluate(req *Request, pols *Policies) Decision {
 	return explain(req, pols, nil, w.off)
+}
+
+// CompileIndexed is Compile with an index of however little there is.
+func CompileIndexed(doc *policy.Document, src Source) (*Policy, error) {
+	return compile(doc, src, rule.Set{}, 0)
+}
+
+// CompilePlain is Compile without an index, so that all statements are compared.
+func CompilePlain(doc *policy.Document, src Source) (*Policy, error) {
+	p, err := compile(doc, src, rule.Set{}, math.MaxInt)
+	if err == nil {
+		p.services = allServices
+	}
+	return p, err
+}
+
+// Looked is how many statements Decide compares with req.
+func Looked(req *Request, pols *Policies) int {
+	e := evaluation{req: req, pols: pols, facts: defaultFacts()}
+	e.run()
+	return e.looked
 }

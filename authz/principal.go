@@ -46,17 +46,29 @@ func (e *evaluation) principalMatch(p *Policy, s *statement) grants {
 		g[toCaller] = e.principalTerm(p, s, e.notPrincipal(s))
 		return g
 	}
+	if x := s.principal.index; x != nil && e.byRules() {
+		var buf names
+		l := x.Lookup(e.callerNames(&buf))
+		for i, ok := l.NextOwner(); ok; i, ok = l.NextOwner() {
+			e.entryMatch(p, s, &s.principal.entries[i], &g)
+		}
+		return g
+	}
 	for i := range s.principal.entries {
-		entry := &s.principal.entries[i]
-		class, m := e.names(entry, s)
-		if m == yes && p.source.Layer == LayerEndpoint {
-			m = e.endpointNames(entry)
-		}
-		if m != no {
-			e.add(&g, class, e.principalTerm(p, s, m))
-		}
+		e.entryMatch(p, s, &s.principal.entries[i], &g)
 	}
 	return g
+}
+
+// entryMatch adds what one entry says.
+func (e *evaluation) entryMatch(p *Policy, s *statement, entry *principalEntry, g *grants) {
+	class, m := e.names(entry, s)
+	if m == yes && p.source.Layer == LayerEndpoint {
+		m = e.endpointNames(entry)
+	}
+	if m != no {
+		e.add(g, class, e.principalTerm(p, s, m))
+	}
 }
 
 // endpointNames is what a principal of an endpoint's policy that names the
@@ -263,13 +275,20 @@ func (e *evaluation) notPrincipal(s *statement) term {
 // NotPrincipal, whether any of its parents is, and whether all are.
 func (e *evaluation) listed(list *principals) (self, parents, all bool) {
 	var byClass [classCount]bool
-	for i := range list.entries {
-		entry := &list.entries[i]
-		if entry.kind == everyone {
-			return true, true, true
+	if list.index != nil && e.byRules() {
+		var buf names
+		l := list.index.Lookup(e.callerNames(&buf))
+		for i, ok := l.NextOwner(); ok; i, ok = l.NextOwner() {
+			if e.lists(&list.entries[i], &byClass) {
+				return true, true, true
+			}
 		}
-		class, m := e.names(entry, &statement{deny: true, written: &policy.Statement{}})
-		byClass[class] = byClass[class] || m == yes
+	} else {
+		for i := range list.entries {
+			if e.lists(&list.entries[i], &byClass) {
+				return true, true, true
+			}
+		}
 	}
 	account, entity, caller := byClass[toAccount], byClass[toEntity], byClass[toCaller]
 	switch e.req.Principal.Kind {
@@ -282,6 +301,17 @@ func (e *evaluation) listed(list *principals) (self, parents, all bool) {
 	case Anonymous, WebIdentity, SAML, Service:
 	}
 	return caller, caller, caller
+}
+
+// lists adds what one entry of a NotPrincipal names; everybody is true when it
+// is everybody.
+func (e *evaluation) lists(entry *principalEntry, byClass *[classCount]bool) (everybody bool) {
+	if entry.kind == everyone {
+		return true
+	}
+	class, m := e.names(entry, &statement{deny: true, written: &policy.Statement{}})
+	byClass[class] = byClass[class] || m == yes
+	return false
 }
 
 // hasPolicies reports whether identity-based policies apply to the caller.

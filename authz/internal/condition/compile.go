@@ -99,9 +99,9 @@ func (c *Compiler) incomplete(p Resource, last int) Resource {
 	p.malformed = last == 0 || !p.head[0].Matches("arn") || c.Off.Has(rule.ResourceIncomplete)
 	p.Incomplete = !c.Completes
 	for i := last + 1; i < len(p.head); i++ {
-		p.head[i] = Pattern{kind: anyPattern}
+		p.head[i] = Pattern{kind: anyPattern, text: "\xFF"}
 	}
-	p.Rest = Pattern{kind: anyPattern}
+	p.Rest = Pattern{kind: anyPattern, text: "\xFF"}
 	return p
 }
 

@@ -148,6 +148,21 @@ func classify(text string) Pattern {
 	return Pattern{kind: globPattern, text: text}
 }
 
+// isLiteral reports whether p has neither wildcards nor variables.
+func (p *Pattern) isLiteral() bool { return p.parts == nil && glob.Index(p.Encoded()) < 0 }
+
+// literal adds the text that p begins with.
+func (p *Pattern) literal(b *strings.Builder) {
+	text := p.Encoded()
+	if p.parts != nil && p.parts[0].variable == nil {
+		text = p.parts[0].text
+	}
+	if i := glob.Index(text); i >= 0 {
+		text = text[:i]
+	}
+	b.WriteString(text)
+}
+
 // Matches reports whether s is what p, which has no variables, describes.
 func (p *Pattern) Matches(s string) bool {
 	switch p.kind {

@@ -22,6 +22,23 @@ func (e *Comparer) SetResource(resource string) {
 	e.IsARN = e.Segments[0] == "arn"
 }
 
+// Literal is the text that every ARN begins with that r matches; whole is set
+// when r matches that text and no other.
+func (r *Resource) Literal() (text string, whole bool) {
+	if r.everything {
+		return "", false
+	}
+	var b strings.Builder
+	for i := range r.head {
+		if r.head[i].literal(&b); !r.head[i].isLiteral() {
+			return b.String(), false
+		}
+		b.WriteByte(':')
+	}
+	r.Rest.literal(&b)
+	return b.String(), r.Rest.isLiteral()
+}
+
 // Resource compares one ARN of a statement with the request's. "You can use
 // wildcard characters (* and ?) within any ARN segment (the parts separated by
 // colons)"; what comes after the fifth colon is one segment.
