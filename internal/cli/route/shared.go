@@ -43,8 +43,8 @@ func (o *Options) OpenShared(ctx context.Context, s *term.Streams, address strin
 	r.first = grant
 	cache := creds.NewCache(creds.Config{})
 	return &Way{
-		Account: arn.AccountID(grant.Account), Role: grant.Role, Region: grant.Region, Caller: grant.Caller,
-		Credentials: cache.Of(r), cache: cache,
+		Account: arn.AccountID(grant.Account), Role: grant.Role, Name: grant.Name, Region: grant.Region, Caller: grant.Caller,
+		Credentials: cache.Of(r), end: func() { cache.Close(); r.close() },
 	}, nil
 }
 
