@@ -30,7 +30,7 @@ func (b *builder) open(d *door) {
 		return
 	}
 	d.doc = pols.Resource.Document()
-	d.tagKeys = tagKeys(nil, d.doc)
 	d.assumed = b.view.About(d.guard, assumeRole)
+	d.tagKeys = tagKeysOf(d.assumed)
 	d.names = trustees.Of(d.doc)
 }

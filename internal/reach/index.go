@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/reach/grants"
 	"github.com/stile-aws/stile/policy"
 )
@@ -40,8 +42,8 @@ func (b *builder) documents() {
 		}
 		for _, p := range pols.Identity {
 			found[i].docs = append(found[i].docs, p.Document())
-			n.tagKeys = tagKeys(n.tagKeys, p.Document())
 		}
+		n.tagKeys = tagKeysOf(n.assuming)
 		n.plain = isPlain(pols)
 	})
 	for i, f := range found {
@@ -65,6 +67,27 @@ func (b *builder) documents() {
 		b.doorOf[d.node] = d
 		b.doorsAt[b.nodes[d.node].Account] = append(b.doorsAt[b.nodes[d.node].Account], d)
 	}
+}
+
+// tagKeysOf lists the keys by which a caller passes something, as far as the
+// documents of a side mention them.
+func tagKeysOf(side *effective.Side) []string {
+	pols := side.Policies()
+	lists := [][]*authz.Policy{pols.Identity, {pols.Boundary, pols.Resource}}
+	for _, levels := range [][]authz.Level{pols.SCPs, pols.RCPs} {
+		for i := range levels {
+			lists = append(lists, levels[i].Policies)
+		}
+	}
+	var out []string
+	for _, list := range lists {
+		for _, p := range list {
+			if p != nil {
+				out = tagKeys(out, p.Document())
+			}
+		}
+	}
+	return out
 }
 
 // tagKeys adds to list the keys by which a caller passes session tags or a

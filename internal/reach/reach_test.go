@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/inventory"
@@ -36,6 +35,31 @@ func TestEveryEdgeIsWhatAFullScanFindsWhereMuchWasNotRead(t *testing.T) {
 	compareWithScan(t, inv)
 }
 
+// scan asks the View whether p may assume a role, with an external id of its
+// choice and, where that is not enough, with a session tag of its choice.
+func scan(view *effective.View, p authz.Principal, role string) authz.Outcome {
+	q := effective.Question{Principal: p, Action: "sts:AssumeRole", Resource: role}
+	q.Context.SetUnknown("sts:ExternalId")
+	want := view.Ask(q).Outcome
+	if want == authz.Allowed || want == authz.Unknown {
+		return want
+	}
+	q.Context.SetUnknown("aws:RequestTag/team")
+	tagged := view.Ask(q).Outcome
+	q.Action = "sts:TagSession"
+	switch view.Ask(q).Outcome {
+	case authz.Allowed:
+		return tagged
+	case authz.Unknown:
+		if tagged == authz.Allowed {
+			return authz.Unknown
+		}
+		return tagged
+	case authz.ImplicitDeny, authz.ExplicitDeny, authz.NotApplicable:
+	}
+	return want
+}
+
 func compareWithScan(t *testing.T, inv *inventory.Inventory) {
 	t.Helper()
 	g := reach.New(inv, reach.Config{})
@@ -61,9 +85,7 @@ func compareWithScan(t *testing.T, inv *inventory.Inventory) {
 			if role.Kind != reach.Role || to == from {
 				continue
 			}
-			q := effective.Question{Principal: p, Action: "sts:AssumeRole", Resource: role.Key}
-			q.Context.SetUnknown("sts:ExternalId")
-			want := view.Ask(q).Outcome
+			want := scan(view, p, role.Key)
 			switch proof := got[role.Key]; {
 			case want == authz.Allowed && proof != reach.Proven,
 				want == authz.Unknown && proof != reach.Conditional && proof != reach.Unread,
@@ -81,4 +103,39 @@ func compareWithScan(t *testing.T, inv *inventory.Inventory) {
 	}
 }
 
-var _ = arn.ARN{}
+// TestEveryHopExplainsItsEdge asks for the reasons of every edge: they come to
+// what the edge says.
+func TestEveryHopExplainsItsEdge(t *testing.T) {
+	for seed := range uint64(4) {
+		g := reach.New(inventorytest.Organization(inventorytest.Size{Seed: seed, Accounts: 4, Roles: 14, Edges: 4}), reach.Config{})
+		ways := map[reach.Way]int{}
+		for from := range reach.NodeID(g.Len()) {
+			for e := range g.From(from) {
+				h, ok := g.Hop(from, e.To)
+				if !ok || len(h.Parts) == 0 || h.Proof > e.Proof {
+					t.Fatalf("%s -> %s: hop %v of edge %v", g.Node(from).Key, g.Node(e.To).Key, h.Proof, e.Proof)
+				}
+				ways[h.Way]++
+				explains(t, h)
+			}
+		}
+		for _, way := range []reach.Way{reach.ByAssumeRole, reach.ByWebIdentity, reach.BySAML, reach.ByPodIdentity, reach.ByService} {
+			if ways[way] == 0 {
+				t.Errorf("no edge %v: the inventory tests too little", way)
+			}
+		}
+	}
+}
+
+func explains(t *testing.T, h reach.Hop) {
+	t.Helper()
+	for _, p := range h.Parts {
+		allowed := p.Outcome == authz.Allowed
+		if !allowed && p.Outcome != authz.Unknown || !allowed && h.Proof == reach.Proven || allowed && len(p.Grants) == 0 {
+			t.Errorf("%s -> %s (%v, %v): %s is %v, by %d statements", h.From.Key, h.To.Key, h.Way, h.Proof, p.Action, p.Outcome, len(p.Grants))
+		}
+		if !allowed && p.If == "" {
+			t.Errorf("%s -> %s: %s depends on nothing", h.From.Key, h.To.Key, p.Action)
+		}
+	}
+}
