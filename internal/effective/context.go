@@ -90,14 +90,36 @@ func (v *View) wellKnown(req *authz.Request, wanted []string) {
 		set("aws:ResourceOrgID", v.inv.Organization.ID)
 		set("aws:ResourceOrgPaths", orgPath(v.inv.Organization.ID, path))
 	}
-	if any("aws:principaltag/") {
-		tags := v.principalTags(&req.Principal)
-		for _, key := range slices.Sorted(maps.Keys(tags)) {
-			set("aws:PrincipalTag/"+key, tags[key])
-		}
+	if any(principalTag) {
+		v.setTags(req, wanted)
 	}
 	if a, err := arn.Parse(req.Resource); err == nil && a.Region != "" && !strings.ContainsAny(a.Region, "*?") {
 		set("aws:RequestedRegion", a.Region)
+	}
+}
+
+// principalTag begins the keys of the caller's tags, in lower case.
+const principalTag = "aws:principaltag/"
+
+// setTags sets the caller's tags, those in wanted or, where that is nil, all.
+func (v *View) setTags(req *authz.Request, wanted []string) {
+	tags := v.principalTags(&req.Principal)
+	if wanted == nil {
+		for _, key := range slices.Sorted(maps.Keys(tags)) {
+			setAbsent(&req.Context, "aws:PrincipalTag/"+key, tags[key])
+		}
+		return
+	}
+	for _, key := range wanted {
+		name, isTag := strings.CutPrefix(key, principalTag)
+		if !isTag {
+			continue
+		}
+		for tag, value := range tags { // their names differ by more than case
+			if strings.EqualFold(tag, name) {
+				setAbsent(&req.Context, key, value)
+			}
+		}
 	}
 }
 
