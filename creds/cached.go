@@ -118,6 +118,33 @@ func (c *Cached) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return out, err
 }
 
+// RetrieveLong is Retrieve for those who hand the credential on to programs that
+// want at least so much of its life: when less is left and a new one will have
+// more, it waits for that one. It does not wait after a failure.
+func (c *Cached) RetrieveLong(ctx context.Context, least time.Duration) (aws.Credentials, error) {
+	h := c.held.Load()
+	if h != nil && h.short(time.Now(), least) && !c.failing.Load() {
+		_, f, _ := c.join(ctx, time.Now(), func(now *held, _ time.Time) bool { return now != h })
+		if f != nil {
+			select {
+			case <-f.done:
+			case <-ctx.Done():
+			}
+		}
+	}
+	return c.Retrieve(ctx)
+}
+
+// short reports that less than least is left, and that a new credential of the
+// same life would have more.
+func (h *held) short(now time.Time, least time.Duration) bool {
+	if h.forever || h.credentials.Expires.Sub(now) >= least {
+		return false
+	}
+	life := 2 * h.credentials.Expires.Sub(h.halfAt)
+	return !now.Before(h.halfAt) || life > least+time.Minute
+}
+
 // await takes part in a fetch until it is done or ctx ends.
 func (c *Cached) await(ctx context.Context) (aws.Credentials, error) {
 	h, f, err := c.join(ctx, time.Now(), (*held).fresh)
