@@ -62,10 +62,11 @@ func (r *recorder) condition(e *evaluation, c *condition.Condition, got *conditi
 	r.conditions = append(r.conditions, result)
 }
 
-// substituted shows a value with its variables replaced, as written when one has no value.
+// substituted shows a value with its variables replaced, as written when one has
+// no value, or when that would be too much to show.
 func (r *recorder) substituted(e *evaluation, p *condition.Pattern, written string) string {
 	x := e.Expand(p)
-	if x.Missing || x.Open {
+	if x.Missing || x.Open || x.Long {
 		return written
 	}
 	return strings.NewReplacer("\xFF", "*", "\xFE", "?").Replace(string(x.Text))

@@ -10,8 +10,12 @@
 package condition
 
 import (
+	"bytes"
 	"cmp"
+	"net/netip"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz/internal/formula"
@@ -151,8 +155,9 @@ func (e *Comparer) forAny(c *Condition, got *Found) Term {
 // match is enough, and for a negated operator one match is too much.
 func (e *Comparer) compare(c *Condition, s string) Term {
 	m := no
+	v := read(c.Kind, s)
 	for i := range c.Count() {
-		m = formula.Or(m, e.compareOne(c, i, s))
+		m = formula.Or(m, e.compareOne(c, i, &v))
 		if e.Off.Has(rule.ValuesOr) && !c.Negated {
 			break
 		}
@@ -183,11 +188,35 @@ func (c *Condition) Count() int {
 	return 0
 }
 
+// A reading is one value of a request, and what an operator compares of it.
+type reading struct {
+	text    string
+	ok      bool // text is what the operator compares
+	decimal scalar.Decimal
+	date    time.Time
+	addr    netip.Addr
+}
+
+// read reads s once for all values of the policy.
+func read(kind operator.Kind, s string) reading {
+	v := reading{text: s}
+	switch kind {
+	case operator.Numeric:
+		v.decimal, v.ok = scalar.ParseDecimal(s)
+	case operator.Date:
+		v.date, v.ok = scalar.ParseDate(s)
+	case operator.IP:
+		v.addr, v.ok = scalar.ParseAddr(s)
+	case operator.StringEquals, operator.StringIgnoreCase, operator.StringLike, operator.ARN, operator.Bool, operator.Binary, operator.Null:
+	}
+	return v
+}
+
 // compareOne compares one value of the request with the i-th of the policy.
 // A value that is not what the operator compares leaves the answer open: AWS
 // does not say what happens then.
-func (e *Comparer) compareOne(c *Condition, i int, s string) Term {
-	switch c.Kind {
+func (e *Comparer) compareOne(c *Condition, i int, v *reading) Term {
+	switch s := v.text; c.Kind {
 	case operator.StringEquals:
 		if e.Off.Has(rule.StringEquals) {
 			return e.ignoreCase(&c.Patterns[i], s)
@@ -213,59 +242,56 @@ func (e *Comparer) compareOne(c *Condition, i int, s string) Term {
 	case operator.Binary:
 		return formula.Of(c.Patterns[i].text == strings.TrimRight(s, "="))
 	case operator.Numeric:
-		return e.numeric(c, i, s)
+		return e.numeric(c, i, v)
 	case operator.Date:
-		return e.date(c, i, s)
+		return e.date(c, i, v)
 	case operator.IP:
-		return e.ip(c, i, s)
+		return e.ip(c, i, v)
 	case operator.Null:
 	}
 	return no
 }
 
-func (e *Comparer) numeric(c *Condition, i int, s string) Term {
+func (e *Comparer) numeric(c *Condition, i int, v *reading) Term {
 	if e.Off.Has(rule.Numeric) {
-		return formula.Of(c.Written.Values[i].Value == s)
+		return formula.Of(c.Written.Values[i].Value == v.text)
 	}
 	if e.Off.Has(rule.VariableOperators) {
-		return e.pattern(&c.Patterns[i], s)
+		return e.pattern(&c.Patterns[i], v.text)
 	}
-	v, ok := scalar.ParseDecimal(s)
-	if !ok || !c.decimals[i].ok {
+	if !v.ok || !c.decimals[i].ok {
 		return perhaps
 	}
-	return formula.Of(c.Relation.Holds(v.Compare(c.decimals[i].value)))
+	return formula.Of(c.Relation.Holds(v.decimal.Compare(c.decimals[i].value)))
 }
 
-func (e *Comparer) date(c *Condition, i int, s string) Term {
+func (e *Comparer) date(c *Condition, i int, v *reading) Term {
 	if e.Off.Has(rule.Date) {
-		return formula.Of(c.Relation.Holds(cmp.Compare(s, c.Written.Values[i].Value)))
+		return formula.Of(c.Relation.Holds(cmp.Compare(v.text, c.Written.Values[i].Value)))
 	}
 	if e.Off.Has(rule.DateEpoch) {
-		if _, epoch := scalar.ParseEpoch(s); epoch {
+		if _, epoch := scalar.ParseEpoch(v.text); epoch {
 			return no
 		}
 	}
-	v, ok := scalar.ParseDate(s)
-	if !ok || !c.dates[i].ok {
+	if !v.ok || !c.dates[i].ok {
 		return perhaps
 	}
-	return formula.Of(c.Relation.Holds(v.Compare(c.dates[i].value)))
+	return formula.Of(c.Relation.Holds(v.date.Compare(c.dates[i].value)))
 }
 
-func (e *Comparer) ip(c *Condition, i int, s string) Term {
+func (e *Comparer) ip(c *Condition, i int, v *reading) Term {
 	n := c.networks[i]
-	switch {
+	switch s := v.text; {
 	case e.Off.Has(rule.IP), e.Off.Has(rule.IPNoPrefix) && n.value.Bare:
 		return formula.Of(c.Written.Values[i].Value == s && c.Kind != operator.IP)
 	case e.Off.Has(rule.IPv6) && strings.Contains(s, ":"):
 		return formula.Of(strings.HasPrefix(s, strings.TrimSuffix(c.Written.Values[i].Value, "/128")))
 	}
-	a, ok := scalar.ParseAddr(s)
-	if !ok || !n.ok {
+	if !v.ok || !n.ok {
 		return perhaps
 	}
-	in, open := n.value.Contains(a)
+	in, open := n.value.Contains(v.addr)
 	if open {
 		return perhaps
 	}
@@ -277,8 +303,8 @@ func (e *Comparer) exact(p *Pattern, s string) Term {
 	if p.parts == nil {
 		return formula.Of(p.Matches(s))
 	}
-	x := e.Expand(p)
-	if x.Missing || x.Open {
+	x := e.expandFor(p, s, false)
+	if x.Missing || x.Open || x.Long {
 		return x.fits(s)
 	}
 	return formula.Of(View(x.Text) == s)
@@ -289,9 +315,9 @@ func (e *Comparer) ignoreCase(p *Pattern, s string) Term {
 	if p.parts == nil {
 		return formula.Of(strings.EqualFold(p.text, s))
 	}
-	x := e.Expand(p)
+	x := e.expandFor(p, s, false)
 	switch {
-	case x.Missing:
+	case x.Missing || x.Long:
 		return no
 	case x.Open:
 		return perhaps
@@ -318,14 +344,20 @@ func (e *Comparer) arnPattern(p *Pattern, s string) Term {
 
 // expanded compares s with p after its variables have been replaced.
 func (e *Comparer) expanded(p *Pattern, s string, isARN bool) Term {
-	x := e.Expand(p)
-	if x.Missing || x.Open {
+	x := e.expandFor(p, s, false)
+	m := no
+	switch {
+	case x.Missing || x.Open:
 		return x.fits(s)
+	case !x.Long:
+		m = e.globAs(isARN, View(x.Text), s)
 	}
-	m := e.globAs(isARN, View(x.Text), s)
-	if x.Wild && !e.Off.Has(rule.VariableWildcard) {
+	if (x.Wild || x.Long) && !e.Off.Has(rule.VariableWildcard) {
 		// AWS does not say whether a wildcard in a variable's value is one.
-		x = e.expandWith(p, true)
+		x = e.expandFor(p, s, true)
+		if x.Missing || x.Open || x.Long {
+			return x.fits(s)
+		}
 		if e.globAs(isARN, View(x.Text), s) != m {
 			return perhaps
 		}
@@ -336,7 +368,7 @@ func (e *Comparer) expanded(p *Pattern, s string, isARN bool) Term {
 // fits is the result for a variable that has no value, or none that is known:
 // whatever that is, s must fit where the variable stands.
 func (x *Expansion) fits(s string) Term {
-	if x.Missing || !glob.Match(View(x.Text), s) {
+	if x.Missing || x.Long || !glob.Match(View(x.Text), s) {
 		return no
 	}
 	return perhaps
@@ -374,48 +406,75 @@ type Expansion struct {
 	Missing bool // a variable has no value and no default: "will not match"
 	Open    bool // a variable's value is not known; any run stands in its place
 	Wild    bool // a value has * or ?
+	Long    bool // it is longer than wanted, and Text is only how it begins
 }
+
+// maxShown bounds what Expand gives: a document can name a long value as often
+// as it has room for. The longest policy that any service takes has 32 KiB.
+const maxShown = 64 << 10
 
 // Expand replaces the variables of p by the values the request has, in the
 // evaluation's scratch buffer.
-func (e *Comparer) Expand(p *Pattern) Expansion { return e.expandWith(p, false) }
+func (e *Comparer) Expand(p *Pattern) Expansion { return e.expandWith(p, false, maxShown) }
 
-func (e *Comparer) expandWith(p *Pattern, wildValues bool) Expansion {
+// expandFor is Expand for what is compared with s: it ends where p can't match
+// s any more because each character of its text must be one of s, which in
+// another letter case may be shorter by a few bytes.
+func (e *Comparer) expandFor(p *Pattern, s string, wildValues bool) Expansion {
+	return e.expandWith(p, wildValues, utf8.UTFMax*len(s))
+}
+
+func (e *Comparer) expandWith(p *Pattern, wildValues bool, limit int) Expansion {
 	x := Expansion{Text: e.scratch[:0]}
+	runs := 0 // of Text, the bytes that may stand for nothing
 	for i := range p.parts {
 		part := &p.parts[i]
 		if part.variable == nil {
 			x.Text = append(x.Text, part.text...)
-			continue
+			runs += strings.Count(part.text, "\xFF")
+		} else {
+			before := len(x.Text)
+			x = e.substitute(x, part.variable, wildValues)
+			runs += bytes.Count(x.Text[before:], []byte{glob.AnyRun})
 		}
-		v := part.variable
-		got := e.Lookup(&v.Key)
-		switch {
-		case got.Presence == Unknown,
-			got.Len() > 0 && !e.Off.Has(rule.VariableMultivalued) && (got.Len() > 1 || e.Multivalued[v.Key.Name]):
-			// Policy variables are for single-valued keys; for others AWS does not say.
-			x.Open = true
-			x.Text = append(x.Text, glob.AnyRun)
-		case got.Len() > 0:
-			x.Wild = x.Wild || hasWildcard(got.At(0))
-			x.Text = appendValue(x.Text, got.At(0), wildValues)
-		case v.hasDefault && !e.Off.Has(rule.VariableDefault):
-			x.Wild = x.Wild || hasWildcard(v.fallback)
-			x.Text = appendValue(x.Text, v.fallback, wildValues)
-		case e.Off.Has(rule.VariableMissing):
-		default:
-			x.Missing = true
+		if x.Long = len(x.Text)-runs > limit; x.Long || x.Missing {
 			return x
 		}
 	}
 	return x
 }
 
-func appendValue(b []byte, s string, wildcards bool) []byte {
-	for i := range len(s) {
-		b = append(b, glob.Encode(s[i], wildcards))
+// substitute adds the value of v. (It takes and gives x itself: through a
+// pointer the buffers of every evaluation would escape to the heap.)
+func (e *Comparer) substitute(x Expansion, v *Variable, wildValues bool) Expansion {
+	got := e.Lookup(&v.Key)
+	switch {
+	case got.Presence == Unknown,
+		got.Len() > 0 && !e.Off.Has(rule.VariableMultivalued) && (got.Len() > 1 || e.Multivalued[v.Key.Name]):
+		// Policy variables are for single-valued keys; for others AWS does not say.
+		x.Open = true
+		x.Text = append(x.Text, glob.AnyRun)
+	case got.Len() > 0:
+		return x.with(got.At(0), wildValues)
+	case v.hasDefault && !e.Off.Has(rule.VariableDefault):
+		return x.with(v.fallback, wildValues)
+	default:
+		x.Missing = !e.Off.Has(rule.VariableMissing)
 	}
-	return b
+	return x
+}
+
+// with adds a value. Asterisks that follow one another are one.
+func (x Expansion) with(s string, wildcards bool) Expansion {
+	x.Wild = x.Wild || hasWildcard(s)
+	for i := range len(s) {
+		c := glob.Encode(s[i], wildcards)
+		if n := len(x.Text); c == glob.AnyRun && n > 0 && x.Text[n-1] == glob.AnyRun {
+			continue
+		}
+		x.Text = append(x.Text, c)
+	}
+	return x
 }
 
 func hasWildcard(s string) bool { return strings.ContainsAny(s, "*?") }

@@ -210,7 +210,7 @@ func (w *witnesses) literal(k *keyAtom, p *condition.Pattern, kind operator.Kind
 		if x.Missing {
 			return
 		}
-		open := x.Open || x.Wild && (kind == operator.StringLike || kind == operator.ARN)
+		open := x.Open || x.Long || x.Wild && (kind == operator.StringLike || kind == operator.ARN)
 		text, exact = string(x.Text), !open && glob.Index(string(x.Text)) < 0
 	}
 	if !exact || kind == operator.ARN && strings.Count(text, ":") < 5 {
