@@ -50,7 +50,7 @@ func (o *Options) Environ(ctx context.Context, s *term.Streams, way *route.Way) 
 	if err != nil {
 		return nil, nil, err
 	}
-	server, err := endpoint.Start(ctx, endpoint.Config{Provider: way.Credentials, Dir: dir})
+	server, err := endpoint.Start(ctx, endpoint.Config{Provider: way.Provider(), Dir: dir})
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}

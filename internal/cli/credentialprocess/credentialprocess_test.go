@@ -139,13 +139,17 @@ func TestProfileThatCallsItselfIsAnError(t *testing.T) {
 	whoami("AWS_PROFILE=auditing", "AWS_SHARED_CREDENTIALS_FILE="+file).Want(t, "arn:aws:sts::222222222222:assumed-role/orders-auditor/auditor")
 }
 
-func TestNothingIsKeptOnDisk(t *testing.T) {
+// Nothing but a line of the log, which has no secret.
+func TestNothingSecretIsKeptOnDisk(t *testing.T) {
 	w := routetest.New(t)
 	w.Apply(t, routetest.Example(t, "payroll"))
+	log := filepath.Join(w.Dir, "state", "stile", "issued.jsonl")
 	list := func() (files []string) {
 		t.Helper()
 		if err := filepath.WalkDir(w.Dir, func(path string, _ os.DirEntry, err error) error {
-			files = append(files, path)
+			if path != log {
+				files = append(files, path)
+			}
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -153,10 +157,23 @@ func TestNothingIsKeptOnDisk(t *testing.T) {
 		return files
 	}
 	before := list()
-	if r := w.Stile(t, nil, "credential-process", "orders-prod/payroll-api"); r.Code != 0 {
+	r := w.Stile(t, nil, "credential-process", "orders-prod/payroll-api")
+	if r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
 	if diff := cmp.Diff(before, list()); diff != "" {
 		t.Errorf("files (-before +after):\n%s", diff)
+	}
+	var got struct{ AccessKeyID, SecretAccessKey, SessionToken string }
+	if err := json.Unmarshal([]byte(r.Stdout), &got); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), "\n"); n != 1 || !strings.Contains(string(text), got.AccessKeyID) ||
+		strings.Contains(string(text), got.SecretAccessKey) || strings.Contains(string(text), got.SessionToken[:20]) {
+		t.Errorf("%d lines of the log, want one with the access key id and no secret: %s", n, text)
 	}
 }

@@ -64,7 +64,7 @@ func (o *Options) maps(ctx context.Context, s *term.Streams, try func(a atlas, f
 	}
 	var applied atlas
 	for _, r := range all {
-		applied = append(applied, chart{names: r.Accounts, regions: r.Regions, routes: r.Routes})
+		applied = append(applied, chart{names: r.Accounts, regions: r.Regions, labels: r.Labels, routes: r.Routes})
 	}
 	err = try(applied, "the scopes applied from this computer")
 	switch {
@@ -112,7 +112,7 @@ func declared(ctx context.Context, path string) (atlas, error) {
 	if v == nil {
 		return nil, failure(diags)
 	}
-	c := chart{names: map[arn.AccountID]string{}, regions: map[arn.AccountID]string{}, routes: v.Wanted.Routes}
+	c := chart{names: map[arn.AccountID]string{}, regions: map[arn.AccountID]string{}, labels: state.Labels(sc.Set.Accounts), routes: v.Wanted.Routes}
 	for _, a := range sc.Set.Accounts {
 		c.names[a.ID] = a.Name
 		if len(a.Regions) > 0 {
@@ -130,6 +130,7 @@ func failure(diags diag.List) error {
 // A chart is what one scope knows; an atlas is several.
 type chart struct {
 	names, regions map[arn.AccountID]string
+	labels         map[arn.AccountID]map[string]string // none for an account whose labels are not known
 	routes         []compile.Route
 }
 
@@ -172,7 +173,7 @@ func (a atlas) lead(to access.Address, from string) ([]candidate, error) {
 func (c *chart) candidate(r compile.Route, hop int) candidate {
 	r.Hops = r.Hops[:hop+1]
 	a, _ := arn.Parse(r.Hops[hop].Role) // stop has parsed it
-	return candidate{route: r, account: a.Account, region: c.regions[a.Account]}
+	return candidate{route: r, account: a.Account, region: c.regions[a.Account], name: c.names[a.Account], labels: c.labels[a.Account]}
 }
 
 // stop is the hop of a route at which an address is reached, -1 for none.

@@ -36,6 +36,7 @@ type Options struct {
 	Declarations string
 	As           string
 	TokenFile    string
+	Limits
 
 	mu       sync.Mutex       // guards compiled
 	compiled map[string]atlas // by path: commands that open many ways read declarations once
@@ -47,6 +48,7 @@ func (o *Options) Flags(cmd *cobra.Command) {
 	f.StringVarP(&o.Declarations, "declarations", "f", "", "the declarations that lead there, a directory or file `PATH`;\n"+
 		"default: $STILE_DECLARATIONS, the directory of a stile.yaml here or above, or what was applied from this computer")
 	f.StringVar(&o.As, "as", "", "the `CALLER` to go as, where several may: serviceaccount:CLUSTER/NAMESPACE/NAME, an ARN or ACCOUNT/ROLE")
+	o.Limits.flags(cmd)
 	f.StringVar(&o.TokenFile, "token-file", "", "the service account's token, in a `FILE` that is read again for every fetch;\n"+
 		"default: $AWS_WEB_IDENTITY_TOKEN_FILE, or a token of the local AWS that the environment points at")
 }
@@ -59,9 +61,15 @@ type Way struct {
 	Region  string        // the account's default
 	Caller  string        // who goes it, as compile.Caller.Name
 
-	// Credentials are cached and refreshed as long as the Way is open.
+	AccountName string            // "" where it is not known
+	Labels      map[string]string // the account's; nil where they are not known
+
+	// Credentials are cached and refreshed as long as the Way is open. Those who
+	// hand them out use Retrieve or Provider, which log it.
 	Credentials *creds.Cached
 	end         func()
+	narrowed    bool      // the end has the session policies that were wanted
+	log         *recorder // nil for a way that only finds out
 }
 
 // Close ends what is going on in the background.
@@ -73,33 +81,51 @@ func (w *Way) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return c, fmt.Errorf("going as %s: %w", w.Caller, err)
 	}
-	return c, nil
+	return w.logged(c)
 }
 
 // Open finds the way to address: ACCOUNT/ROLE, a role's ARN, or the name of a
 // session. No credentials of the way itself are fetched yet, but the person may
-// be asked for what they need.
+// be asked for what they need. The guards of the working directory are asked, and
+// the end gets the session policies that they or the flags want.
 func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*Way, error) {
+	p, err := o.pass(s)
+	if err != nil {
+		return nil, err
+	}
+	way, err := o.open(ctx, s, address, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.admit(s, p, way); err != nil {
+		way.Close()
+		return nil, fmt.Errorf("going to %s: %w", address, err)
+	}
+	way.log = o.recorder(s, address, way, p.narrow.words)
+	return way, nil
+}
+
+func (o *Options) open(ctx context.Context, s *term.Streams, address string, p *pass) (*Way, error) {
 	to, err := target(address)
 	if err != nil {
 		if !mayBeSession(address) || o.declaredOnly() {
 			return nil, err
 		}
-		return o.openSession(ctx, s, address, nil)
+		return o.openSession(ctx, s, address, p, nil)
 	}
 	routes, err := o.find(ctx, s, to)
 	if err != nil {
 		if to.Role == "" || o.declaredOnly() {
 			return nil, err
 		}
-		return o.openSession(ctx, s, address, err)
+		return o.openSession(ctx, s, address, p, err)
 	}
-	start := &starter{streams: s, options: o}
+	start := &starter{streams: s, options: o, narrow: &p.narrow}
 	c, begin, err := o.choose(ctx, start, address, routes)
 	if err != nil {
 		return nil, err
 	}
-	return c.open(begin)
+	return c.open(begin, &p.narrow)
 }
 
 // target parses where to go.
@@ -122,14 +148,16 @@ type candidate struct {
 	route   compile.Route
 	account arn.AccountID
 	region  string
+	name    string            // the account's
+	labels  map[string]string // nil where they are not known
 }
 
 // open begins the route and adds its hops.
-func (c *candidate) open(b *beginning) (*Way, error) {
+func (c *candidate) open(b *beginning, n *narrowing) (*Way, error) {
 	cache := creds.NewCache(creds.Config{})
 	var roles []creds.Role
-	for _, hop := range c.route.Hops[b.hops:] {
-		roles = append(roles, roleOf(hop, b.sessionName))
+	for i := b.hops; i < len(c.route.Hops); i++ {
+		roles = append(roles, roleOf(c.route.Hops, i, b.sessionName, n))
 	}
 	p, err := cache.Chain(b.cfg, b.provider, roles...)
 	if err != nil {
@@ -138,11 +166,17 @@ func (c *candidate) open(b *beginning) (*Way, error) {
 	}
 	last := c.route.Hops[len(c.route.Hops)-1]
 	a, _ := arn.Parse(last.Role) // stop has parsed it
-	return &Way{Account: c.account, Role: last.Role, Name: a.Name(), Region: c.region, Caller: c.route.Caller.Name, Credentials: p, end: cache.Close}, nil
+	return &Way{AccountName: c.name, Labels: c.labels, narrowed: true, Account: c.account, Role: last.Role, Name: a.Name(), Region: c.region, Caller: c.route.Caller.Name, Credentials: p, end: cache.Close}, nil
 }
 
-func roleOf(hop compile.Hop, sessionName string) creds.Role {
-	return creds.Role{ARN: hop.Role, SessionName: sessionName, Duration: hop.Duration, ExternalID: hop.ExternalID, Tags: hop.Tags}
+// roleOf is a hop as STS is asked for it, the last one with the session policies.
+func roleOf(hops []compile.Hop, i int, sessionName string, n *narrowing) creds.Role {
+	hop := hops[i]
+	r := creds.Role{ARN: hop.Role, SessionName: sessionName, Duration: hop.Duration, ExternalID: hop.ExternalID, Tags: hop.Tags}
+	if i == len(hops)-1 {
+		return n.apply(r)
+	}
+	return r
 }
 
 // choose picks the route to go: of the caller that was named, else of the only

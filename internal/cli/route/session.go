@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/secretstore"
@@ -86,12 +87,12 @@ func mayBeSession(address string) bool {
 
 // openSession goes by people's sessions, where declarations lead nowhere for the
 // reason problem; nil when they were not asked.
-func (o *Options) openSession(ctx context.Context, s *term.Streams, address string, problem error) (*Way, error) {
+func (o *Options) openSession(ctx context.Context, s *term.Streams, address string, p *pass, problem error) (*Way, error) {
 	d, _, err := OpenDesk(s)
 	if err != nil {
 		return nil, err
 	}
-	way, err := o.openAt(ctx, s, d, address)
+	way, err := o.openAt(ctx, s, d, address, p)
 	if err == nil {
 		return way, nil
 	}
@@ -108,7 +109,7 @@ func (o *Options) openSession(ctx context.Context, s *term.Streams, address stri
 	return nil, fmt.Errorf("going to %s: %w, and no AWS profile; want ACCOUNT/ROLE, a role's ARN, or a name of stile sessions list", address, err)
 }
 
-func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, address string) (*Way, error) {
+func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, address string, p *pass) (*Way, error) {
 	t, err := d.Resolve(ctx, address)
 	if errors.Is(err, session.ErrUnknown) && hasProfile(s, address) {
 		t, err = &session.Target{Source: session.Source{Name: address, Profile: &session.Profile{Name: address}}}, nil
@@ -116,12 +117,18 @@ func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, add
 	if err != nil {
 		return nil, err
 	}
+	if err := p.narrow.target(t); err != nil {
+		return nil, err
+	}
 	opened, err := d.Open(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	d.Store().SetAlias(o.alias(s, address), opened.Key)
-	way := &Way{Account: t.Account, Name: t.Role(), Region: opened.Region, Caller: t.Source.Name, Credentials: opened.Cached, end: d.Close}
+	if p.free() { // others are asked for anew each time, see Kept
+		d.Store().SetAlias(o.alias(s, address), opened.Key)
+	}
+	way := &Way{AccountName: t.AccountName, Labels: t.Labels, narrowed: !p.narrow.none(),
+		Account: t.Account, Name: t.Role(), Region: opened.Region, Caller: t.Source.Name, Credentials: opened.Cached, end: d.Close}
 	if way.Name == "" {
 		way.Name = t.Source.Name
 	}
@@ -165,8 +172,18 @@ func (o *Options) Kept(s *term.Streams, address string) (aws.Credentials, bool) 
 	if key == "" {
 		return aws.Credentials{}, false
 	}
+	if p, err := o.pass(s); err != nil || !p.free() {
+		return aws.Credentials{}, false // Open says why, or asks
+	}
 	e, ok := store.Get(key)
-	return e.Credentials, ok && e.Good(time.Now())
+	if !ok || !e.Good(time.Now()) {
+		return aws.Credentials{}, false
+	}
+	way := &Way{Account: arn.AccountID(e.Credentials.AccountID)}
+	if o.recorder(s, address, way, "").record(e.Credentials, "") != nil {
+		return aws.Credentials{}, false
+	}
+	return e.Credentials, true
 }
 
 // alias names everything that the way to an address depends on.

@@ -32,6 +32,7 @@ type beginning struct {
 type starter struct {
 	streams *term.Streams
 	options *Options
+	narrow  *narrowing
 	who     *creds.Identity // of the default chain, once it was asked
 	whoErr  error
 }
@@ -82,7 +83,7 @@ func (st *starter) byToken(ctx context.Context, cfg aws.Config, r compile.Route)
 		return nil, err
 	}
 	name := creds.SessionName(strings.TrimPrefix(r.Caller.Name, "serviceaccount:"))
-	p, err := creds.NewWebIdentity(cfg, token, roleOf(r.Hops[0], name))
+	p, err := creds.NewWebIdentity(cfg, token, roleOf(r.Hops, 0, name, st.narrow))
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ func (o *options) run(ctx context.Context, addresses []string) (err error) {
 			return err
 		}
 		go way.Credentials.Keep(ctx)
-		sessions[address] = way.Credentials
+		sessions[address] = way.Provider()
 		if first == nil {
 			first = way
 		}
@@ -99,7 +99,7 @@ func (o *options) serveIMDS(ctx context.Context, way *route.Way, guard local.Gua
 		return err
 	}
 	s, err := imds.Start(ctx, imds.Config{
-		Provider: way.Credentials, Role: a.Name(), Account: string(way.Account), Region: way.Region, Addr: o.listen, Guard: guard,
+		Provider: way.Provider(), Role: a.Name(), Account: string(way.Account), Region: way.Region, Addr: o.listen, Guard: guard,
 	})
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (o *options) serveEndpoint(ctx context.Context, way *route.Way, sessions ma
 	} else if err := checkDir(dir); err != nil {
 		return err
 	}
-	s, err := endpoint.Start(ctx, endpoint.Config{Provider: way.Credentials, Sessions: sessions, Dir: dir, Addr: o.listen, Guard: guard})
+	s, err := endpoint.Start(ctx, endpoint.Config{Provider: way.Provider(), Sessions: sessions, Dir: dir, Addr: o.listen, Guard: guard})
 	if err != nil {
 		return err
 	}

@@ -9,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/apply"
 	"github.com/stile-aws/stile/internal/cli/term"
@@ -127,7 +129,7 @@ func (j *Journal) Applied(p *plan.Plan, declarations string) error {
 			regions[a.ID] = a.Regions[0]
 		}
 	}
-	text, err := json.MarshalIndent(Routes{Scope: p.Scope, Accounts: p.Accounts, Regions: regions, Declarations: declarations, Routes: p.Wanted.Routes}, "", "  ")
+	text, err := json.MarshalIndent(Routes{Scope: p.Scope, Accounts: p.Accounts, Regions: regions, Declarations: declarations, Labels: Labels(p.Reach), Routes: p.Wanted.Routes}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -140,8 +142,20 @@ type Routes struct {
 	Accounts map[arn.AccountID]string `json:"accounts"`          // id to name
 	Regions  map[arn.AccountID]string `json:"regions,omitempty"` // id to default region
 	Routes   []compile.Route          `json:"routes"`
+	// Labels of the accounts; none for those applied before labels were kept.
+	Labels map[arn.AccountID]map[string]string `json:"labels,omitempty"`
 	// Declarations is the directory or file they came from, "" when not known.
 	Declarations string `json:"declarations,omitempty"`
+}
+
+// Labels are the accounts' labels, empty and not nil for an account without.
+func Labels(accounts []*access.Account) map[arn.AccountID]map[string]string {
+	out := map[arn.AccountID]map[string]string{}
+	for _, a := range accounts {
+		out[a.ID] = map[string]string{}
+		maps.Copy(out[a.ID], a.Labels)
+	}
+	return out
 }
 
 // AllRoutes reads the routes of every scope applied from this computer.

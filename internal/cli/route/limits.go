@@ -1,0 +1,283 @@
+package route
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/spf13/cobra"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/cli/state"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/guard"
+	"github.com/stile-aws/stile/internal/issuelog"
+	"github.com/stile-aws/stile/internal/session"
+)
+
+// Limits are the flags that hold a person or a program back.
+type Limits struct {
+	ReadOnly   bool     // --read-only
+	PolicyFile string   // --policy
+	PolicyARNs []string // --policy-arn
+	Confirm    []string // --confirm: accounts, names or ids
+
+	delivery string     // the command's name, for the log
+	command  string     // the program it starts, for the log
+	asking   sync.Mutex // one question at a time
+	warning  sync.Once  // that the log cannot be written
+}
+
+func (l *Limits) flags(cmd *cobra.Command) {
+	l.delivery = cmd.Name()
+	f := cmd.Flags()
+	f.BoolVar(&l.ReadOnly, "read-only", false, "let the session do no more than AWS's policy ReadOnlyAccess allows")
+	f.StringVar(&l.PolicyFile, "policy", "", "let the session do no more than the policy in a `FILE` allows")
+	f.StringSliceVar(&l.PolicyARNs, "policy-arn", nil, "let the session do no more than managed policies allow, by their `ARN`s;\n"+
+		"of several policies, what any of them allows")
+	f.StringSliceVar(&l.Confirm, "confirm", nil, "the `ACCOUNT` that a guard (.stile-guard.yaml) wants confirmed, where nobody can be asked")
+}
+
+// Runs tells the program that the credentials are for.
+func (l *Limits) Runs(command string) { l.command = command }
+
+// LogEnv set to "required" makes credentials that cannot be logged an error.
+const LogEnv = "STILE_LOG"
+
+// narrowing is the session policies of the end of a way.
+type narrowing struct {
+	policy   string
+	arns     []string // of the partition aws
+	readOnly bool
+	words    string // for people
+	why      string // who wants it
+}
+
+func (n *narrowing) none() bool { return n.policy == "" && len(n.arns) == 0 && !n.readOnly }
+
+// apply puts the policies onto the role that is entered last.
+func (n *narrowing) apply(r creds.Role) creds.Role {
+	r.Policy = n.policy
+	r.PolicyARNs = slices.Clone(n.arns)
+	if n.readOnly {
+		a, _ := arn.Parse(r.ARN) // of the role, parsed where it came from
+		r.PolicyARNs = append(r.PolicyARNs, "arn:"+string(a.Partition)+":iam::aws:policy/ReadOnlyAccess")
+	}
+	return r
+}
+
+// cannot is the error for an end of a way that takes no session policy.
+func (n *narrowing) cannot(reason string) error {
+	return fmt.Errorf("%s cannot be held to: %s; go through a role of the account (stile sessions add … --via), or without it", n.why, reason)
+}
+
+// target puts the policies onto the last role of a session's way.
+func (n *narrowing) target(t *session.Target) error {
+	switch {
+	case n.none():
+		return nil
+	case len(t.Hops) == 0:
+		return n.cannot("the credentials of " + t.Source.Name + " (" + t.Source.Kind() + ") come from no call that takes a session policy")
+	case len(t.Hops) == 1 && t.Source.SAML != nil:
+		return n.cannot("session policies of a role entered by SAML are not supported")
+	}
+	last := len(t.Hops) - 1
+	t.Hops = slices.Clone(t.Hops)
+	t.Hops[last] = n.apply(t.Hops[last])
+	return nil
+}
+
+// pass is what stands between somebody and an account: the guards of the
+// working directory, and the session policies they or the flags want.
+type pass struct {
+	guard  *guard.Guard
+	narrow narrowing
+}
+
+// free reports that nothing is in the way.
+func (p *pass) free() bool { return p.narrow.none() && len(p.guard.Files()) == 0 }
+
+// pass reads the guards of the working directory and the flags.
+func (o *Options) pass(s *term.Streams) (*pass, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("looking for guards: %w", err)
+	}
+	g, err := guard.Find(dir)
+	if err != nil {
+		return nil, err
+	}
+	p := &pass{guard: g}
+	if err := o.Limits.narrow(&p.narrow); err != nil {
+		return nil, err
+	}
+	file := g.ReadOnly()
+	switch {
+	case file == "" || interactive(s) || p.narrow.readOnly && p.narrow.policy == "" && len(p.narrow.arns) == 0:
+	case !p.narrow.none():
+		// AWS unites session policies: the other would add to what may be read.
+		return nil, fmt.Errorf("%s lets programs read only; leave --policy and --policy-arn off, or run it at a terminal", file)
+	default:
+		p.narrow = narrowing{readOnly: true, words: "ReadOnlyAccess", why: file + " (as: readonly)"}
+	}
+	return p, nil
+}
+
+// narrow reads the flags.
+func (l *Limits) narrow(n *narrowing) error {
+	var words []string
+	if l.ReadOnly {
+		if l.PolicyFile != "" || len(l.PolicyARNs) > 0 {
+			return errors.New("--read-only with --policy or --policy-arn would allow what either does, as AWS unites session policies; give one")
+		}
+		n.readOnly, n.why, words = true, "--read-only", []string{"ReadOnlyAccess"}
+	}
+	if l.PolicyFile != "" {
+		text, err := os.ReadFile(l.PolicyFile)
+		if err != nil {
+			return fmt.Errorf("reading --policy: %w", err)
+		}
+		if n.policy, err = compact(text); err != nil {
+			return fmt.Errorf("reading --policy %s: %w", l.PolicyFile, err)
+		}
+		n.why, words = "--policy", append(words, l.PolicyFile)
+	}
+	if len(l.PolicyARNs) > 0 {
+		n.arns, n.why, words = l.PolicyARNs, "--policy-arn", append(words, l.PolicyARNs...)
+	}
+	n.words = strings.Join(words, ", ")
+	return nil
+}
+
+// compact takes the space out of a document: STS counts it (2,048 characters,
+// API reference, AssumeRole, Policy).
+func compact(text []byte) (string, error) {
+	var v json.RawMessage
+	if err := json.Unmarshal(text, &v); err != nil {
+		return "", err
+	}
+	out, err := json.Marshal(v)
+	return string(out), err
+}
+
+// interactive reports that a person is there to see and to answer.
+func interactive(s *term.Streams) bool { return s.Ask && s.Terminal }
+
+// admit lets somebody through to where a way ends, or not.
+func (o *Options) admit(s *term.Streams, p *pass, w *Way) error {
+	if !p.narrow.none() && !w.narrowed {
+		return p.narrow.cannot("these credentials come from no call that takes a session policy")
+	}
+	question, err := p.guard.Check(guard.Account{ID: w.Account, Name: w.AccountName, Labels: w.Labels})
+	if err != nil || question == "" {
+		return err
+	}
+	if slices.ContainsFunc(o.Confirm, func(c string) bool { return c == string(w.Account) || c != "" && c == w.AccountName }) {
+		return nil
+	}
+	if !interactive(s) {
+		return fmt.Errorf("%s; nobody can be asked here, say --confirm %s", question, w.Account)
+	}
+	o.asking.Lock()
+	defer o.asking.Unlock()
+	s.Note("stile: %s. Go on? Only \"yes\" is taken.", question)
+	if line, err := readLine(s); err != nil || strings.TrimSpace(line) != "yes" {
+		return fmt.Errorf("%s, and was not", question)
+	}
+	return nil
+}
+
+// readLine reads no further than the line: what follows is for the command.
+func readLine(s *term.Streams) (string, error) {
+	var line []byte
+	one := make([]byte, 1)
+	for len(line) < 1024 {
+		n, err := s.In.Read(one)
+		if n == 1 && one[0] == '\n' {
+			return string(line), nil
+		}
+		if line = append(line, one[:n]...); err != nil {
+			return string(line), err
+		}
+	}
+	return "", errors.New("the answer is too long")
+}
+
+// A recorder logs the credentials of one way, each as often as it is handed out.
+type recorder struct {
+	streams *term.Streams
+	limits  *Limits
+	entry   issuelog.Entry // without what is the credential's own
+
+	mu   sync.Mutex // guards last
+	last string     // the access key id that was logged last
+}
+
+func (o *Options) recorder(s *term.Streams, address string, w *Way, limits string) *recorder {
+	return &recorder{streams: s, limits: &o.Limits, entry: issuelog.Entry{
+		Address: address, Account: string(w.Account), AccountName: w.AccountName, Role: w.Role, Source: w.Caller, Limits: limits,
+		Delivery: o.delivery, Command: o.command,
+	}}
+}
+
+// record logs a credential, once. One that cannot be logged is handed out all the
+// same, unless the environment says otherwise.
+func (r *recorder) record(c aws.Credentials, session string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == c.AccessKeyID {
+		return nil
+	}
+	e := r.entry
+	e.Time, e.AccessKeyID, e.Session, e.Process = time.Now().UTC(), c.AccessKeyID, session, issuelog.Self()
+	if c.CanExpire {
+		e.Expires = c.Expires.UTC()
+	}
+	if e.Account == "" {
+		e.Account = c.AccountID
+	}
+	dir, err := state.Dir(r.streams)
+	if err == nil {
+		err = issuelog.Append(dir, e)
+	}
+	if err == nil {
+		r.last = c.AccessKeyID
+		return nil
+	}
+	if r.streams.Getenv(LogEnv) == "required" {
+		return fmt.Errorf("%w; %s=required hands out nothing that is not logged", err, LogEnv)
+	}
+	r.limits.warning.Do(func() { r.streams.Note("stile: %v; credentials are handed out without it", err) })
+	return nil
+}
+
+// Provider gives the credentials of the way to those who serve them. Like
+// [Way.Retrieve] it logs each that is handed out.
+func (w *Way) Provider() aws.CredentialsProvider {
+	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		c, err := w.Credentials.Retrieve(ctx)
+		if err != nil {
+			return c, err
+		}
+		return w.logged(c)
+	})
+}
+
+// logged gives c when it is in the log, or need not be.
+func (w *Way) logged(c aws.Credentials) (aws.Credentials, error) {
+	if w.log == nil {
+		return c, nil
+	}
+	if err := w.log.record(c, w.Credentials.SessionName()); err != nil {
+		return aws.Credentials{}, err
+	}
+	return c, nil
+}
