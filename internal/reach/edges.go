@@ -239,7 +239,10 @@ func (f *finder) decide(n *node, d *door) (flags, bool) {
 	if n.Kind == Service {
 		way = ByService
 	}
-	q := effective.Question{Principal: n.principal, Action: assumeRole, Resource: d.role.ARN, Context: chosen(n.context)}
+	q := effective.Question{Principal: n.principal, Action: assumeRole, Resource: d.role.ARN, Context: f.chosen}
+	if n.Kind == Session {
+		q.Context = chosen(n.context) // of all callers these alone have a context of their own
+	}
 	o := f.ask(q, n, d)
 	if o != authz.Allowed && n.Kind == Session {
 		o = f.withTags(q, n, d)
@@ -272,7 +275,7 @@ func (g *Graph) ask(q effective.Question, n *node, d *door) authz.Outcome {
 
 // chosen is base with what every caller may choose to pass.
 func chosen(base authz.Context) authz.Context {
-	c := base.Clone() // nil, and nothing to make, where it is empty
+	c := base.Clone()
 	if _, present, _ := c.Get(externalIDKey); !present {
 		c.SetUnknown(externalIDKey)
 	}

@@ -46,6 +46,7 @@ type Graph struct {
 	inv        *inventory.Inventory
 	view       *effective.View
 	everything *authz.Policy // see administrator
+	chosen     authz.Context // what a caller without a context of its own may choose to pass
 	workers    int
 
 	nodes    []node
@@ -74,7 +75,7 @@ func New(inv *inventory.Inventory, cfg Config) *Graph {
 		inv = &inventory.Inventory{}
 	}
 	b := &builder{cfg: cfg, doorsAt: map[arn.AccountID][]*door{}, Graph: &Graph{
-		inv: inv, view: cfg.View.New(inv), everything: administrator(), workers: cfg.Workers,
+		inv: inv, view: cfg.View.New(inv), everything: administrator(), chosen: chosen(authz.Context{}), workers: cfg.Workers,
 		byKey: map[string]NodeID{}, doorOf: map[NodeID]*door{}, siblings: map[NodeID][]NodeID{},
 		accounts: map[arn.AccountID]*grants.Index{}, ids: map[string]NodeID{}, members: map[arn.AccountID][]NodeID{},
 	}}
