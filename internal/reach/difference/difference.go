@@ -67,7 +67,7 @@ type Change struct {
 type Difference struct {
 	Changes []Change `json:"changes"`
 	// Gaps are what the answers of either side do not cover, and what was not compared.
-	Gaps []reach.Gap `json:"gaps"`
+	Gaps []reach.Gap `json:"notLookedAt"`
 }
 
 // maxChains bounds the chains that are listed, gained and lost each.
