@@ -22,14 +22,19 @@ import (
 	"github.com/stile-aws/stile/internal/cli/exec"
 	"github.com/stile-aws/stile/internal/cli/lint"
 	"github.com/stile-aws/stile/internal/cli/local"
+	"github.com/stile-aws/stile/internal/cli/login"
+	"github.com/stile-aws/stile/internal/cli/logout"
+	"github.com/stile-aws/stile/internal/cli/ls"
 	"github.com/stile-aws/stile/internal/cli/observe"
 	"github.com/stile-aws/stile/internal/cli/paths"
 	"github.com/stile-aws/stile/internal/cli/plan"
 	"github.com/stile-aws/stile/internal/cli/policy"
 	"github.com/stile-aws/stile/internal/cli/serve"
+	"github.com/stile-aws/stile/internal/cli/sessions"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/cli/verify"
 	"github.com/stile-aws/stile/internal/cli/whatcan"
+	"github.com/stile-aws/stile/internal/cli/whoami"
 	"github.com/stile-aws/stile/internal/cli/whocan"
 )
 
@@ -69,6 +74,7 @@ func Root(s *term.Streams) *cobra.Command {
 	root.SetErr(s.Err)
 	root.AddCommand(
 		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), whocan.New(s), whatcan.New(s), paths.New(s), diff.New(s), observe.New(s), lint.New(s), policy.New(s),
+		login.New(s), logout.New(s), ls.New(s), whoami.New(s), sessions.New(s),
 		exec.New(s), each.New(s), env.New(s), credentialprocess.New(s), serve.New(s), local.New(s), demo.New(s),
 	)
 	return root

@@ -162,6 +162,15 @@ func (l lister) Accounts(ctx context.Context, source *session.Source) ([]session
 	return c.Accounts(ctx, knownAge)
 }
 
+// SignedIn has the person sign in to an Identity Center, if they must and can.
+func (d *Desk) SignedIn(ctx context.Context, source *session.Source) error {
+	c, err := d.Center(ctx, source)
+	if err != nil {
+		return err
+	}
+	return d.signedIn(ctx, c)
+}
+
 // signedIn has the person sign in if they must and can. A device code is never
 // begun here: the person would not know what it is for.
 func (d *Desk) signedIn(ctx context.Context, c *idc.Client) error {
@@ -170,7 +179,7 @@ func (d *Desk) signedIn(ctx context.Context, c *idc.Client) error {
 	if !ok || d.cfg.Person.Show == nil {
 		return err
 	}
-	if s := d.cfg.Book.Source(signedOut.Source); s != nil && s.IdentityCenter.Flow == session.Device {
+	if s := d.cfg.Book.Source(signedOut.Source); s != nil && s.IdentityCenter != nil && s.IdentityCenter.Flow == session.Device {
 		return err
 	}
 	if err := c.Login(ctx, idc.Login{Show: d.cfg.Person.Show}); err != nil {

@@ -1,0 +1,106 @@
+// Package login is `stile login`: whatever needs the person, done now, so that
+// nothing asks for a while.
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stile-aws/stile/internal/cli/route"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/desk"
+	"github.com/stile-aws/stile/internal/session/tty"
+)
+
+type options struct {
+	streams *term.Streams
+	login   desk.LoginOptions
+	device  bool
+	paste   bool
+	json    bool
+}
+
+// New returns the command.
+func New(s *term.Streams) *cobra.Command {
+	o := &options{streams: s}
+	cmd := &cobra.Command{
+		Use:   "login [SOURCE]",
+		Short: "Sign in to Identity Center, or begin a user's MFA session",
+		Long: "Sign in to an Identity Center in the browser, or begin an IAM user's MFA session; one serves all commands, and the\n" +
+			"AWS CLI too, where its sso-session has the source's name. Without SOURCE the only one is meant.\n\n" +
+			"The answer of the browser comes to a port of this computer. With a browser on another one, use --paste, or --port and\n" +
+			"forward it (ssh -L PORT:127.0.0.1:PORT). A device code (--device) works anywhere, but whoever sends you one gets your\n" +
+			"session: allow only a code that you see in your own terminal.\n\n" +
+			"Exit status: 0, or 1 when nobody signed in.",
+		Args: term.ArgsBetween(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), append(args, "")[0]) },
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.device, "device", false, "by a code that you compare, instead of an answer to this computer")
+	f.BoolVar(&o.paste, "paste", false, "paste the address that the browser ends up at")
+	f.IntVar(&o.login.Port, "port", 0, "wait for the browser's answer on `PORT`; default: the source's, else any")
+	f.BoolVar(&o.login.Force, "force", false, "sign in anew, as somebody else say")
+	f.BoolVar(&o.json, "json", false, "write one JSON value")
+	return cmd
+}
+
+// needsPerson are the sources that login is for.
+func needsPerson(s *session.Source) bool {
+	return s.IdentityCenter != nil || s.User != nil && s.User.MFA != nil
+}
+
+func (o *options) run(ctx context.Context, name string) error {
+	if o.device && o.paste {
+		return errors.New("a device code is answered on its page: say --device or --paste")
+	}
+	person := *o.streams
+	env := o.streams.Env
+	person.Env = func(name string) (string, bool) { // to ask is what this command is for
+		if name == route.NoLoginEnv {
+			return "", false
+		}
+		return env(name)
+	}
+	d, _, err := route.OpenDesk(&person)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	source, err := d.Book().Only(name, needsPerson)
+	if err != nil {
+		return err
+	}
+	if o.device {
+		o.login.Flow = session.Device
+	}
+	if o.paste {
+		o.login.Flow = session.PKCE
+		o.login.Paste = func(ctx context.Context) (string, error) {
+			return tty.Ask(ctx, "the address that the browser ends up at: ", true)
+		}
+	}
+	until, err := d.Login(ctx, source, o.login)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return o.streams.JSON(struct {
+			Source string    `json:"source"`
+			Until  time.Time `json:"until"`
+		}{source.Name, until})
+	}
+	o.streams.Note("stile: signed in to %s%s", source.Name, lasting(source, until))
+	return nil
+}
+
+func lasting(s *session.Source, until time.Time) string {
+	if s.IdentityCenter != nil {
+		return "; stile ls lists what you can be"
+	}
+	return fmt.Sprintf(" until %s", until.Local().Format("15:04"))
+}

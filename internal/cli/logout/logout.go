@@ -1,0 +1,57 @@
+// Package logout is `stile logout`: the end of a sign-in.
+package logout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stile-aws/stile/internal/cli/route"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/session"
+)
+
+// New returns the command.
+func New(s *term.Streams) *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "logout [SOURCE]",
+		Short: "End a sign-in and forget the credentials it gave",
+		Long: "End a sign-in, at AWS too, and forget all credentials that are kept on this computer. Those that running programs have\n" +
+			"are good until they expire: AWS takes none back.\n\n" +
+			"Exit status: 0, or 1 when AWS could not be told; the sign-in is forgotten here all the same.",
+		Args: term.ArgsBetween(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return run(cmd.Context(), s, append(args, "")[0], all)
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "of every source")
+	return cmd
+}
+
+func run(ctx context.Context, s *term.Streams, name string, all bool) error {
+	d, _, err := route.OpenDesk(s)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	sources := d.Book().Sources
+	if !all {
+		one, err := d.Book().Only(name, func(s *session.Source) bool { return s.IdentityCenter != nil || s.User != nil })
+		if err != nil {
+			return err
+		}
+		sources = []session.Source{*one}
+	}
+	var errs []error
+	for i := range sources {
+		if err := d.Logout(ctx, &sources[i]); err != nil {
+			errs = append(errs, fmt.Errorf("ending the sign-in to %s: %w", sources[i].Name, err))
+			continue
+		}
+		s.Note("stile: signed out of %s", sources[i].Name)
+	}
+	return errors.Join(errs...)
+}

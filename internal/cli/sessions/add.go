@@ -1,0 +1,285 @@
+package sessions
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/cli/route"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/desk"
+	"github.com/stile-aws/stile/internal/session/tty"
+)
+
+// adding is what the flags of add and edit say.
+type adding struct {
+	streams *term.Streams
+	edit    bool
+
+	startURL, region, flow            string
+	scopes                            []string
+	port                              int
+	user, keyStdin                    bool
+	account, serial, code, program    string
+	profile, process, role, tokenFile string
+	samlFile, samlProgram             string
+	source, external                  string
+	via, labels                       []string
+	duration                          time.Duration
+	changed                           func(flag string) bool
+}
+
+func newAdd(s *term.Streams, edit bool) *cobra.Command {
+	o := &adding{streams: s, edit: edit}
+	cmd := &cobra.Command{
+		Use:   "add NAME",
+		Short: "Add a source, or a session with a name",
+		Long: "Add a source by one of --start-url, --user, --profile, --process, --web-identity, --saml-file and --saml-program, or with\n" +
+			"--source a name for a session.\n\n" +
+			"For --user the access key is asked for at the terminal, or read from standard input with --key-stdin (two lines: id,\n" +
+			"secret; a third line is the seed of --mfa totp), and goes into the secret store: $STILE_SECRETS says where the key of a\n" +
+			"new store is, keyring, passphrase or keyfile.\n\n" +
+			"Exit status: 0, or 1 when nothing was added.",
+		Example: "  stile sessions add acme --start-url https://acme.awsapps.com/start --region eu-central-1\n" +
+			"  stile sessions add me --user --mfa-serial arn:aws:iam::111111111111:mfa/me\n" +
+			"  stile sessions add prod-db --source acme --via tooling/Hub --account orders-prod --role db-admin --label env=prod",
+		Args: term.Args(1),
+	}
+	if edit {
+		cmd.Use, cmd.Short = "edit NAME", "Change a source or session"
+		cmd.Long = "Change what the flags name, and leave the rest, comments in the file too. For a user, --user asks for a new access key.\n\n" +
+			"Exit status: 0, or 1 when nothing was changed."
+		cmd.Example = "  stile sessions edit prod-db --role db-reader --duration 30m"
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.changed = cmd.Flags().Changed
+		return o.run(cmd.Context(), args[0])
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func (o *adding) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.startURL, "start-url", "", "Identity Center: the `URL` of the access portal")
+	f.StringVar(&o.region, "region", "", "Identity Center: the portal's `REGION`; of a session: its default")
+	f.StringSliceVar(&o.scopes, "scopes", nil, "Identity Center: default sso:account:access")
+	f.StringVar(&o.flow, "flow", "", "Identity Center: pkce (default) or device")
+	f.IntVar(&o.port, "port", 0, "Identity Center: the `PORT` of the browser's answer; default: any")
+	f.BoolVar(&o.user, "user", false, "an IAM user with an access key")
+	f.BoolVar(&o.keyStdin, "key-stdin", false, "user: read the access key from standard input")
+	f.StringVar(&o.serial, "mfa-serial", "", "user: the `ARN` of the MFA device, or a hardware device's number")
+	f.StringVar(&o.code, "mfa", "", "user: where codes come from, prompt (default), program or totp")
+	f.StringVar(&o.program, "mfa-program", "", "user: the `COMMAND` that prints a code")
+	f.StringVar(&o.profile, "profile", "", "an AWS `PROFILE`")
+	f.StringVar(&o.process, "process", "", "a `COMMAND` that speaks the credential_process protocol")
+	f.StringVar(&o.tokenFile, "web-identity", "", "a token in a `FILE`, for the role of --role (ARN)")
+	f.StringVar(&o.samlFile, "saml-file", "", "a SAML assertion in a `FILE`, - for standard input")
+	f.StringVar(&o.samlProgram, "saml-program", "", "a `COMMAND` that prints a SAML assertion")
+	f.StringVar(&o.source, "source", "", "session: the `SOURCE` it begins with")
+	f.StringVar(&o.account, "account", "", "session, user: the `ACCOUNT`, by name or id")
+	f.StringVar(&o.role, "role", "", "session: the `ROLE` in the account")
+	f.StringArrayVar(&o.via, "via", nil, "session: a role to go through, `ACCOUNT/ROLE` or ARN; may be repeated")
+	f.StringVar(&o.external, "external-id", "", "session: the external `ID` of the last role")
+	f.StringArrayVar(&o.labels, "label", nil, "session: `KEY=VALUE`; may be repeated")
+	f.DurationVar(&o.duration, "duration", 0, "session: how long it should last")
+}
+
+func (o *adding) run(ctx context.Context, name string) error {
+	d, paths, err := route.OpenDesk(o.streams)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	var c session.Change
+	switch src, x := d.Book().Source(name), d.Book().Session(name); {
+	case !o.edit && (src != nil || x != nil):
+		return fmt.Errorf("%s is there already; stile sessions edit %s changes it", name, name)
+	case o.edit && src == nil && x == nil:
+		return fmt.Errorf("there is no source or session %s; stile sessions list shows those there are", name)
+	case x != nil || src == nil && o.source != "":
+		made := session.Session{Name: name}
+		if x != nil {
+			made = *x
+		}
+		if err := o.session(&made); err != nil {
+			return err
+		}
+		c.Sessions = []session.Session{made}
+	default:
+		made := session.Source{Name: name}
+		if src != nil {
+			made = *src
+		}
+		if err := o.kind(&made); err != nil {
+			return err
+		}
+		if err := made.Check(); err != nil {
+			return err
+		}
+		if err := o.secrets(ctx, d, &made, src == nil); err != nil {
+			return err
+		}
+		c.Sources = []session.Source{made}
+	}
+	if err := session.Edit(ctx, paths.Book, c); err != nil {
+		return err
+	}
+	if len(c.Sources) == 1 && c.Sources[0].IdentityCenter != nil && !o.edit {
+		o.streams.Note("stile: stile login %s signs in", name)
+	}
+	return nil
+}
+
+// session changes what flags say of a named session.
+func (o *adding) session(x *session.Session) error {
+	o.set("source", func() { x.Source = o.source })
+	o.set("account", func() { x.Account = o.account })
+	o.set("role", func() { x.Role = o.role })
+	o.set("via", func() { x.Via = o.via })
+	o.set("external-id", func() { x.ExternalID = o.external })
+	o.set("region", func() { x.Region = o.region })
+	o.set("duration", func() { x.Duration = session.Duration(o.duration) })
+	if o.changed("label") {
+		x.Labels = map[string]string{}
+		for _, l := range o.labels {
+			key, value, ok := strings.Cut(l, "=")
+			if !ok || key == "" {
+				return fmt.Errorf("label %q: want KEY=VALUE", l)
+			}
+			x.Labels[key] = value
+		}
+	}
+	return x.Check()
+}
+
+func (o *adding) set(flag string, change func()) {
+	if o.changed(flag) {
+		change()
+	}
+}
+
+// kind changes what flags say of a source.
+func (o *adding) kind(s *session.Source) error {
+	if o.startURL != "" || s.IdentityCenter != nil {
+		s.IdentityCenter = o.center(s.IdentityCenter)
+	}
+	if o.user || s.User != nil {
+		if err := o.iamUser(s); err != nil {
+			return err
+		}
+	}
+	if o.profile != "" {
+		s.Profile = &session.Profile{Name: o.profile}
+	}
+	if o.process != "" {
+		s.Process = &session.Process{Command: o.process}
+	}
+	if o.tokenFile != "" || s.WebIdentity != nil {
+		w := session.WebIdentity{}
+		if s.WebIdentity != nil {
+			w = *s.WebIdentity
+		}
+		o.set("web-identity", func() { w.TokenFile = o.tokenFile })
+		o.set("role", func() { w.Role = o.role })
+		s.WebIdentity = &w
+	}
+	if o.samlFile != "" || o.samlProgram != "" {
+		s.SAML = &session.SAML{File: o.samlFile, Program: o.samlProgram}
+	}
+	return nil
+}
+
+func (o *adding) center(old *session.IdentityCenter) *session.IdentityCenter {
+	c := session.IdentityCenter{}
+	if old != nil {
+		c = *old
+	}
+	o.set("start-url", func() { c.StartURL = o.startURL })
+	o.set("region", func() { c.Region = o.region })
+	o.set("scopes", func() { c.Scopes = o.scopes })
+	o.set("flow", func() { c.Flow = session.Flow(o.flow) })
+	o.set("port", func() { c.Port = o.port })
+	return &c
+}
+
+func (o *adding) iamUser(s *session.Source) error {
+	u := session.User{}
+	if s.User != nil {
+		u = *s.User
+	}
+	if o.changed("account") {
+		id, err := arn.ParseAccountID(o.account)
+		if err != nil {
+			return fmt.Errorf("reading --account: %w", err)
+		}
+		u.Account = id
+	}
+	if o.serial != "" || o.code != "" || o.program != "" {
+		m := session.MFA{}
+		if u.MFA != nil {
+			m = *u.MFA
+		}
+		o.set("mfa-serial", func() { m.Serial = o.serial })
+		o.set("mfa", func() { m.Code = session.Code(o.code) })
+		o.set("mfa-program", func() { m.Program, m.Code = o.program, session.Program })
+		u.MFA = &m
+	}
+	s.User = &u
+	return nil
+}
+
+// secrets puts a user's secrets into the store before the source is there, so
+// that it is never there without them.
+func (o *adding) secrets(ctx context.Context, d *desk.Desk, s *session.Source, fresh bool) error {
+	if s.User == nil {
+		return nil
+	}
+	key := fresh || o.user || o.keyStdin
+	seed := s.User.MFA != nil && s.User.MFA.Code == session.TOTP && (fresh || o.code == string(session.TOTP))
+	ask := func(prompt string) (string, error) { return tty.Secret(ctx, prompt, false) }
+	if o.keyStdin {
+		lines := bufio.NewScanner(o.streams.In)
+		ask = func(prompt string) (string, error) {
+			if !lines.Scan() {
+				return "", errors.Join(lines.Err(), fmt.Errorf("standard input ends before the %s", prompt))
+			}
+			return strings.TrimSpace(lines.Text()), nil
+		}
+	}
+	if key {
+		if err := o.accessKey(ctx, d, s.Name, ask); err != nil {
+			return err
+		}
+	}
+	if !seed {
+		return nil
+	}
+	text, err := ask("seed of the MFA device (base32)")
+	if err != nil {
+		return err
+	}
+	return d.SetSeed(ctx, s.Name, text)
+}
+
+func (o *adding) accessKey(ctx context.Context, d *desk.Desk, name string, ask func(string) (string, error)) error {
+	id, err := ask("access key id")
+	if err != nil {
+		return err
+	}
+	secret, err := ask("secret access key")
+	if err != nil {
+		return err
+	}
+	if id == "" || secret == "" {
+		return errors.New("no access key was given")
+	}
+	return d.SetKey(ctx, name, desk.AccessKey{ID: id, Secret: secret})
+}

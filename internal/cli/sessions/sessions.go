@@ -1,0 +1,244 @@
+// Package sessions is `stile sessions`: the sources of a person's credentials and
+// the sessions that have names.
+package sessions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/stile-aws/stile/internal/cli/route"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/desk"
+)
+
+// New returns the command with its sub-commands.
+func New(s *term.Streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sessions",
+		Short: "Keep the sources of your credentials, and names for sessions",
+		Long: "Keep the sources of your credentials (Identity Center, IAM users, profiles, programs, tokens, SAML) and names for\n" +
+			"sessions in $XDG_CONFIG_HOME/stile/sessions.yaml. The file is yours: edit it as you like, comments survive these commands.\n" +
+			"Secrets are not in it, but in the secret store.\n\n" +
+			"What Identity Center lists needs no name: stile exec ACCOUNT/ROLE finds it.",
+	}
+	cmd.AddCommand(newAdd(s, false), newAdd(s, true), newRemove(s), newList(s), newImport(s), newExport(s))
+	return cmd
+}
+
+func newList(s *term.Streams) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List sources and named sessions",
+		Args:  term.Args(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, paths, err := route.OpenDesk(s)
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			if asJSON {
+				return s.JSON(d.Book())
+			}
+			if len(d.Book().Sources) == 0 {
+				s.Note("stile: %s has none yet; stile sessions add --help says how to add one", paths.Book)
+				return nil
+			}
+			return list(cmd.Context(), s, d)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON value")
+	return cmd
+}
+
+func list(ctx context.Context, s *term.Streams, d *desk.Desk) error {
+	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tKIND\tSTATE\tWHAT")
+	for i := range d.Book().Sources {
+		src := &d.Book().Sources[i]
+		state := "ready"
+		if ready, _ := d.Ready(ctx, src); !ready {
+			state = "stile login " + src.Name
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", src.Name, src.Kind(), state, what(src))
+	}
+	for _, x := range d.Book().Sessions {
+		way := append(slices.Clone(x.Via), strings.TrimPrefix(x.Account+"/"+x.Role, "/"))
+		fmt.Fprintf(w, "%s\tsession\t\t%s: %s\n", x.Name, x.Source, strings.TrimSuffix(strings.Join(way, " > "), "/"))
+	}
+	return w.Flush()
+}
+
+// what tells a source in a line.
+func what(s *session.Source) string {
+	switch {
+	case s.IdentityCenter != nil:
+		return s.IdentityCenter.StartURL + " in " + s.IdentityCenter.Region
+	case s.User != nil && s.User.MFA != nil:
+		return "IAM user with MFA device " + s.User.MFA.Serial
+	case s.User != nil:
+		return "IAM user"
+	case s.Profile != nil:
+		return "AWS profile " + s.Profile.Name
+	case s.Process != nil:
+		return s.Process.Command
+	case s.WebIdentity != nil:
+		return s.WebIdentity.Role + " by " + s.WebIdentity.TokenFile
+	case s.SAML != nil && s.SAML.Program != "":
+		return s.SAML.Program
+	case s.SAML != nil:
+		return s.SAML.File
+	}
+	return ""
+}
+
+func newRemove(s *term.Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rm NAME...",
+		Short: "Remove sources and sessions, with their secrets",
+		Long: "Remove sources and sessions, and what the secret store has of them. A source that sessions use stays.\n\n" +
+			"Exit status: 0, or 1 when nothing was removed.",
+		Args: term.ArgsBetween(1, -1),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			d, paths, err := route.OpenDesk(s)
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			if err := session.Edit(cmd.Context(), paths.Book, session.Change{Remove: names}); err != nil {
+				return err
+			}
+			return forget(cmd.Context(), d, names)
+		},
+	}
+}
+
+// forget removes what the secret store has of sources that are gone.
+func forget(ctx context.Context, d *desk.Desk, names []string) error {
+	var errs []error
+	for _, name := range names {
+		if src := d.Book().Source(name); src == nil || src.User == nil {
+			continue
+		}
+		store, err := d.Secrets()
+		if err != nil {
+			return err
+		}
+		errs = append(errs, store.Delete(ctx, desk.KeySecret(name)), store.Delete(ctx, desk.SeedSecret(name)))
+	}
+	return errors.Join(errs...)
+}
+
+func newExport(s *term.Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "export [NAME]...",
+		Short: "Write sources and sessions for others to import, without secrets",
+		Long: "Write sources and sessions as YAML, for a colleague's stile sessions import FILE; those of the names, with the sources\n" +
+			"they use, or all. There is no secret in it.",
+		Args: term.ArgsBetween(0, -1),
+		RunE: func(_ *cobra.Command, names []string) error {
+			d, _, err := route.OpenDesk(s)
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			book, err := chosen(d.Book(), names)
+			if err != nil {
+				return err
+			}
+			enc := yaml.NewEncoder(s.Out)
+			enc.SetIndent(2)
+			return errors.Join(enc.Encode(book), enc.Close())
+		},
+	}
+}
+
+// chosen is the part of a book that names ask for.
+func chosen(b *session.Book, names []string) (*session.Book, error) {
+	if len(names) == 0 {
+		return b, nil
+	}
+	want := map[string]bool{}
+	for _, name := range names {
+		if x := b.Session(name); x != nil {
+			want[x.Source] = true
+		} else if b.Source(name) == nil {
+			return nil, fmt.Errorf("there is no source or session %s; stile sessions list shows those there are", name)
+		}
+		want[name] = true
+	}
+	return &session.Book{
+		Sources:  slices.DeleteFunc(slices.Clone(b.Sources), func(x session.Source) bool { return !want[x.Name] }),
+		Sessions: slices.DeleteFunc(slices.Clone(b.Sessions), func(x session.Session) bool { return !want[x.Name] }),
+	}, nil
+}
+
+func newImport(s *term.Streams) *cobra.Command {
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "import [FILE]",
+		Short: "Take over what ~/.aws/config has, or what a colleague exported",
+		Long: "Take over from the AWS config file: each sso-session becomes a source of its name (so that both share one sign-in), each\n" +
+			"profile with a role of it a session; a profile with role_arn and a source_profile becomes a session through it, and other\n" +
+			"profiles with credentials become sources. With FILE, take over an export. What has a name that is taken stays as it is.\n\n" +
+			"The AWS files are not changed. Exit status: 0, or 1 when nothing could be read.",
+		Args: term.ArgsBetween(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, paths, err := route.OpenDesk(s)
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			var found *session.Book
+			if len(args) == 1 {
+				if _, err := os.Stat(args[0]); err != nil {
+					return fmt.Errorf("reading an export: %w", err)
+				}
+				found, err = session.Read(args[0])
+			} else {
+				found, err = session.FromProfiles(desk.ProfileFiles(s.Getenv))
+			}
+			if err != nil {
+				return err
+			}
+			return take(cmd.Context(), s, d.Book(), found, paths.Book, dry)
+		},
+	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only tell what would be taken over")
+	return cmd
+}
+
+// take adds what is new in found.
+func take(ctx context.Context, s *term.Streams, have, found *session.Book, path string, dry bool) error {
+	var c session.Change
+	taken := func(name string) bool { return have.Source(name) != nil || have.Session(name) != nil }
+	for _, x := range found.Sources {
+		if taken(x.Name) {
+			s.Note("stile: %s is there already", x.Name)
+			continue
+		}
+		c.Sources = append(c.Sources, x)
+		s.Printf("source %s: %s\n", x.Name, what(&x))
+	}
+	for _, x := range found.Sessions {
+		if taken(x.Name) {
+			s.Note("stile: %s is there already", x.Name)
+			continue
+		}
+		c.Sessions = append(c.Sessions, x)
+		s.Printf("session %s: %s %s/%s\n", x.Name, x.Source, x.Account, x.Role)
+	}
+	if dry || len(c.Sources)+len(c.Sessions) == 0 {
+		return nil
+	}
+	return session.Edit(ctx, path, c)
+}

@@ -1,0 +1,100 @@
+// Package whoami is `stile whoami`: whose credentials are at hand.
+package whoami
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/spf13/cobra"
+
+	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/awserr"
+	"github.com/stile-aws/stile/internal/cli/route"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/scope"
+)
+
+// New returns the command.
+func New(s *term.Streams) *cobra.Command {
+	var o route.Options
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "whoami [ADDRESS]",
+		Short: "Tell whose credentials are at hand, or those of a role or session",
+		Long: "Ask AWS whose credentials an AWS client would find here, or those of ADDRESS: ACCOUNT/ROLE, a role's ARN, or the\n" +
+			"name of a session.\n\nExit status: 0, or 1 when there are no credentials that AWS takes.",
+		Args: term.ArgsBetween(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			who, err := find(cmd.Context(), s, &o, append(args, "")[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return s.JSON(who)
+			}
+			print(s, who)
+			return nil
+		},
+	}
+	o.Flags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON value")
+	return cmd
+}
+
+// identity is what there is to know, and nothing secret.
+type identity struct {
+	ARN     string     `json:"arn"`
+	Account string     `json:"account"`
+	UserID  string     `json:"userId"`
+	Source  string     `json:"source"` // where the credentials come from
+	Expires *time.Time `json:"expires,omitempty"`
+}
+
+func find(ctx context.Context, s *term.Streams, o *route.Options, address string) (*identity, error) {
+	region := s.Getenv("AWS_REGION")
+	if region == "" {
+		region = "us-east-1"
+	}
+	cfg, err := scope.LoadDefault(ctx, "", region)
+	if err != nil {
+		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
+	}
+	var c aws.Credentials
+	source := ""
+	if address != "" {
+		way, err := o.Open(ctx, s, address)
+		if err != nil {
+			return nil, err
+		}
+		defer way.Close()
+		if c, err = way.Retrieve(ctx); err != nil {
+			return nil, err
+		}
+		source, cfg.Region, cfg.Credentials = way.Caller, way.Region, way.Credentials
+	} else {
+		if c, err = cfg.Credentials.Retrieve(ctx); err != nil {
+			return nil, fmt.Errorf("no credentials are at hand: %s; say an address, or stile exec ADDRESS -- COMMAND", awserr.Text(err))
+		}
+		source = c.Source
+	}
+	who, err := creds.Identify(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	out := &identity{ARN: who.ARN.String(), Account: string(who.Account), UserID: who.UserID, Source: source}
+	if c.CanExpire {
+		end := c.Expires.UTC()
+		out.Expires = &end
+	}
+	return out, nil
+}
+
+func print(s *term.Streams, who *identity) {
+	s.Printf("%s\naccount %s, by %s", who.ARN, who.Account, who.Source)
+	if who.Expires != nil {
+		s.Printf(", %s left", time.Until(*who.Expires).Round(time.Minute))
+	}
+	s.Printf("\n")
+}

@@ -1,0 +1,194 @@
+package session
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stile-aws/stile/arn"
+)
+
+// section is one of an AWS config file.
+type section struct {
+	kind string // "profile", "sso-session", …
+	name string
+	keys map[string]string
+}
+
+// FromProfiles makes a book of AWS's own files: of sso-sessions and profiles.
+// What has no equal here becomes a source that uses the profile.
+func FromProfiles(files []string) (*Book, error) {
+	var all []section
+	for i, file := range files {
+		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading AWS profiles: %w", err)
+		}
+		all = append(all, sections(text, i > 0)...)
+	}
+	im := &importer{sections: all, sources: map[string]string{}, book: &Book{}}
+	for i := range all {
+		if all[i].kind == "sso-session" {
+			im.center(all[i].name, all[i].keys)
+		}
+	}
+	for i := range all {
+		if all[i].kind == "profile" {
+			im.profile(&all[i])
+		}
+	}
+	return im.book, im.book.check()
+}
+
+// sections parses an AWS file. In the credentials file a section is a profile
+// without the word.
+func sections(text []byte, credentials bool) []section {
+	var out []section
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := lines.Text()
+		trimmed := strings.TrimSpace(line)
+		switch {
+		case trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';':
+		case trimmed[0] == '[':
+			head, _, _ := strings.Cut(trimmed[1:], "]")
+			kind, name, two := strings.Cut(strings.TrimSpace(head), " ")
+			if !two {
+				kind, name = "profile", kind
+				if !credentials && name != "default" {
+					kind = "" // the AWS CLI does not take it for a profile either
+				}
+			}
+			out = append(out, section{kind: kind, name: strings.Trim(strings.TrimSpace(name), `"'`), keys: map[string]string{}})
+		case line[0] == ' ' || line[0] == '\t' || len(out) == 0: // of a key that has keys
+		default:
+			key, value, _ := strings.Cut(trimmed, "=")
+			out[len(out)-1].keys[strings.ToLower(strings.TrimSpace(key))] = strings.TrimSpace(value)
+		}
+	}
+	return out
+}
+
+type importer struct {
+	sections []section
+	sources  map[string]string // by what they are: names
+	book     *Book
+}
+
+var strange = regexp.MustCompile(`[^A-Za-z0-9._@+-]+`)
+
+// name makes a name of ours of one of AWS's, another one if it is taken.
+func (im *importer) name(of string) string {
+	base := strings.TrimLeft(strange.ReplaceAllString(of, "-"), "-._@+")
+	if base == "" {
+		base = "profile"
+	}
+	name := base
+	for n := 2; checkName(name) != nil || im.book.Source(name) != nil || im.book.Session(name) != nil; n++ {
+		name = base + "-" + strconv.Itoa(n)
+	}
+	return name
+}
+
+// center is the source for an sso-session, or for what a legacy profile says.
+func (im *importer) center(name string, keys map[string]string) string {
+	what := name + " " + keys["sso_start_url"]
+	if known := im.sources[what]; known != "" {
+		return known
+	}
+	c := &IdentityCenter{StartURL: keys["sso_start_url"], Region: keys["sso_region"]}
+	for scope := range strings.SplitSeq(keys["sso_registration_scopes"], ",") {
+		if scope = strings.TrimSpace(scope); scope != "" {
+			c.Scopes = append(c.Scopes, scope)
+		}
+	}
+	s := Source{Name: im.name(name), IdentityCenter: c}
+	if s.Check() != nil {
+		return ""
+	}
+	im.book.Sources = append(im.book.Sources, s)
+	im.sources[what] = s.Name
+	return s.Name
+}
+
+func (im *importer) profile(p *section) {
+	if own := im.book.Session(p.name); own != nil || im.sources["profile "+p.name] != "" {
+		return // the credentials file has it too
+	}
+	switch {
+	case p.keys["sso_account_id"] != "" && p.keys["sso_role_name"] != "":
+		if source := im.centerOf(p); source != "" {
+			im.add(p, Session{Source: source, Account: p.keys["sso_account_id"], Role: p.keys["sso_role_name"]})
+		}
+	case p.keys["role_arn"] != "" && p.keys["source_profile"] != "" && p.keys["source_profile"] != p.name && p.keys["mfa_serial"] == "":
+		im.chain(p)
+	case p.keys["aws_access_key_id"] != "" || p.keys["credential_process"] != "" || p.keys["role_arn"] != "" || p.keys["login_session"] != "":
+		im.use(p)
+	}
+}
+
+// centerOf is the Identity Center a profile names, by an sso-session or itself.
+func (im *importer) centerOf(p *section) string {
+	if name := p.keys["sso_session"]; name != "" {
+		i := slices.IndexFunc(im.sections, func(s section) bool { return s.kind == "sso-session" && s.name == name })
+		if i < 0 {
+			return ""
+		}
+		return im.center(name, im.sections[i].keys)
+	}
+	host := strings.TrimPrefix(p.keys["sso_start_url"], "https://")
+	host, _, _ = strings.Cut(host, ".")
+	return im.center(host, p.keys)
+}
+
+// chain is a role that is entered through another profile. One that begins with
+// what has no equal here is used as it is.
+func (im *importer) chain(p *section) {
+	role, err := arn.Parse(p.keys["role_arn"])
+	i := slices.IndexFunc(im.sections, func(s section) bool { return s.kind == "profile" && s.name == p.keys["source_profile"] })
+	if err != nil || i < 0 || im.sections[i].keys["sso_account_id"] == "" || im.sections[i].keys["sso_role_name"] == "" {
+		im.use(p)
+		return
+	}
+	from := &im.sections[i]
+	source := im.centerOf(from)
+	if source == "" {
+		im.use(p)
+		return
+	}
+	im.add(p, Session{
+		Source: source, Account: string(role.Account), Role: role.String(), ExternalID: p.keys["external_id"],
+		Via: []string{from.keys["sso_account_id"] + "/" + from.keys["sso_role_name"]},
+	})
+}
+
+// use makes a source that goes by the profile.
+func (im *importer) use(p *section) {
+	if strings.Contains(p.keys["credential_process"], "stile credential-process") {
+		return // it leads here
+	}
+	im.sources["profile "+p.name] = p.name
+	im.book.Sources = append(im.book.Sources, Source{Name: im.name(p.name), Profile: &Profile{Name: p.name}})
+}
+
+func (im *importer) add(p *section, s Session) {
+	s.Name, s.Region = im.name(p.name), p.keys["region"]
+	if n, err := strconv.Atoi(p.keys["duration_seconds"]); err == nil && n > 0 {
+		s.Duration = Duration(time.Duration(n) * time.Second)
+	}
+	if s.Check() == nil {
+		im.book.Sessions = append(im.book.Sessions, s)
+	}
+}
