@@ -14,6 +14,8 @@ import (
 	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/lockedfile"
 	"github.com/zalando/go-keyring"
+
+	"github.com/stile-aws/stile/internal/atomicfile"
 )
 
 // SystemKeyring is what a store needs of an operating system's keyring. Get gives
@@ -106,7 +108,7 @@ func (s *Store) create(ctx context.Context) (*age.X25519Identity, error) {
 		return nil, err
 	}
 	// The recipient comes last: without it the store is new.
-	if err := replace(filepath.Join(s.cfg.Dir, recipientFile), []byte(identity.Recipient().String()+"\n")); err != nil {
+	if err := atomicfile.Write(filepath.Join(s.cfg.Dir, recipientFile), []byte(identity.Recipient().String()+"\n")); err != nil {
 		return nil, err
 	}
 	s.identity = identity
@@ -133,13 +135,13 @@ func (s *Store) keep(ctx context.Context, k Keeper, identity *age.X25519Identity
 			return err
 		}
 	case KeyFile:
-		if err := replace(s.cfg.KeyFile, []byte(identity.String()+"\n")); err != nil {
+		if err := atomicfile.Write(s.cfg.KeyFile, []byte(identity.String()+"\n")); err != nil {
 			return fmt.Errorf("writing the key file: %w", err)
 		}
 	default:
 		return fmt.Errorf("keeper %q: want keyring, passphrase or keyfile", k)
 	}
-	return replace(filepath.Join(s.cfg.Dir, keeperFile), []byte(string(k)+"\n"))
+	return atomicfile.Write(filepath.Join(s.cfg.Dir, keeperFile), []byte(string(k)+"\n"))
 }
 
 func (s *Store) keepByPassphrase(ctx context.Context, identity *age.X25519Identity) error {
@@ -165,7 +167,7 @@ func (s *Store) keepByPassphrase(ctx context.Context, identity *age.X25519Identi
 	if err := w.Close(); err != nil {
 		return err
 	}
-	return replace(filepath.Join(s.cfg.Dir, identityFile), out.Bytes())
+	return atomicfile.Write(filepath.Join(s.cfg.Dir, identityFile), out.Bytes())
 }
 
 // ask gets a passphrase, never an empty one.

@@ -29,6 +29,8 @@ import (
 
 	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/lockedfile"
+
+	"github.com/stile-aws/stile/internal/atomicfile"
 )
 
 // ErrNotFound means that there is no secret of that name.
@@ -153,7 +155,7 @@ func (s *Store) set(ctx context.Context, name string, value []byte) error {
 	if err != nil {
 		return err
 	}
-	return replace(s.path(name), sealed)
+	return atomicfile.Write(s.path(name), sealed)
 }
 
 // Update changes a secret under its lock: change gets the present value, nil when
@@ -281,27 +283,4 @@ func open(sealed []byte, name string, with age.Identity) ([]byte, error) {
 		return nil, errors.New("the file holds another secret; delete it and set it again")
 	}
 	return p.Value, nil
-}
-
-// replace writes a file as a whole or not at all.
-func replace(path string, data []byte) (err error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name()) // it may be there no more
-		}
-	}()
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

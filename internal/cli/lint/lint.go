@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/lint"
 	"github.com/stile-aws/stile/internal/lint/accept"
@@ -212,7 +213,7 @@ func (o *options) saveBaseline(found rule.List) error {
 	if err != nil {
 		return err
 	}
-	if err := term.WriteFile(o.writeBaseline, text); err != nil {
+	if err := atomicfile.Write(o.writeBaseline, text); err != nil {
 		return err
 	}
 	o.streams.Note("%s accepts %d findings", o.writeBaseline, len(found))

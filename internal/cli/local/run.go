@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/localaws"
@@ -133,7 +134,7 @@ func (r *Running) writeRecord(dir string, rec Record) error {
 		return err
 	}
 	r.record = filepath.Join(dir, strings.NewReplacer("http://", "", ":", "_", "[", "", "]", "").Replace(rec.URL)+".json")
-	return term.WriteFile(r.record, text)
+	return atomicfile.Write(r.record, text)
 }
 
 // credentialsHead is the first line of the credentials files written here: only
@@ -163,7 +164,7 @@ func (r *Running) writeCredentials(setup Setup) error {
 		}
 		fmt.Fprintf(&out, "[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n\n", cmp.Or(a.Name, string(a.ID)), id, secret)
 	}
-	if err := term.WriteFile(setup.Credentials, out.Bytes()); err != nil {
+	if err := atomicfile.Write(setup.Credentials, out.Bytes()); err != nil {
 		return fmt.Errorf("writing credentials: %w", err)
 	}
 	return nil

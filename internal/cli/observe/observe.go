@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/access"
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/observe"
@@ -190,7 +191,7 @@ func (o *options) save(inv *inventory.Inventory) error {
 	if err := write(&text, inv); err != nil {
 		return err
 	}
-	if err := term.WriteFile(o.out, text.Bytes()); err != nil {
+	if err := atomicfile.Write(o.out, text.Bytes()); err != nil {
 		return fmt.Errorf("saving the inventory: %w", err)
 	}
 	return nil

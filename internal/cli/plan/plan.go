@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/access"
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/plan"
@@ -115,7 +116,7 @@ func save(file string, p *plan.Plan) error {
 	if err != nil {
 		return err
 	}
-	if err := term.WriteFile(file, text); err != nil {
+	if err := atomicfile.Write(file, text); err != nil {
 		return fmt.Errorf("saving plan: %w", err)
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/apply"
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/plan"
@@ -133,7 +134,7 @@ func (j *Journal) Applied(p *plan.Plan, declarations string) error {
 	if err != nil {
 		return err
 	}
-	return term.WriteFile(file, text)
+	return atomicfile.Write(file, text)
 }
 
 // Routes are the ways a scope's callers can go.
