@@ -10,6 +10,7 @@ import (
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/effective"
+	"github.com/stile-aws/stile/internal/reach/actions"
 	"github.com/stile-aws/stile/internal/reach/trustees"
 	"github.com/stile-aws/stile/policy"
 )
@@ -34,57 +35,6 @@ func (g *Graph) expand(pattern string) []string {
 	}
 	known, _ := g.expanded.LoadOrStore(key, names)
 	return known.([]string)
-}
-
-// described says which of the actions that a pattern stands for are meant:
-// the pattern itself, the pattern but for some, or those that are, with whole
-// services as one.
-func described(pattern string, all, some []string, covered int) (actions, except []string) {
-	switch {
-	case len(some) == covered && covered == len(all):
-		return []string{pattern}, nil
-	case len(some)*2 > len(all):
-		return []string{pattern}, shortened(pattern, all, without(all, some))
-	}
-	return shortened(pattern, all, some), nil
-}
-
-// without is the names of a that are not in b, both sorted.
-func without(a, b []string) []string {
-	var out []string
-	for _, name := range a {
-		if _, found := slices.BinarySearch(b, name); !found {
-			out = append(out, name)
-		}
-	}
-	return out
-}
-
-// shortened writes names of which a service has no others among all as one.
-func shortened(pattern string, all, some []string) []string {
-	if _, operation, _ := strings.Cut(pattern, ":"); pattern != "*" && operation != "*" {
-		return some
-	}
-	count := func(list []string) map[string]int {
-		n := map[string]int{}
-		for _, name := range list {
-			service, _, _ := strings.Cut(name, ":")
-			n[service]++
-		}
-		return n
-	}
-	has, of := count(some), count(all)
-	var out []string
-	for _, name := range some {
-		service, _, _ := strings.Cut(name, ":")
-		if whole := service + ":*"; has[service] == of[service] {
-			name = whole
-		}
-		if len(out) == 0 || out[len(out)-1] != name {
-			out = append(out, name)
-		}
-	}
-	return out
 }
 
 func comparePermissions(a, b Permission) int {
@@ -127,10 +77,55 @@ type carrier struct {
 }
 
 // carriers are all resources of the inventory but roles that let somebody in,
-// found once.
+// sorted by ARN, found once.
 func (g *Graph) carriers() []carrier {
-	g.once.Do(func() { g.carrying = g.findCarriers() })
+	g.once.Do(func() {
+		g.carrying = g.findCarriers()
+		g.carryingFor = map[string][]int{}
+		for i := range g.carrying {
+			for _, key := range namedKeys(&g.carrying[i].names) {
+				g.carryingFor[key] = append(g.carryingFor[key], i)
+			}
+		}
+	})
 	return g.carrying
+}
+
+// everyoneKey is the key of those whom nothing names.
+const everyoneKey = "*"
+
+// namedKeys are the keys by which carriersFor finds a carrier: ARNs, unique ids,
+// accounts, and "*".
+func namedKeys(t *trustees.Names) []string {
+	keys := slices.Concat(t.Entities, t.IDs)
+	for _, id := range t.Accounts {
+		keys = append(keys, string(id))
+	}
+	for _, s := range t.Sessions {
+		role, _, _ := s.RoleSession()
+		keys = append(keys, string(s.Account)+"/"+role)
+	}
+	if t.Everyone {
+		keys = append(keys, everyoneKey)
+	}
+	return sortedUnique(keys)
+}
+
+// carriersFor lists the carriers that may give n something.
+func (g *Graph) carriersFor(n *node) []*carrier {
+	carriers := g.carriers()
+	id, _, _ := strings.Cut(n.principal.ID, ":")
+	var found []int
+	for _, key := range []string{g.nodes[g.roleOf(n.ID)].Key, id, string(n.Account), string(n.Account) + "/" + n.principal.Entity.Name(), everyoneKey} {
+		if key != "" {
+			found = append(found, g.carryingFor[key]...)
+		}
+	}
+	var out []*carrier
+	for _, i := range sortedUnique(found) {
+		out = append(out, &carriers[i])
+	}
+	return out
 }
 
 func (g *Graph) findCarriers() []carrier {
@@ -181,12 +176,7 @@ func (g *Graph) lookInto(c *carrier) {
 // would not have by its own policies, or not without them.
 func (g *Graph) givenPermissions(n *node) []Permission {
 	var out []Permission
-	carriers := g.carriers()
-	for i := range carriers {
-		c := &carriers[i]
-		if !namesRole(&c.names, n) && !slices.Contains(c.names.Accounts, n.Account) {
-			continue
-		}
+	for _, c := range g.carriersFor(n) {
 		e := newExpander(g, n)
 		e.real, e.guards[c.arn] = true, c.guard
 		out = append(out, e.given(c)...)
@@ -282,4 +272,4 @@ func (g *Graph) Names(patterns, but []string) []string {
 
 // Grouped is a list of actions, sorted, with the actions of a service as one
 // where all of them are there.
-func (g *Graph) Grouped(names []string) []string { return shortened("*", g.expand("*"), names) }
+func (g *Graph) Grouped(names []string) []string { return actions.Shorten("*", g.expand("*"), names) }

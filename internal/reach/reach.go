@@ -60,9 +60,10 @@ type Graph struct {
 	owners   []arn.AccountID            // of accounts, sorted
 	roots    []NodeID
 
-	once     sync.Once
-	carrying []carrier // see carriers
-	expanded sync.Map  // action pattern in lower case to []string
+	once        sync.Once
+	carrying    []carrier        // see carriers
+	carryingFor map[string][]int // places in carrying, see namedKeys
+	expanded    sync.Map         // action pattern in lower case to []string
 
 	graph *digraph.Graph
 	gaps  []Gap

@@ -161,7 +161,8 @@ func assumable(doc *policy.Document) []string {
 // namesRole reports whether t names a role itself, its sessions or everyone.
 func namesRole(t *trustees.Names, n *node) bool {
 	id, _, _ := strings.Cut(n.principal.ID, ":")
-	return t.Everyone || slices.Contains(t.Entities, n.Key) || slices.Contains(t.IDs, id) ||
+	entity, _, _ := strings.Cut(n.Key, taggedWith)
+	return t.Everyone || slices.Contains(t.Entities, entity) || slices.Contains(t.IDs, id) ||
 		slices.ContainsFunc(t.Sessions, func(s arn.ARN) bool {
 			role, _, _ := s.RoleSession()
 			return s.Account == n.Account && role == n.principal.Entity.Name()

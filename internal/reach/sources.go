@@ -127,11 +127,14 @@ func (b *builder) pod(p place, a *inventory.Association) {
 	b.sources.pods[a.Role] = append(b.sources.pods[a.Role], way)
 }
 
+// taggedWith stands in keys of Session nodes between the role's ARN and the tags.
+const taggedWith = " tagged "
+
 // session adds the sessions of a role that carry tags.
 func (b *builder) session(role NodeID, tags tagset) NodeID {
 	r := &b.nodes[role]
 	n := node{
-		Node:      Node{Kind: Session, Account: r.Account, Key: r.Key + " tagged " + tags.String(), Name: r.Name + " (as " + tags.cluster + "/" + tags.namespace + "/" + tags.serviceAccount + ")"},
+		Node:      Node{Kind: Session, Account: r.Account, Key: r.Key + taggedWith + tags.String(), Name: r.Name + " (as " + tags.cluster + "/" + tags.namespace + "/" + tags.serviceAccount + ")"},
 		principal: r.principal, side: r.side, assuming: r.assuming, tags: tags, role: role, unread: r.unread, tagKeys: r.tagKeys,
 	}
 	if id, known := b.byKey[n.Key]; known {

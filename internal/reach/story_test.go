@@ -466,3 +466,28 @@ func TestResolve(t *testing.T) {
 		}
 	}
 }
+
+func TestATaggedSessionHasWhatResourcesGiveItsRole(t *testing.T) {
+	const bucket = "arn:aws:s3:::reports"
+	inv := world()
+	cluster(inv, inventory.Association{Namespace: "payroll", ServiceAccount: "worker", Role: roleARN(tooling, "hub")})
+	role(inv, tooling, "hub", "", trust(`{"Service":"pods.eks.amazonaws.com"}`, andTag, ""))
+	policy := `{"Effect":"Allow","Principal":` + byARN(roleARN(tooling, "hub")) + `,"Action":"s3:GetObject","Resource":"` + bucket + `/${aws:PrincipalTag/kubernetes-namespace}/*"}`
+	inv.Accounts[tooling].Resources = map[string]*inventory.Resource{bucket: {ARN: bucket, Type: "s3:bucket", Policy: document(policy), PolicyState: inventory.Exists}}
+	g := reach.New(inv, reach.Config{})
+	var got []string
+	for _, a := range g.WhoCan(reach.Query{Action: "s3:GetObject", Resource: bucket + "/payroll/a"}).Direct {
+		if a.Node.Kind != reach.Root {
+			got = append(got, a.Node.Kind.String()+" "+a.Proof.String())
+		}
+	}
+	if want := []string{"session allowed"}; !slices.Equal(got, want) {
+		t.Errorf("who-can: %q, want %q", got, want)
+	}
+	for _, n := range nodes(t, g, "tooling/hub") {
+		w := g.WhatCan(n)
+		if given := len(w.Given) > 0; given != (w.Node.Kind == reach.Session) {
+			t.Errorf("%s is given %v", w.Node.Name, w.Given)
+		}
+	}
+}

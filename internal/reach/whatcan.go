@@ -9,6 +9,7 @@ import (
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/effective"
+	"github.com/stile-aws/stile/internal/reach/actions"
 	"github.com/stile-aws/stile/internal/reach/digraph"
 	"github.com/stile-aws/stile/internal/reach/trustees"
 	"github.com/stile-aws/stile/policy"
@@ -205,7 +206,7 @@ func (e *expander) pattern(pattern string, st *policy.Statement, resource string
 	var out []Permission
 	for a, some := range groups {
 		p := Permission{Proof: a.proof, Why: a.why}
-		p.Actions, p.Except = described(pattern, names, some, covered)
+		p.Actions, p.Except = actions.Describe(pattern, names, some, covered)
 		out = append(out, p)
 	}
 	slices.SortFunc(out, comparePermissions)
@@ -311,8 +312,8 @@ func (e *expander) decide(action, resource string) answer {
 // question is for one action on an example of a resource.
 func (e *expander) question(action, resource string) (effective.Question, *effective.Side) {
 	q := effective.Question{Principal: e.n.principal, Action: action, Resource: resource, Context: e.n.context}
-	if resource != "*" && isPattern(resource) {
-		q.Resource, q.Example = example(resource), !e.real
+	if resource != "*" && (isPattern(resource) || strings.Contains(resource, "${")) {
+		q.Resource, q.Example = example(e.substituted(resource)), !e.real
 	}
 	guard := e.guards[q.Resource]
 	if guard == nil {
@@ -320,6 +321,41 @@ func (e *expander) question(action, resource string) (effective.Question, *effec
 		e.guards[q.Resource] = guard
 	}
 	return q, guard
+}
+
+// substituted puts what is known of the principal in the place of policy
+// variables, and an asterisk where nothing is.
+func (e *expander) substituted(resource string) string {
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(resource, "${")
+		name, rest, closed := strings.Cut(after, "}")
+		if !found || !closed {
+			out.WriteString(resource)
+			return out.String()
+		}
+		name, _, _ = strings.Cut(name, ",")
+		out.WriteString(before + e.valueOf(strings.TrimSpace(name)))
+		resource = rest
+	}
+}
+
+func (e *expander) valueOf(key string) string {
+	switch values, present, _ := e.n.context.Get(key); {
+	case present && len(values) == 1:
+		return values[0]
+	case strings.EqualFold(key, "aws:username") && e.n.Kind == User:
+		return e.n.principal.ARN.Name()
+	case strings.EqualFold(key, "aws:PrincipalAccount"):
+		return string(e.n.Account)
+	}
+	name, isTag := cutFold(key, "aws:PrincipalTag/")
+	for tag, value := range e.g.tagsOf(e.n) {
+		if isTag && strings.EqualFold(tag, name) {
+			return value
+		}
+	}
+	return "*"
 }
 
 // why says in one line what an answer rests on, without what differs from one
@@ -415,7 +451,7 @@ func touches(st *policy.Statement, pattern string) bool {
 	if st.NotActions != nil {
 		return !slices.ContainsFunc(st.NotActions, func(a policy.Text) bool { return compile.WithinFold(pattern, a.Value) })
 	}
-	return slices.ContainsFunc(st.Actions, func(a policy.Text) bool { return overlap(strings.ToLower(pattern), strings.ToLower(a.Value)) })
+	return slices.ContainsFunc(st.Actions, func(a policy.Text) bool { return actions.Overlap(strings.ToLower(pattern), strings.ToLower(a.Value)) })
 }
 
 // cuts reports whether a statement is about some of what a resource pattern
@@ -429,29 +465,7 @@ func cuts(st *policy.Statement, resource string) bool {
 		if compile.Within(resource, r.Value) {
 			return false
 		}
-		some = some || isPattern(resource) && overlap(resource, r.Value)
+		some = some || isPattern(resource) && actions.Overlap(resource, r.Value)
 	}
 	return some
-}
-
-// overlap reports whether some text is described by both patterns.
-func overlap(a, b string) bool {
-	row := make([]bool, len(b)+1) // row[j]: the rest of a and b[j:] overlap
-	for i := len(a); i >= 0; i-- {
-		before := row
-		row = make([]bool, len(b)+1)
-		for j := len(b); j >= 0; j-- {
-			switch {
-			case i == len(a) && j == len(b):
-				row[j] = true
-			case i < len(a) && a[i] == '*':
-				row[j] = before[j] || j < len(b) && row[j+1]
-			case j < len(b) && b[j] == '*':
-				row[j] = row[j+1] || i < len(a) && before[j]
-			case i < len(a) && j < len(b):
-				row[j] = (a[i] == b[j] || a[i] == '?' || b[j] == '?') && before[j+1]
-			}
-		}
-	}
-	return row[0]
 }
