@@ -21,6 +21,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/localaws"
+	"github.com/stile-aws/stile/internal/localaws/saml/samltest"
 	"github.com/stile-aws/stile/internal/scope/scopetest"
 )
 
@@ -76,7 +77,7 @@ func (f *furnished) identity(t *testing.T, c *iam.Client) {
 		Url: aws.String("https://gitlab.example.com/ci"), ClientIDList: []string{"sts.amazonaws.com"},
 	}))
 	must[*iam.CreateSAMLProviderOutput](t)(c.CreateSAMLProvider(t.Context(), &iam.CreateSAMLProviderInput{
-		Name: aws.String("corp"), SAMLMetadataDocument: aws.String(`<EntityDescriptor entityID="corp">` + strings.Repeat(" ", 1000) + `</EntityDescriptor>`),
+		Name: aws.String("corp"), SAMLMetadataDocument: aws.String(must[*samltest.IdP](t)(samltest.New("corp")).Metadata()),
 	}))
 	must[*iam.UpdateRoleOutput](t)(c.UpdateRole(t.Context(), &iam.UpdateRoleInput{RoleName: aws.String("legacy-app"), MaxSessionDuration: aws.Int32(7200)}))
 }

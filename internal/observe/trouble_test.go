@@ -20,6 +20,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/localaws"
+	"github.com/stile-aws/stile/internal/localaws/saml/samltest"
 	"github.com/stile-aws/stile/internal/localaws/service"
 	"github.com/stile-aws/stile/internal/observe"
 	"github.com/stile-aws/stile/internal/scope/scopetest"
@@ -236,9 +237,10 @@ func TestProblemsOfOneListingAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := scopetest.New(t, localaws.Config{Organization: true})
 		c := iam.NewFromConfig(w.Admin(scopetest.Orders, nil))
+		metadata := must[*samltest.IdP](t)(samltest.New("corp")).Metadata()
 		for i := range 60 {
 			must[*iam.CreateSAMLProviderOutput](t)(c.CreateSAMLProvider(t.Context(), &iam.CreateSAMLProviderInput{
-				Name: aws.String(fmt.Sprintf("corp%d", i)), SAMLMetadataDocument: aws.String(`<EntityDescriptor entityID="corp">` + strings.Repeat(" ", 1000) + `</EntityDescriptor>`),
+				Name: aws.String(fmt.Sprintf("corp%d", i)), SAMLMetadataDocument: aws.String(metadata),
 			}))
 		}
 		inv := &inventory.Inventory{}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	localiam "github.com/stile-aws/stile/internal/localaws/iam"
+	"github.com/stile-aws/stile/internal/localaws/saml/samltest"
 	"github.com/stile-aws/stile/internal/localaws/worldtest"
 )
 
@@ -743,7 +744,13 @@ func TestBoundariesAndProvidersRoundTrip(t *testing.T) {
 	_, err = client.DeleteRolePermissionsBoundary(ctx, &iam.DeleteRolePermissionsBoundaryInput{RoleName: aws.String("r")})
 	worldtest.WantError(t, err, "NoSuchEntity", "")
 
-	metadata := aws.String(strings.Repeat(" ", 1000) + "<EntityDescriptor/>")
+	_, err = client.CreateSAMLProvider(ctx, &iam.CreateSAMLProviderInput{Name: aws.String("idp"), SAMLMetadataDocument: aws.String(strings.Repeat(" ", 1000) + "<EntityDescriptor/>")})
+	worldtest.WantError(t, err, "InvalidInput", "Could not parse metadata")
+	idp, err := samltest.New("https://idp.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metadata := aws.String(idp.Metadata())
 	saml, err := client.CreateSAMLProvider(ctx, &iam.CreateSAMLProviderInput{Name: aws.String("idp"), SAMLMetadataDocument: metadata})
 	if err != nil {
 		t.Fatal(err)

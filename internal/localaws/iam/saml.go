@@ -11,13 +11,13 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/localaws/gate"
+	"github.com/stile-aws/stile/internal/localaws/saml"
 	"github.com/stile-aws/stile/internal/localaws/service"
 	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/internal/localaws/wire"
 )
 
-// samlValidity is how long a provider counts as valid: IAM takes the end of
-// the metadata's certificate, which is not read here, or a hundred years.
+// samlValidity is how long a provider counts as valid whose metadata do not say.
 const samlValidity = 100 * 365 * 24 * time.Hour
 
 func registerSAML(s *service.Service) {
@@ -36,13 +36,22 @@ func createSAMLAccess(c *service.Call, in *iam.CreateSAMLProviderInput) ([]gate.
 	return creating("iam:CreateSAMLProvider", "iam:TagSAMLProvider", samlARN(c.Account, aws.ToString(in.Name)), requested(in.Tags), ""), nil
 }
 
-// checkMetadata refuses what is no entity descriptor; signatures and
-// certificates are not read, for no SAML assertion is accepted here.
+// checkMetadata refuses what no assertion could be verified by.
 func checkMetadata(c *service.Call, text string) *wire.Error {
-	if !strings.Contains(text, "EntityDescriptor") {
-		return invalidInput(c, "Could not parse metadata")
+	if _, err := saml.ParseMetadata(text); err != nil {
+		e := invalidInput(c, "Could not parse metadata")
+		e.Cause = err
+		return e
 	}
 	return nil
+}
+
+// validUntil is the metadata's own end, or a hundred years on.
+func validUntil(p *store.SAMLProvider) *time.Time {
+	if m, err := saml.ParseMetadata(p.Metadata); err == nil && !m.ValidUntil.IsZero() {
+		return at(m.ValidUntil)
+	}
+	return at(p.Created.Add(samlValidity))
 }
 
 func createSAML(c *service.Call, in *iam.CreateSAMLProviderInput) (*iam.CreateSAMLProviderOutput, *wire.Error) {
@@ -86,7 +95,7 @@ func getSAML(c *service.Call, in *iam.GetSAMLProviderInput) (*iam.GetSAMLProvide
 	p := v.Latest()
 	return &iam.GetSAMLProviderOutput{
 		SAMLMetadataDocument: aws.String(p.Metadata), SAMLProviderUUID: aws.String(p.ID), Tags: optional(p.Tags),
-		CreateDate: at(p.Created), ValidUntil: at(p.Created.Add(samlValidity)),
+		CreateDate: at(p.Created), ValidUntil: validUntil(p),
 	}, nil
 }
 
@@ -96,7 +105,7 @@ func listSAML(c *service.Call, _ *iam.ListSAMLProvidersInput) (*iam.ListSAMLProv
 	out := &iam.ListSAMLProvidersOutput{SAMLProviderList: []types.SAMLProviderListEntry{}}
 	for _, p := range all {
 		out.SAMLProviderList = append(out.SAMLProviderList, types.SAMLProviderListEntry{
-			Arn: aws.String(samlARN(c.Account, p.Name)), CreateDate: at(p.Created), ValidUntil: at(p.Created.Add(samlValidity)),
+			Arn: aws.String(samlARN(c.Account, p.Name)), CreateDate: at(p.Created), ValidUntil: validUntil(p),
 		})
 	}
 	return out, nil

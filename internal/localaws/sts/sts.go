@@ -43,6 +43,9 @@ func New(verifier *oidc.Verifier) *service.Service {
 	service.Register(s, "AssumeRoleWithWebIdentity", service.Op[sts.AssumeRoleWithWebIdentityInput, sts.AssumeRoleWithWebIdentityOutput]{
 		ReadOnly: true, Unsigned: true, Account: w.account, Prepare: w.verify, Access: w.access, Handle: w.assume,
 	})
+	service.Register(s, "AssumeRoleWithSAML", service.Op[sts.AssumeRoleWithSAMLInput, sts.AssumeRoleWithSAMLOutput]{
+		ReadOnly: true, Unsigned: true, Account: samlAccount, Prepare: verifySAML, Access: samlAccess, Handle: assumeWithSAML,
+	})
 	return s
 }
 
