@@ -14,6 +14,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/cli/apply"
 	"github.com/stile-aws/stile/internal/cli/can"
+	"github.com/stile-aws/stile/internal/cli/console"
 	"github.com/stile-aws/stile/internal/cli/credentialprocess"
 	"github.com/stile-aws/stile/internal/cli/demo"
 	"github.com/stile-aws/stile/internal/cli/diff"
@@ -22,6 +23,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/exec"
 	"github.com/stile-aws/stile/internal/cli/lint"
 	"github.com/stile-aws/stile/internal/cli/local"
+	"github.com/stile-aws/stile/internal/cli/log"
 	"github.com/stile-aws/stile/internal/cli/login"
 	"github.com/stile-aws/stile/internal/cli/logout"
 	"github.com/stile-aws/stile/internal/cli/ls"
@@ -75,7 +77,7 @@ func Root(s *term.Streams) *cobra.Command {
 	root.AddCommand(
 		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), whocan.New(s), whatcan.New(s), paths.New(s), diff.New(s), observe.New(s), lint.New(s), policy.New(s),
 		login.New(s), logout.New(s), ls.New(s), whoami.New(s), sessions.New(s),
-		exec.New(s), each.New(s), env.New(s), credentialprocess.New(s), serve.New(s), local.New(s), demo.New(s),
+		exec.New(s), each.New(s), console.New(s), log.New(s), env.New(s), credentialprocess.New(s), serve.New(s), local.New(s), demo.New(s),
 	)
 	return root
 }

@@ -63,6 +63,7 @@ func (o *options) run(ctx context.Context, patterns, command []string) error {
 	if o.concurrency < 1 {
 		return fmt.Errorf("--concurrency %d: want at least 1", o.concurrency)
 	}
+	o.route.Runs(command[0])
 	addresses, err := o.route.Expand(ctx, o.streams, patterns)
 	if err != nil {
 		return err

@@ -52,6 +52,7 @@ func New(s *term.Streams) *cobra.Command {
 }
 
 func (o *options) run(ctx context.Context, address string, command []string) (err error) {
+	o.route.Runs(command[0])
 	way, err := o.route.Open(ctx, o.streams, address)
 	if err != nil {
 		return err

@@ -63,6 +63,9 @@ type Way struct {
 
 	AccountName string            // "" where it is not known
 	Labels      map[string]string // the account's; nil where they are not known
+	// Chained is set unless the last role is known to be the first session: AWS
+	// lets chained ones last an hour, and choose no length of a console's session.
+	Chained bool
 
 	// Credentials are cached and refreshed as long as the Way is open. Those who
 	// hand them out use Retrieve or Provider, which log it.
@@ -166,7 +169,13 @@ func (c *candidate) open(b *beginning, n *narrowing) (*Way, error) {
 	}
 	last := c.route.Hops[len(c.route.Hops)-1]
 	a, _ := arn.Parse(last.Role) // stop has parsed it
-	return &Way{AccountName: c.name, Labels: c.labels, narrowed: true, Account: c.account, Role: last.Role, Name: a.Name(), Region: c.region, Caller: c.route.Caller.Name, Credentials: p, end: cache.Close}, nil
+	return &Way{AccountName: c.name, Labels: c.labels, narrowed: true, Chained: c.chained(), Account: c.account, Role: last.Role, Name: a.Name(), Region: c.region, Caller: c.route.Caller.Name, Credentials: p, end: cache.Close}, nil
+}
+
+// chained reports that a role enters another. A caller that is a role is one.
+func (c *candidate) chained() bool {
+	a, err := arn.Parse(c.route.Caller.ARN)
+	return len(c.route.Hops) > 1 || c.route.Caller.Subject == "" && (err != nil || a.Type() != "user")
 }
 
 // roleOf is a hop as STS is asked for it, the last one with the session policies.

@@ -127,7 +127,7 @@ func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, add
 	if p.free() { // others are asked for anew each time, see Kept
 		d.Store().SetAlias(o.alias(s, address), opened.Key)
 	}
-	way := &Way{AccountName: t.AccountName, Labels: t.Labels, narrowed: !p.narrow.none(),
+	way := &Way{AccountName: t.AccountName, Labels: t.Labels, narrowed: !p.narrow.none(), Chained: chained(t),
 		Account: t.Account, Name: t.Role(), Region: opened.Region, Caller: t.Source.Name, Credentials: opened.Cached, end: d.Close}
 	if way.Name == "" {
 		way.Name = t.Source.Name
@@ -136,6 +136,17 @@ func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, add
 		way.Role = t.Hops[len(t.Hops)-1].ARN
 	}
 	return way, nil
+}
+
+// chained reports that a session of a role may enter another.
+func chained(t *session.Target) bool {
+	switch {
+	case len(t.Hops) == 0:
+		return t.Source.Profile != nil || t.Source.Process != nil
+	case t.Source.User != nil || t.Source.SAML != nil:
+		return len(t.Hops) > 1
+	}
+	return true
 }
 
 // hasProfile reports whether the AWS files have a profile of a name.
