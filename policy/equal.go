@@ -28,13 +28,18 @@ func Canonical(d *Document) string {
 	if d == nil {
 		return ""
 	}
-	out := &Document{Version: cmp.Or(d.Version, Version2008)}
+	statements := make([]string, len(d.Statements))
 	for i := range d.Statements {
-		out.Statements = append(out.Statements, canonicalStatement(&d.Statements[i]))
+		statements[i] = d.Statements[i].Canonical()
 	}
-	slices.SortFunc(out.Statements, func(a, b Statement) int { return strings.Compare(a.String(), b.String()) })
-	out.Statements = slices.CompactFunc(out.Statements, func(a, b Statement) bool { return a.String() == b.String() })
-	return out.String()
+	slices.Sort(statements)
+	var p printer
+	p.WriteByte('{')
+	p.name("Version")
+	p.str(string(cmp.Or(d.Version, Version2008)))
+	p.name("Statement")
+	p.WriteString("[" + strings.Join(slices.Compact(statements), ",") + "]}")
+	return p.Buffer.String()
 }
 
 // Canonical is the statement's part of [Canonical]'s text: equal for

@@ -152,32 +152,32 @@ func (p *printer) principals(name string, pr *Principals) {
 		return
 	}
 	p.WriteByte('{')
-	for i, e := range pr.Entries {
-		if firstOfType(pr.Entries, i) {
-			p.name(e.Type)
-			p.texts(valuesOfType(pr.Entries[i:], e.Type))
+	for _, group := range grouped(len(pr.Entries), func(i int) string { return pr.Entries[i].Type }) {
+		values := make([]Text, len(group))
+		for i, number := range group {
+			values[i] = pr.Entries[number].Value
 		}
+		p.name(pr.Entries[group[0]].Type)
+		p.texts(values)
 	}
 	p.WriteByte('}')
 }
 
-func firstOfType(entries []PrincipalEntry, i int) bool {
-	for _, e := range entries[:i] {
-		if e.Type == entries[i].Type {
-			return false
+// grouped gives the numbers of n things, those of one name together, in the
+// order in which each name is met first.
+func grouped(n int, name func(i int) string) [][]int {
+	var groups [][]int
+	at := make(map[string]int)
+	for i := range n {
+		group, met := at[name(i)]
+		if !met {
+			group = len(groups)
+			at[name(i)] = group
+			groups = append(groups, nil)
 		}
+		groups[group] = append(groups[group], i)
 	}
-	return true
-}
-
-func valuesOfType(entries []PrincipalEntry, kind string) []Text {
-	var out []Text
-	for _, e := range entries {
-		if e.Type == kind {
-			out = append(out, e.Value)
-		}
-	}
-	return out
+	return groups
 }
 
 func (p *printer) conditions(conds []Condition) {
@@ -186,28 +186,14 @@ func (p *printer) conditions(conds []Condition) {
 	}
 	p.name("Condition")
 	p.WriteByte('{')
-	for i, c := range conds {
-		if printedBefore(conds, i) {
-			continue
-		}
-		p.name(c.Operator)
+	for _, group := range grouped(len(conds), func(i int) string { return conds[i].Operator }) {
+		p.name(conds[group[0]].Operator)
 		p.WriteByte('{')
-		for _, other := range conds[i:] {
-			if other.Operator == c.Operator {
-				p.name(other.Key)
-				p.texts(other.Values)
-			}
+		for _, number := range group {
+			p.name(conds[number].Key)
+			p.texts(conds[number].Values)
 		}
 		p.WriteByte('}')
 	}
 	p.WriteByte('}')
-}
-
-func printedBefore(conds []Condition, i int) bool {
-	for _, c := range conds[:i] {
-		if c.Operator == conds[i].Operator {
-			return true
-		}
-	}
-	return false
 }

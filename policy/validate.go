@@ -277,6 +277,10 @@ func assumes(pattern string) bool {
 // one character, covers the whole of s. Letter case counts.
 func Glob(pattern, s string) bool { return glob.Plain(pattern, s) }
 
+// maxGuesses is how many errors there may be before nothing more is guessed
+// about what was meant: nobody reads on, and guessing costs most.
+const maxGuesses = 100
+
 func (v *validator) conditions(st *Statement) {
 	for i, c := range st.Conditions {
 		op := SplitOperator(c.Operator)
@@ -285,8 +289,10 @@ func (v *validator) conditions(st *Statement) {
 				continue // one report for each operator block
 			}
 			e := v.failf(c.OperatorPos, CodeOperator, awsSyntax, "unknown condition operator %q", c.Operator)
-			if near := suggestOperator(c.Operator); near != "" {
-				e.Hint = fmt.Sprintf("did you mean %q?", near)
+			if len(v.errs) <= maxGuesses {
+				if near := suggestOperator(c.Operator); near != "" {
+					e.Hint = fmt.Sprintf("did you mean %q?", near)
+				}
 			}
 			continue
 		}
