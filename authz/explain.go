@@ -266,9 +266,12 @@ func (d *Decision) dependence() string {
 		return "unknown: depends on " + strings.Join(d.Missing, ", ")
 	}
 	text := "depends: " + d.Residual.core.SayAllowed(inSummary)
-	own := d.Residual.core.Missing()
+	own := make(map[string]bool)
+	for _, what := range d.Residual.core.Missing() {
+		own[what] = true
+	}
 	for _, what := range d.Missing {
-		if !slices.Contains(own, what) {
+		if !own[what] {
 			text += ", depending on " + what
 		}
 	}

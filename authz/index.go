@@ -5,7 +5,6 @@ import (
 
 	"github.com/stile-aws/stile/authz/internal/condition"
 	"github.com/stile-aws/stile/authz/internal/index"
-	"github.com/stile-aws/stile/authz/internal/rule"
 	"github.com/stile-aws/stile/internal/glob"
 )
 
@@ -165,7 +164,7 @@ func (e *evaluation) callerNames(buf *names) []index.Name {
 
 // byRules reports whether everything is compared as AWS does, on which the
 // indexes rely: tests turn rules off.
-func (e *evaluation) byRules() bool { return e.Off == rule.Set{} }
+func (e *evaluation) byRules() bool { return e.Off.Empty() }
 
 // indexed asks the statements of p that its index finds. ok is false when it
 // finds too much, and all must be asked.

@@ -32,6 +32,10 @@ type Condition struct {
 	Key      Key
 	Written  *policy.Condition
 	Patterns []Pattern
+	// texts has the values that match themselves and nothing else, where there
+	// are many, and others the numbers of the rest.
+	texts    map[string]bool
+	others   []int
 	decimals []readable[scalar.Decimal]
 	dates    []readable[time.Time]
 	networks []readable[scalar.Network]
@@ -121,7 +125,26 @@ func (c *Compiler) Condition(from *policy.Condition, to *Condition) error {
 			return fmt.Errorf("%w%s", err, At(v.Pos))
 		}
 	}
+	to.setTexts()
 	return nil
+}
+
+// manyTexts is how many values are looked up rather than compared.
+const manyTexts = 32
+
+// setTexts prepares long lists of strings that are compared to the letter.
+func (c *Condition) setTexts() {
+	if c.Kind != operator.StringEquals && c.Kind != operator.StringLike || len(c.Patterns) < manyTexts {
+		return
+	}
+	c.texts = make(map[string]bool, len(c.Patterns))
+	for i := range c.Patterns {
+		if p := &c.Patterns[i]; p.isLiteral() {
+			c.texts[p.text] = true
+		} else {
+			c.others = append(c.others, i)
+		}
+	}
 }
 
 // value adds one value of a condition. Policy variables are for string, ARN

@@ -156,13 +156,21 @@ func (e *Comparer) forAny(c *Condition, got *Found) Term {
 func (e *Comparer) compare(c *Condition, s string) Term {
 	m := no
 	v := read(c.Kind, s)
-	for i := range c.Count() {
-		m = formula.Or(m, e.compareOne(c, i, &v))
-		if e.Off.Has(rule.ValuesOr) && !c.Negated {
-			break
+	switch {
+	case c.texts != nil && e.Off.Empty():
+		m = formula.Of(c.texts[s])
+		for _, i := range c.others {
+			m = formula.Or(m, e.compareOne(c, i, &v))
 		}
-		if e.Off.Has(rule.NegatedNor) && c.Negated {
-			break
+	default:
+		for i := range c.Count() {
+			m = formula.Or(m, e.compareOne(c, i, &v))
+			if e.Off.Has(rule.ValuesOr) && !c.Negated {
+				break
+			}
+			if e.Off.Has(rule.NegatedNor) && c.Negated {
+				break
+			}
 		}
 	}
 	if c.Negated {

@@ -160,5 +160,8 @@ type Set [2]uint64
 // Has reports whether r is in the set.
 func (s *Set) Has(r Rule) bool { return s[r>>6]&(1<<(r&63)) != 0 }
 
+// Empty reports whether no rule is in the set.
+func (s *Set) Empty() bool { return s[0]|s[1] == 0 }
+
 // Add puts r into the set.
 func (s *Set) Add(r Rule) { s[r>>6] |= 1 << (r & 63) }
