@@ -1,0 +1,167 @@
+package route_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/stile-aws/stile/internal/cli"
+	"github.com/stile-aws/stile/internal/cli/route/routetest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"stile": func() { os.Exit(cli.Main(os.Args[1:], cli.System())) },
+		// clusters lists EKS clusters, or says why not.
+		"clusters": func() {
+			cfg, err := config.LoadDefaultConfig(context.Background())
+			if err == nil {
+				_, err = eks.NewFromConfig(cfg).ListClusters(context.Background(), &eks.ListClustersInput{})
+			}
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			fmt.Println("listed")
+		},
+	})
+}
+
+const inspector = "orders-prod/target-account-iam-role"
+
+// commands hand out credentials; every one of them must heed guards and limits.
+var commands = map[string][]string{
+	"exec":               {"exec", inspector, "--", "true"},
+	"each":               {"each", inspector, "--", "true"},
+	"env":                {"env", inspector},
+	"credential-process": {"credential-process", inspector},
+	"console":            {"console", "--print", inspector},
+	"serve":              {"serve", "--listen", "192.0.2.1:1", inspector}, // gets no further than the credentials
+}
+
+// with puts flags behind a command's name.
+func with(args []string, flags ...string) []string {
+	return append(append([]string{args[0]}, flags...), args[1:]...)
+}
+
+// stile runs a command and gives all it says.
+func stile(t *testing.T, w *routetest.World, env []string, args ...string) (string, bool) {
+	t.Helper()
+	r := w.Stile(t, env, args...)
+	ok := r.Code == 0 || args[0] == "serve" && strings.Contains(r.Stderr, "not a loopback address")
+	return r.Stdout + r.Stderr, ok
+}
+
+func TestNoCommandEscapesAGuard(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	for name, args := range commands {
+		for _, c := range []struct {
+			guard string
+			flags []string
+			want  string // "" for success
+		}{
+			{"# none", nil, ""},
+			{"allow: {accounts: [orders-prod]}", nil, ""},
+			{"allow: {labels: {env: prod}}", nil, ""},
+			{"allow: {accounts: [tooling]}", nil, "account orders-prod (222222222222) is kept out by"},
+			{"deny: {labels: {team: orders}}", nil, "it denies label team=orders"},
+			{"confirm: {labels: {env: prod}}", nil, "nobody can be asked here, say --confirm 222222222222"},
+			{"confirm: {labels: {env: prod}}", []string{"--confirm", "orders-prod"}, ""},
+			{"confirm: {labels: {env: prod}}", []string{"--confirm", "222222222222"}, ""},
+			{"confirm: {labels: {env: prod}}", []string{"--confirm", "tooling"}, "nobody can be asked here"},
+			{"alow: {}", nil, "reading the guard of"},
+			{"as: readonly", nil, "policy/ReadOnlyAccess does not exist"}, // which the local AWS does not have
+			{"as: readonly", []string{"--policy-arn", "arn:aws:iam::aws:policy/IAMReadOnlyAccess"}, "lets programs read only"},
+		} {
+			w.Write(t, ".stile-guard.yaml", c.guard)
+			said, ok := stile(t, w, nil, with(args, c.flags...)...)
+			if ok != (c.want == "") || !strings.Contains(said, c.want) {
+				t.Errorf("%s %q with %q: ok %v, %s; want %q", name, c.flags, c.guard, ok, said, c.want)
+			}
+			if !ok && (strings.Contains(said, "ASIA") || strings.Contains(said, "SigninToken")) {
+				t.Errorf("%s %q with %q says credentials: %s", name, c.flags, c.guard, said)
+			}
+		}
+	}
+}
+
+func TestSessionPolicies(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	list := w.Write(t, "list.json", "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [{\"Effect\": \"Allow\", \"Action\": \"eks:List*\", \"Resource\": \"*\"}]\n}\n")
+	other := w.Write(t, "other.json", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`)
+	broken := w.Write(t, "broken.json", `{`)
+	for _, c := range []struct {
+		flags []string
+		want  string
+	}{
+		{nil, "listed"},
+		{[]string{"--policy", list}, "listed"},
+		{[]string{"--policy", other}, "no session policy allows the eks:ListClusters action"},
+		{[]string{"--policy-arn", "arn:aws:iam::aws:policy/IAMReadOnlyAccess"}, "no session policy allows the eks:ListClusters action"},
+		{[]string{"--policy-arn", "arn:aws:iam::aws:policy/IAMReadOnlyAccess", "--policy", list}, "listed"}, // either is enough
+		{[]string{"--policy", broken}, "reading --policy"},
+		{[]string{"--policy", "none.json"}, "reading --policy"},
+		{[]string{"--read-only", "--policy", list}, "AWS unites session policies"},
+		{[]string{"--read-only"}, "policy/ReadOnlyAccess does not exist"},
+	} {
+		for _, target := range []string{inspector, "tooling/ci-account-iam-role"} { // by AssumeRole, by web identity
+			if target != inspector && c.want == "listed" {
+				continue // the hub may list none
+			}
+			said, _ := stile(t, w, nil, with([]string{"exec", target, "--", "clusters"}, c.flags...)...)
+			if !strings.Contains(said, c.want) && !(target != inspector && strings.Contains(said, "is not authorized to perform: eks:ListClusters")) {
+				t.Errorf("%s %q: %s, want %q", target, c.flags, said, c.want)
+			}
+		}
+	}
+	for name, args := range commands {
+		said, ok := stile(t, w, nil, with(args, "--read-only")...)
+		if ok || !strings.Contains(said, "policy/ReadOnlyAccess does not exist") {
+			t.Errorf("%s --read-only: %v, %s: want the policy asked for", name, ok, said)
+		}
+	}
+}
+
+// Credentials that no call makes which takes a session policy cannot be held to one.
+func TestWhatCannotBeNarrowedIsRefused(t *testing.T) {
+	w := routetest.New(t)
+	w.Write(t, "config", "[profile plain]\nregion = us-east-1\ncredential_process = echo {}\n")
+	said, ok := stile(t, w, nil, "env", "--read-only", "plain")
+	if ok || !strings.Contains(said, "--read-only cannot be held to") {
+		t.Errorf("ok %v, %s", ok, said)
+	}
+}
+
+// Credentials of sessions are kept between processes; guards hold for them too,
+// and narrowed ones are not mixed up with others.
+func TestKeptCredentialsAreGuarded(t *testing.T) {
+	w := routetest.New(t)
+	args := []string{"credential-process", "orders-prod"} // an AWS profile
+	first, ok := stile(t, w, nil, args...)
+	if !ok {
+		t.Skipf("profiles are no addresses: %s", first)
+	}
+	if said, ok := stile(t, w, nil, args...); !ok {
+		t.Errorf("again: %s", said)
+	}
+	w.Write(t, ".stile-guard.yaml", `deny: {accounts: ["*"]}`)
+	if said, ok := stile(t, w, nil, args...); ok || !strings.Contains(said, "kept out") {
+		t.Errorf("with a guard: ok %v, %s", ok, said)
+	}
+	log := w.Stile(t, nil, "log", "--json")
+	if n := strings.Count(log.Stdout, `"delivery":"credential-process"`); n != 2 {
+		t.Errorf("%d lines of the log, want 2: %s", n, log.Stdout)
+	}
+	if !slices.Contains(strings.Split(log.Stdout, `"`), "orders-prod") {
+		t.Errorf("the log lacks the address: %s", log.Stdout)
+	}
+}
