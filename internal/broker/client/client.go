@@ -168,6 +168,7 @@ func (c *Client) answer(ctx context.Context, conn net.Conn, q Question) error {
 	if err != nil {
 		a = Answer{Declined: true}
 	}
+	a.ID = q.ID
 	return send(conn, a)
 }
 

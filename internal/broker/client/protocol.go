@@ -73,9 +73,15 @@ func (r *Reply) done() bool {
 // About says what a session is. It holds no secret.
 type About struct {
 	Account string // id
-	Role    string // ARN
+	Role    string // ARN; "" where nobody knows it
+	Name    string // of the role, or the session's source
 	Region  string // the account's default
 	Caller  string // who goes there
+
+	AccountName string            `json:",omitempty"`
+	Labels      map[string]string `json:",omitempty"` // the account's
+	SessionName string            `json:",omitempty"`
+	Narrowed    bool              `json:",omitempty"` // by the session policies of the request
 }
 
 // Grant is credentials and what they are for. It prints without the secrets.
@@ -88,7 +94,7 @@ type Grant struct {
 
 // Format prints the access key's id only, whatever the verb.
 func (g Grant) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "credentials of %s (%s)", g.Role, g.AccessKeyID)
+	fmt.Fprintf(f, "credentials of %s in %s (%s)", g.Name, g.Account, g.AccessKeyID)
 }
 
 // Question is something that only a person can answer. Text says what for, and
