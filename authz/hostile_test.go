@@ -125,19 +125,21 @@ func conditionsAndStatements() map[string]excess {
 				ctx.SetUnknown(fmt.Sprintf("k%d", i%50))
 			}
 		}),
-		"values":           condition("StringEquals", []string{"x"}, one("v%d")),
-		"values of both":   condition("ForAnyValue:StringEquals", nil, one("v%d")),
-		"values like":      condition("StringLike", []string{strings.Repeat("x", 1000)}, one("x*x%d")),
-		"networks":         condition("IpAddress", []string{"192.0.2.1"}, one("2001:db8:%d::/48")),
-		"numbers":          condition("NumericLessThan", []string{strings.Repeat("9", 10_000)}, one("%d")),
-		"dates":            condition("DateLessThan", []string{"2026-11-22T00:00:00." + strings.Repeat("9", 10_000) + "Z"}, one("%d")),
-		"a long glob":      condition("StringLike", []string{strings.Repeat("x", 10_000)}, func(n int) []string { return []string{strings.Repeat("*x", n) + "y"} }),
-		"question marks":   condition("StringLike", []string{strings.Repeat("x", 500)}, func(n int) []string { return []string{strings.Repeat("*x?x?y", n)} }),
-		"a long ARN":       condition("ArnLike", []string{"arn:aws:iam::1:" + strings.Repeat(":x", 10_000)}, func(n int) []string { return []string{"arn:aws:iam::1:" + strings.Repeat("*:x", n) + "y"} }),
-		"statements":       inMany(func(int, *policy.Statement, *authz.Context) {}),
-		"denies":           inMany(func(_ int, s *policy.Statement, _ *authz.Context) { s.Effect = policy.Deny }),
-		"open statements":  inMany(func(_ int, s *policy.Statement, _ *authz.Context) { s.Actions = policy.Texts("s3: GetObject") }),
-		"other statements": inMany(func(i int, s *policy.Statement, _ *authz.Context) { s.Actions = policy.Texts(fmt.Sprintf("s3:GetObject%d*", i)) }),
+		"values":          condition("StringEquals", []string{"x"}, one("v%d")),
+		"values of both":  condition("ForAnyValue:StringEquals", nil, one("v%d")),
+		"values like":     condition("StringLike", []string{strings.Repeat("x", 1000)}, one("x*x%d")),
+		"networks":        condition("IpAddress", []string{"192.0.2.1"}, one("2001:db8:%d::/48")),
+		"numbers":         condition("NumericLessThan", []string{strings.Repeat("9", 10_000)}, one("%d")),
+		"dates":           condition("DateLessThan", []string{"2026-11-22T00:00:00." + strings.Repeat("9", 10_000) + "Z"}, one("%d")),
+		"a long glob":     condition("StringLike", []string{strings.Repeat("x", 10_000)}, func(n int) []string { return []string{strings.Repeat("*x", n) + "y"} }),
+		"question marks":  condition("StringLike", []string{strings.Repeat("x", 500)}, func(n int) []string { return []string{strings.Repeat("*x?x?y", n)} }),
+		"a long ARN":      condition("ArnLike", []string{"arn:aws:iam::1:" + strings.Repeat(":x", 10_000)}, func(n int) []string { return []string{"arn:aws:iam::1:" + strings.Repeat("*:x", n) + "y"} }),
+		"statements":      inMany(func(int, *policy.Statement, *authz.Context) {}),
+		"denies":          inMany(func(_ int, s *policy.Statement, _ *authz.Context) { s.Effect = policy.Deny }),
+		"open statements": inMany(func(_ int, s *policy.Statement, _ *authz.Context) { s.Actions = policy.Texts("s3: GetObject") }),
+		"other statements": inMany(func(i int, s *policy.Statement, _ *authz.Context) {
+			s.Actions = policy.Texts(fmt.Sprintf("s3:GetObject%d*", i))
+		}),
 		"near misses": inMany(func(_ int, s *policy.Statement, _ *authz.Context) {
 			s.Conditions = []policy.Condition{policy.Cond("Bool", "aws:SecureTransport", "true")}
 		}),
@@ -154,10 +156,14 @@ func principalLists() map[string]excess {
 		return inOne(func(n int, s *policy.Statement, _ *authz.Context) { s.Principal = make(n) })
 	}
 	return map[string]excess{
-		"roles":           list(func(n int) *policy.Principals { return policy.AWS(numbered(n, "arn:aws:iam::111111111111:role/r%d")...) }),
-		"accounts":        list(func(n int) *policy.Principals { return policy.AWS(numbered(n, "%012d")...) }),
-		"one and no more": list(func(n int) *policy.Principals { return policy.AWS(strings.Split(strings.Repeat("111111111111,", n), ",")...) }),
-		"everybody":       list(func(n int) *policy.Principals { return policy.AWS(strings.Split(strings.Repeat("*,", n), ",")...) }),
+		"roles": list(func(n int) *policy.Principals {
+			return policy.AWS(numbered(n, "arn:aws:iam::111111111111:role/r%d")...)
+		}),
+		"accounts": list(func(n int) *policy.Principals { return policy.AWS(numbered(n, "%012d")...) }),
+		"one and no more": list(func(n int) *policy.Principals {
+			return policy.AWS(strings.Split(strings.Repeat("111111111111,", n), ",")...)
+		}),
+		"everybody": list(func(n int) *policy.Principals { return policy.AWS(strings.Split(strings.Repeat("*,", n), ",")...) }),
 		"canonical users": list(func(n int) *policy.Principals {
 			p := &policy.Principals{}
 			for _, id := range numbered(n, "%d") {

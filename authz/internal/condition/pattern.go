@@ -53,6 +53,9 @@ func Compile(s string, syn Syntax) Pattern {
 	if syn.Lower {
 		s = strings.ToLower(s)
 	}
+	if strings.IndexByte(s, '$') < 0 && strings.IndexByte(s, '*') < 0 && strings.IndexByte(s, '?') < 0 && glob.Index(s) < 0 {
+		return Pattern{text: s}
+	}
 	var parts []part
 	var text strings.Builder
 	flush := func() {
