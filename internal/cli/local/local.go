@@ -119,12 +119,15 @@ func (o *startOptions) run(ctx context.Context) error {
 func (r *Running) Exports(credentials string) string {
 	var b strings.Builder
 	if r.CABundle != "" {
-		fmt.Fprintf(&b, "unset AWS_ENDPOINT_URL AWS_ENDPOINT_URL_STS\nexport HTTPS_PROXY=%s\nexport AWS_CA_BUNDLE=%s\n", r.URL, r.CABundle)
+		fmt.Fprintf(&b, "unset AWS_ENDPOINT_URL AWS_ENDPOINT_URL_STS AWS_ENDPOINT_URL_SSO AWS_ENDPOINT_URL_SSO_OIDC\nexport HTTPS_PROXY=%s\nexport AWS_CA_BUNDLE=%s\n", r.URL, r.CABundle)
 	} else {
 		// The Go and Rust SDKs find the STS of a profile's role by the second one
 		// only: https://github.com/aws/aws-sdk-go-v2/issues/2802,
 		// https://github.com/awslabs/aws-sdk-rust/issues/1193
 		fmt.Fprintf(&b, "export AWS_ENDPOINT_URL=%s AWS_ENDPOINT_URL_STS=%s\n", r.URL, r.URL)
+		if len(r.Server.IdentityCenters()) > 0 { // the Go SDK's sign-in is like its STS
+			fmt.Fprintf(&b, "export AWS_ENDPOINT_URL_SSO=%s AWS_ENDPOINT_URL_SSO_OIDC=%s\n", r.URL, r.URL)
+		}
 	}
 	if credentials != "" {
 		fmt.Fprintf(&b, "export AWS_SHARED_CREDENTIALS_FILE=%s\n", credentials)

@@ -32,7 +32,7 @@ func registerClient(c *service.Call, in *ssooidc.RegisterClientInput) (*ssooidc.
 	}
 	made := &store.SSOClient{
 		Name: *in.ClientName, Scopes: in.Scopes, GrantTypes: in.GrantTypes, RedirectURIs: in.RedirectUris,
-		Secret: secret(c, ""), Expires: c.Now.Add(clientLife),
+		Secret: secret(c, "cs"), Expires: c.Now.Add(clientLife),
 	}
 	if in.IssuerUrl != nil {
 		issuer, e := instance(c, *in.IssuerUrl)
@@ -46,7 +46,7 @@ func registerClient(c *service.Call, in *ssooidc.RegisterClientInput) (*ssooidc.
 	if len(grants.Clients) >= store.MaxSSO {
 		return nil, c.Errorf("SlowDownException", "Too many clients are registered")
 	}
-	id := encode(c.World.IDs().Bytes(24))
+	id := "c" + encode(c.World.IDs().Bytes(24))
 	grants.Clients[id] = made
 	return &ssooidc.RegisterClientOutput{
 		ClientId: aws.String(id), ClientSecret: aws.String(made.Secret),

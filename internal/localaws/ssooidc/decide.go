@@ -136,7 +136,7 @@ func decideAuthorization(w *store.World, query url.Values, a Answer) (next strin
 	if len(grants.Codes) >= store.MaxSSO {
 		return "", errors.New("too many authorizations are open")
 	}
-	code := encode(w.IDs().Bytes(48))
+	code := "ac" + encode(w.IDs().Bytes(48))
 	grants.Codes[code] = &store.SSOCode{
 		Client: r.clientID, StartURL: r.instance.StartURL, User: user.Name, Redirect: r.redirect, Challenge: r.challenge, Expires: now.Add(codeLife),
 	}

@@ -89,7 +89,8 @@ func snake(name string) string {
 	return b.String()
 }
 
-// secret is what somebody has to know, with the prefix AWS gives it.
+// secret is what somebody has to know. The prefix, AWS's own for tokens, sees to
+// it that no program takes it for an option.
 func secret(c *service.Call, prefix string) string { return prefix + encode(c.World.IDs().Bytes(48)) }
 
 // client authenticates the caller as a registered client.

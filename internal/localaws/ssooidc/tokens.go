@@ -29,7 +29,7 @@ func startDevice(c *service.Call, in *ssooidc.StartDeviceAuthorizationInput) (*s
 	if len(grants.Devices) >= store.MaxSSO {
 		return nil, c.Errorf("SlowDownException", "Too many device authorizations are open")
 	}
-	code := secret(c, "")
+	code := secret(c, "dc")
 	device := &store.SSODevice{Client: *in.ClientId, StartURL: at.StartURL, UserCode: userCode(c), Expires: c.Now.Add(deviceLife)}
 	grants.Devices[code] = device
 	page := devicePage(c, at)
@@ -174,6 +174,9 @@ func signIn(c *service.Call, known *store.SSOClient, session *store.SSOSession) 
 
 func issue(c *service.Call, known *store.SSOClient, id string, session *store.SSOSession) (*ssooidc.CreateTokenOutput, *wire.Error) {
 	grants := c.World.SSOGrants()
+	if len(grants.Access) >= store.MaxSSO {
+		grants.Sweep(c.Now)
+	}
 	out := &ssooidc.CreateTokenOutput{AccessToken: aws.String(secret(c, "aoa")), TokenType: aws.String("Bearer")}
 	expires := session.Expires
 	if refreshable(known) {
