@@ -34,11 +34,13 @@ func Parse(s string) (ARN, error) {
 	if !ok {
 		return ARN{}, fmt.Errorf("parsing ARN %q: %w: it must begin with \"arn:\"", s, ErrMalformed)
 	}
-	parts := strings.SplitN(rest, ":", 5)
-	if len(parts) != 5 {
-		return ARN{}, fmt.Errorf("parsing ARN %q: %w: want arn:partition:service:region:account:resource", s, ErrMalformed)
+	var parts [4]string
+	for i := range parts {
+		if parts[i], rest, ok = strings.Cut(rest, ":"); !ok {
+			return ARN{}, fmt.Errorf("parsing ARN %q: %w: want arn:partition:service:region:account:resource", s, ErrMalformed)
+		}
 	}
-	a := ARN{Partition: parts[0], Service: parts[1], Region: parts[2], Owner: parts[3], Resource: parts[4]}
+	a := ARN{Partition: parts[0], Service: parts[1], Region: parts[2], Owner: parts[3], Resource: rest}
 	if a.Partition == "" || a.Service == "" || a.Resource == "" {
 		return ARN{}, fmt.Errorf("parsing ARN %q: %w: partition, service and resource must not be empty", s, ErrMalformed)
 	}

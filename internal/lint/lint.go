@@ -156,9 +156,11 @@ func (r *report) check() {
 	case policy.Resource:
 		r.managedKey(r.doc)
 		r.sharing()
-	case policy.Identity, policy.Managed, policy.Boundary, policy.Session:
+	case policy.Identity, policy.Managed:
 		r.assumeAnywhere(r.doc)
 		r.readOnlyDeployer(r.doc)
+		r.partialSecrets(r.doc)
+	case policy.Boundary, policy.Session: // which allow nothing by themselves
 		r.partialSecrets(r.doc)
 	case policy.SCP, policy.RCP:
 		r.perimeter()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/catalog"
@@ -181,10 +182,15 @@ func (r *report) nodeRole(v policy.Text) {
 // looksLikeNodeRole knows the names eksctl, kOps, Karpenter, the EKS guide and
 // the Terraform modules give to node roles.
 func looksLikeNodeRole(name string) bool {
-	plain := strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(name))
 	if strings.HasPrefix(name, "nodes.") {
 		return true
 	}
+	plain := strings.Map(func(c rune) rune {
+		if c == '-' || c == '_' || c == '.' {
+			return -1
+		}
+		return unicode.ToLower(c)
+	}, name)
 	return slices.ContainsFunc([]string{"nodeinstancerole", "noderole", "nodegroup", "eksnode", "workernode", "karpenternode", "nodeinstanceprofile"},
 		func(word string) bool { return strings.Contains(plain, word) })
 }

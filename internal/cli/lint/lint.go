@@ -4,10 +4,12 @@
 package lint
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +19,9 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/atomicfile"
+	"github.com/stile-aws/stile/internal/cli/observe"
 	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/lint"
 	"github.com/stile-aws/stile/internal/lint/accept"
 	"github.com/stile-aws/stile/internal/lint/output"
@@ -27,6 +31,7 @@ import (
 
 type options struct {
 	streams *term.Streams
+	version string
 	paths   []string
 	now     func() time.Time
 
@@ -64,7 +69,8 @@ without a reason, or of nothing, is a finding itself. With --baseline only findi
 baseline does not have are reported; they are compared by what they say, not by line.
 
 Exit status: 0 when nothing at least as severe as --fail-on was found, 1 when something was, or
-when a file could not be read.`
+when a file could not be read; 3 when nothing was, and something of the inventory or the accounts could not
+be read, so that it was not checked.`
 
 // New returns the command.
 func New(s *term.Streams) *cobra.Command {
@@ -79,7 +85,7 @@ func New(s *term.Streams) *cobra.Command {
 			"  stile lint --accounts all --role StileReader --baseline lint-baseline.json",
 		Args: term.ArgsBetween(0, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.paths = args
+			o.paths, o.version = args, cmd.Root().Version
 			return o.run(cmd.Context())
 		},
 	}
@@ -157,10 +163,47 @@ func (o *options) run(ctx context.Context) error {
 	if err := o.print(found, accepted); err != nil {
 		return err
 	}
-	if len(found.AtLeast(l.failing)) > 0 {
+	unread := o.unread(s.inv)
+	switch {
+	case len(found.AtLeast(l.failing)) > 0:
 		return term.ErrSaid
+	case unread:
+		return &term.Exit{Code: Partial}
 	}
 	return nil
+}
+
+// Partial is the exit status when something could not be read, as that of
+// stile observe.
+const Partial = observe.Partial
+
+// unread tells what of an inventory could not be read, and reports whether
+// there is anything: what was not read was not checked, and has no findings.
+func (o *options) unread(inv *inventory.Inventory) bool {
+	if inv == nil {
+		return false
+	}
+	const most = 10
+	n := 0
+	for _, id := range slices.Sorted(maps.Keys(inv.Accounts)) {
+		a := inv.Accounts[id]
+		if a == nil {
+			continue
+		}
+		for _, p := range a.Problems {
+			if n++; n <= most && len(o.accounts) == 0 { // stile observe has told
+				what := p.What
+				if what != inventory.AllOfIt {
+					what += " of account"
+				}
+				o.streams.Note("not checked: %s %s: %s", what, cmp.Or(a.Name, string(id)), p.Why)
+			}
+		}
+	}
+	if n > most && len(o.accounts) == 0 {
+		o.streams.Note("not checked: %d more", n-most)
+	}
+	return n > 0
 }
 
 // context is what the options say about all documents.
@@ -248,7 +291,11 @@ func (o *options) print(found rule.List, accepted []rule.Accepted) error {
 	case "json":
 		return o.streams.JSON(found)
 	case "sarif":
-		return output.SARIF(o.streams.Out, found, accepted, "")
+		origin := output.Origin{Version: o.version, Inventory: o.inventoryFile, Line: (&lines{}).line}
+		if origin.Inventory == "-" {
+			origin.Inventory = ""
+		}
+		return output.SARIF(o.streams.Out, found, accepted, origin)
 	case "github":
 		return output.GitHub(o.streams.Out, found)
 	}

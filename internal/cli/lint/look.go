@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/observe"
 	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/importer"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/lint"
 	"github.com/stile-aws/stile/internal/lint/accept"
@@ -39,7 +41,7 @@ func (o *options) look(ctx context.Context, s *search) error {
 		return err
 	}
 	if s.inv != nil {
-		s.found = append(s.found, snapshot.Check(s.inv, snapshot.Options{Now: o.now(), Unused: o.unused})...)
+		s.found = append(s.found, o.check(s.inv)...)
 		if s.ctx.Organization == nil {
 			s.ctx.Organization = snapshot.OwnAccounts(s.inv)
 		}
@@ -52,18 +54,40 @@ func (o *options) look(ctx context.Context, s *search) error {
 	return nil
 }
 
+// check checks an inventory, and tells meanwhile how far it is.
+func (o *options) check(inv *inventory.Inventory) rule.List {
+	m := &snapshot.Meter{}
+	ended := o.streams.Follow(true, func() string {
+		done, total := m.Progress()
+		return fmt.Sprintf("stile: %d of %d accounts, roles and policies checked", done, total)
+	})
+	defer ended()
+	return snapshot.Check(inv, snapshot.Options{Now: o.now(), Unused: o.unused, Meter: m})
+}
+
 // inventory is the one to check: read from a file, from standard input, or
 // from the accounts themselves.
 func (o *options) inventory(ctx context.Context) (*inventory.Inventory, error) {
 	switch {
 	case len(o.accounts) > 0:
 		return o.observe(ctx)
-	case o.inventoryFile == "-":
-		return inventory.Load(o.streams.In)
-	case o.inventoryFile != "":
+	case o.inventoryFile == "":
+		return nil, nil
+	}
+	ended := o.streams.Follow(true, func() string { return "stile: reading " + o.inventoryFile })
+	defer ended()
+	if o.inventoryFile != "-" {
 		return state.Inventory(o.streams, o.inventoryFile)
 	}
-	return nil, nil
+	text, err := io.ReadAll(o.streams.In)
+	if err != nil {
+		return nil, fmt.Errorf("reading standard input: %w", err)
+	}
+	got, err := importer.Bytes("standard input", text, nil, importer.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return got.Inventory, term.Report(o.streams, got.Findings)
 }
 
 // observe runs stile observe and takes what it writes. What could not be read
@@ -158,6 +182,23 @@ func isDeclaration(name string, text []byte) bool {
 		}
 	}
 	return false
+}
+
+// lines gives lines of files, for who asks about one file after the other.
+type lines struct {
+	name string
+	text []string
+}
+
+func (l *lines) line(name string, number int) (string, bool) {
+	if l.name != name {
+		text, _ := readFile(name)
+		l.name, l.text = name, strings.Split(string(text), "\n")
+	}
+	if number < 1 || number > len(l.text) {
+		return "", false
+	}
+	return l.text[number-1], true
 }
 
 func readFile(name string) ([]byte, error) {

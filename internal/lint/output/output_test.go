@@ -69,24 +69,28 @@ type log struct {
 	Runs    []struct {
 		Tool struct {
 			Driver struct {
-				Name  string
-				Rules []struct {
+				Name, Version string
+				Rules         []struct {
 					ID                   string
 					HelpURI              string
 					ShortDescription     struct{ Text string }
+					FullDescription      struct{ Text string }
+					Help                 struct{ Text string }
 					DefaultConfiguration struct{ Level string }
 					Properties           map[string]any
 				}
 			}
 		}
-		Results []struct {
+		ColumnKind         string
+		OriginalURIBaseIDs map[string]any
+		Results            []struct {
 			RuleID    string
 			RuleIndex int
 			Level     string
 			Message   struct{ Text string }
 			Locations []struct {
 				PhysicalLocation *struct {
-					ArtifactLocation struct{ URI string }
+					ArtifactLocation struct{ URI, URIBaseID string }
 					Region           *struct{ StartLine, StartColumn int }
 				}
 				LogicalLocations []struct{ FullyQualifiedName string }
@@ -101,7 +105,7 @@ func TestSARIF(t *testing.T) {
 	list := findings()
 	accepted := []rule.Accepted{{Finding: list[0], Reason: "agreed", InSource: true}, {Finding: list[1], Reason: "known"}}
 	var b bytes.Buffer
-	if err := output.SARIF(&b, list, accepted, "v1"); err != nil {
+	if err := output.SARIF(&b, list, accepted, output.Origin{Version: "v1"}); err != nil {
 		t.Fatal(err)
 	}
 	var l log
@@ -124,14 +128,20 @@ func TestSARIF(t *testing.T) {
 		}
 	}
 	for _, r := range run.Tool.Driver.Rules {
-		if r.ShortDescription.Text == "" || r.Properties["security-severity"] == nil {
+		if r.ShortDescription.Text == "" || r.FullDescription.Text == "" || r.Help.Text == "" || r.Properties["security-severity"] == nil {
 			t.Errorf("rule %s lacks something: %+v", r.ID, r)
 		}
+	}
+	if got := run.Tool.Driver.Version; got != "v1" {
+		t.Errorf("version = %q", got)
 	}
 	if got, want := run.Tool.Driver.Rules[0].HelpURI, "https://github.com/stile-aws/stile/blob/main/docs/lint/trust/no-subject.md"; got != want {
 		t.Errorf("helpUri = %q, want %q", got, want)
 	}
 	first := run.Results[0].Locations[0].PhysicalLocation
+	if base := first.ArtifactLocation.URIBaseID; run.OriginalURIBaseIDs[base] == nil {
+		t.Errorf("the base %q is not told", base)
+	}
 	if first.ArtifactLocation.URI != "dir%20with%20space/a.json" || first.Region.StartLine != 3 || first.Region.StartColumn != 7 || run.Results[0].Level != "error" {
 		t.Errorf("the first result is at %+v, level %s", first, run.Results[0].Level)
 	}
@@ -149,10 +159,52 @@ func TestSARIF(t *testing.T) {
 
 func TestSARIFOfNothingIsALog(t *testing.T) {
 	var b bytes.Buffer
-	if err := output.SARIF(&b, nil, nil, ""); err != nil {
+	if err := output.SARIF(&b, nil, nil, output.Origin{}); err != nil {
 		t.Fatal(err)
 	}
 	if text := b.String(); !strings.Contains(text, `"results": []`) || !strings.Contains(text, `"rules": []`) {
 		t.Errorf("a run without results lacks its lists:\n%s", text)
+	}
+}
+
+// SARIF's columns are UTF-16 code units (3.14.27, columnKind), a position's bytes.
+func TestSARIFPlaces(t *testing.T) {
+	const line = `{"ü": "😀", "x": 1}`
+	for _, test := range []struct {
+		name      string
+		at        diag.Position
+		inventory string
+		uri       string
+		line, col int
+	}{
+		{"before what is not ASCII", diag.Position{File: "a.json", Line: 1, Column: 2}, "", "a.json", 1, 2},
+		{"behind two bytes that are one unit", diag.Position{File: "a.json", Line: 1, Column: 8}, "", "a.json", 1, 7},
+		{"behind four bytes that are two", diag.Position{File: "a.json", Line: 1, Column: 16}, "", "a.json", 1, 13},
+		{"past the line's end", diag.Position{File: "a.json", Line: 1, Column: 99}, "", "a.json", 1, 99},
+		{"a line that cannot be had", diag.Position{File: "a.json", Line: 2, Column: 9}, "", "a.json", 2, 9},
+		{"an absolute path", diag.Position{File: "/x y/a.json", Line: 1, Column: 1}, "", "file:///x%20y/a.json", 1, 1},
+		{"a path with a dot", diag.Position{File: "./b/../a.json", Line: 1, Column: 1}, "", "a.json", 1, 1},
+		{"no file, an inventory", diag.Position{Line: 7, Column: 3}, "acme.json.gz", "acme.json.gz", 1, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			list := rule.List{}
+			list.Add(rule.Finding{Pos: test.at, Subject: "s", Code: rule.NoSubject, Summary: "x"})
+			var b bytes.Buffer
+			err := output.SARIF(&b, list, nil, output.Origin{Inventory: test.inventory, Line: func(_ string, n int) (string, bool) { return line, n == 1 }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var l log
+			if err := json.Unmarshal(b.Bytes(), &l); err != nil {
+				t.Fatal(err)
+			}
+			at := l.Runs[0].Results[0].Locations[0].PhysicalLocation
+			if got := at.ArtifactLocation.URI; got != test.uri {
+				t.Errorf("uri = %q, want %q", got, test.uri)
+			}
+			if got := *at.Region; got.StartLine != test.line || got.StartColumn != test.col {
+				t.Errorf("region = %+v, want %d:%d", got, test.line, test.col)
+			}
+		})
 	}
 }

@@ -6,7 +6,10 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
+	"unicode/utf16"
 
+	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/lint/rule"
 )
 
@@ -19,9 +22,13 @@ type (
 		Runs    []sarifRun `json:"runs"`
 	}
 	sarifRun struct {
-		Tool       sarifTool     `json:"tool"`
-		ColumnKind string        `json:"columnKind"`
-		Results    []sarifResult `json:"results"`
+		Tool       sarifTool            `json:"tool"`
+		Bases      map[string]sarifBase `json:"originalUriBaseIds,omitempty"`
+		ColumnKind string               `json:"columnKind"`
+		Results    []sarifResult        `json:"results"`
+	}
+	sarifBase struct {
+		Description sarifText `json:"description"`
 	}
 	sarifTool struct {
 		Driver sarifDriver `json:"driver"`
@@ -35,6 +42,8 @@ type (
 	sarifRule struct {
 		ID            string             `json:"id"`
 		Short         sarifText          `json:"shortDescription"`
+		Full          sarifText          `json:"fullDescription"`
+		Help          sarifText          `json:"help"`
 		HelpURI       string             `json:"helpUri,omitempty"`
 		Configuration sarifConfiguration `json:"defaultConfiguration"`
 		Properties    sarifProperties    `json:"properties"`
@@ -68,7 +77,8 @@ type (
 		Region   *sarifRegion  `json:"region,omitempty"`
 	}
 	sarifArtifact struct {
-		URI string `json:"uri"`
+		URI  string `json:"uri"`
+		Base string `json:"uriBaseId,omitempty"`
 	}
 	sarifRegion struct {
 		StartLine   int `json:"startLine"`
@@ -83,11 +93,28 @@ type (
 	}
 )
 
+// Origin is what a SARIF log says of the run besides its findings. The zero
+// Origin says nothing.
+type Origin struct {
+	// Version is the program's.
+	Version string
+	// Inventory is the file that findings without a file are about. Code
+	// scanning of GitHub refuses results that are in no file.
+	Inventory string
+	// Line, unless nil, gives a line of a file, counted from 1. Positions count
+	// bytes and SARIF's columns UTF-16 code units; without the line they are
+	// taken to be the same.
+	Line func(file string, number int) (text string, ok bool)
+}
+
+// sourceRoot is the base of relative paths: the directory stile was run in.
+const sourceRoot = "%SRCROOT%"
+
 // SARIF writes findings, and those that were accepted, as one SARIF log.
-// version is the program's.
-func SARIF(w io.Writer, list rule.List, accepted []rule.Accepted, version string) error {
-	l := &sarifWriter{index: map[string]int{}, run: sarifRun{ColumnKind: "utf16CodeUnits", Results: []sarifResult{}}}
-	l.run.Tool.Driver = sarifDriver{Name: "stile", Version: version, InformationURI: "https://github.com/stile-aws/stile", Rules: []sarifRule{}}
+func SARIF(w io.Writer, list rule.List, accepted []rule.Accepted, o Origin) error {
+	l := &sarifWriter{origin: o, index: map[string]int{}, run: sarifRun{ColumnKind: "utf16CodeUnits", Results: []sarifResult{}}}
+	l.run.Tool.Driver = sarifDriver{Name: "stile", Version: o.Version, InformationURI: "https://github.com/stile-aws/stile", Rules: []sarifRule{}}
+	l.run.Bases = map[string]sarifBase{sourceRoot: {sarifText{"The directory stile was run in."}}}
 	for _, f := range list {
 		l.add(f)
 	}
@@ -105,6 +132,8 @@ func SARIF(w io.Writer, list rule.List, accepted []rule.Accepted, version string
 }
 
 type sarifWriter struct {
+	origin Origin
+
 	run   sarifRun
 	index map[string]int // of a code in the driver's rules
 }
@@ -118,7 +147,7 @@ func (l *sarifWriter) add(f rule.Finding, suppressions ...sarifSuppression) {
 	}
 	l.run.Results = append(l.run.Results, sarifResult{
 		RuleID: f.Code, RuleIndex: i, Level: sarifLevel(f.Severity), Message: sarifText{message(f)},
-		Locations: []sarifLocation{locationOf(f)}, Fingerprints: map[string]string{"stileFingerprint/v1": f.Fingerprint},
+		Locations: []sarifLocation{l.location(f)}, Fingerprints: map[string]string{"stileFingerprint/v1": f.Fingerprint},
 		Suppressions: slices.Clip(suppressions),
 	})
 }
@@ -130,8 +159,10 @@ func sarifRuleOf(f rule.Finding) sarifRule {
 	}
 	out := sarifRule{ID: r.Code, Short: sarifText{r.Title}, Configuration: sarifConfiguration{sarifLevel(r.Severity)}}
 	out.Properties = sarifProperties{Tags: []string{"security", "iam"}, SecuritySeverity: securitySeverity(r.Severity)}
+	out.Full, out.Help = out.Short, out.Short
 	if known {
 		out.HelpURI = r.URL()
+		out.Help.Text += "\n" + r.URL()
 	}
 	if r.Number != "" {
 		out.Properties.Tags = append(out.Properties.Tags, r.Number)
@@ -166,16 +197,45 @@ func sarifLevel(s rule.Severity) string {
 	return "note"
 }
 
-func locationOf(f rule.Finding) sarifLocation {
-	var l sarifLocation
-	if f.Pos.File != "" {
-		l.Physical = &sarifPhysical{Artifact: sarifArtifact{URI: (&url.URL{Path: filepath.ToSlash(f.Pos.File)}).String()}}
+func (l *sarifWriter) location(f rule.Finding) sarifLocation {
+	var at sarifLocation
+	switch {
+	case f.Pos.File != "":
+		at.Physical = &sarifPhysical{Artifact: artifactOf(f.Pos.File)}
 		if f.Pos.Line > 0 {
-			l.Physical.Region = &sarifRegion{StartLine: f.Pos.Line, StartColumn: f.Pos.Column}
+			at.Physical.Region = &sarifRegion{StartLine: f.Pos.Line, StartColumn: l.column(f.Pos)}
 		}
+	case l.origin.Inventory != "": // the position counts in the document, not in the file
+		at.Physical = &sarifPhysical{Artifact: artifactOf(l.origin.Inventory), Region: &sarifRegion{StartLine: 1}}
 	}
 	if f.Subject != "" {
-		l.Logical = []sarifLogical{{f.Subject}}
+		at.Logical = []sarifLogical{{f.Subject}}
 	}
-	return l
+	return at
+}
+
+// artifactOf is the URI of a file: file:///… where the path is absolute, else
+// relative to [sourceRoot].
+func artifactOf(name string) sarifArtifact {
+	path := filepath.ToSlash(filepath.Clean(name))
+	if filepath.IsAbs(name) {
+		return sarifArtifact{URI: (&url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(path, "/")}).String()}
+	}
+	return sarifArtifact{URI: (&url.URL{Path: path}).String(), Base: sourceRoot}
+}
+
+// column is a position's column in UTF-16 code units.
+func (l *sarifWriter) column(at diag.Position) int {
+	if l.origin.Line == nil || at.Column < 2 {
+		return at.Column
+	}
+	text, ok := l.origin.Line(at.File, at.Line)
+	if !ok || at.Column-1 > len(text) {
+		return at.Column
+	}
+	units := 1
+	for _, c := range text[:at.Column-1] {
+		units += max(1, utf16.RuneLen(c)) // what is no UTF-8 reads as one replacement character
+	}
+	return units
 }

@@ -4,8 +4,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/effective"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/lint"
 	"github.com/stile-aws/stile/internal/lint/rule"
@@ -13,39 +15,81 @@ import (
 )
 
 // documents checks every document by itself and keeps what the other rules
-// need of it. AWS's own documents are kept and not judged.
-func (w *world) documents() {
-	w.organization()
-	for _, a := range w.accounts() {
-		attached := map[string][]string{} // managed policy to holders
-		for _, name := range slices.Sorted(maps.Keys(a.Roles)) {
-			if r := a.Roles[name]; r != nil {
-				w.role(a, r)
-				w.identity(a, "role/"+r.Name, r.ARN, r.Inline)
-				note(attached, r.ARN, r.Attached)
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(a.Users)) {
-			if u := a.Users[name]; u != nil {
-				w.user(a, u, attached)
-			}
-		}
-		w.managedPolicies(a, attached)
-		w.resources(a)
-		w.associations(a)
+// need of it, account by account. AWS's own documents are kept and not judged.
+func (w *world) documents() rule.List {
+	org := part{world: w}
+	org.organization()
+	accounts := w.accounts()
+	list := org.list
+	for _, d := range each(w, len(accounts), func(i int) *documents { return w.documentsOf(accounts[i]) }) {
+		list = append(list, d.list...)
+		w.roles = append(w.roles, d.roles...)
+		w.policies = append(w.policies, d.policies...)
+		w.shared = append(w.shared, d.shared...)
 	}
+	return list
 }
 
-func note(attached map[string][]string, holder string, policies []string) {
-	for _, p := range policies {
-		if !slices.Contains(attached[p], holder) {
-			attached[p] = append(attached[p], holder)
+// documents are those of one account, as far as they could be read.
+type documents struct {
+	part
+	roles    []*role
+	policies []*held
+	shared   []*share
+	attached map[string]*holders // by ARN of a managed policy
+	groups   map[string]*held    // inline policies of groups, by subject
+}
+
+// holders are those a managed policy is attached to, each once, and whether it
+// is somebody's permissions boundary.
+type holders struct {
+	arns     []string
+	boundary bool
+}
+
+func (w *world) documentsOf(a *inventory.Account) *documents {
+	d := &documents{part: part{world: w}, attached: map[string]*holders{}, groups: map[string]*held{}}
+	for _, name := range slices.Sorted(maps.Keys(a.Roles)) {
+		if r := a.Roles[name]; r != nil {
+			d.role(a, r)
+			d.identity(a, "role/"+r.Name, r.ARN, r.Inline)
+			d.note(r.ARN, r.Attached, r.Boundary)
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Users)) {
+		if u := a.Users[name]; u != nil {
+			d.user(a, u)
+		}
+	}
+	d.managedPolicies(a)
+	d.resources(a)
+	return d
+}
+
+// of is what is known of the managed policy of an ARN, made on first use.
+func (d *documents) of(policyARN string) *holders {
+	h := d.attached[policyARN]
+	if h == nil {
+		h = &holders{}
+		d.attached[policyARN] = h
+	}
+	return h
+}
+
+func (d *documents) note(holder string, policies []string, boundary string) {
+	for _, p := range policies {
+		// A user's own and its groups' attachments follow one another.
+		if h := d.of(p); len(h.arns) == 0 || h.arns[len(h.arns)-1] != holder {
+			h.arns = append(h.arns, holder)
+		}
+	}
+	if boundary != "" {
+		d.of(boundary).boundary = true
 	}
 }
 
 // document checks one text and adds what was found, unless AWS wrote it.
-func (w *world) document(ctx lint.Context, text string, kind policy.Kind, judge bool) *policy.Document {
+func (w *part) document(ctx lint.Context, text string, kind policy.Kind, judge bool) *policy.Document {
 	if _, unread := inventory.WhyUnknown(text); unread || text == "" {
 		return nil
 	}
@@ -61,7 +105,7 @@ func (w *world) document(ctx lint.Context, text string, kind policy.Kind, judge 
 	return doc
 }
 
-func (w *world) role(a *inventory.Account, r *inventory.Role) {
+func (w *documents) role(a *inventory.Account, r *inventory.Role) {
 	parsed, err := arn.Parse(r.ARN)
 	if err != nil {
 		return
@@ -70,8 +114,10 @@ func (w *world) role(a *inventory.Account, r *inventory.Role) {
 	ctx := w.context(a, out.subject)
 	ctx.Name, ctx.Partition, ctx.Privileged = r.Name, parsed.Partition, administrator(a, r)
 	out.trust = w.document(ctx, r.Trust, policy.Trust, !awsOwns(r.Path))
+	out.guard = sync.OnceValue(func() *effective.Side {
+		return w.view.Guard(effective.Question{Action: assumeRole, Resource: r.ARN})
+	})
 	w.roles = append(w.roles, out)
-	w.byARN[r.ARN] = out
 }
 
 // awsOwns reports whether roles of a path are made and kept by AWS.
@@ -107,7 +153,7 @@ func grantsAll(text string) bool {
 
 func awsPolicy(policyARN string) bool { return strings.Contains(policyARN, ":iam::aws:policy/") }
 
-func (w *world) identity(a *inventory.Account, who, holder string, inline map[string]string) {
+func (w *documents) identity(a *inventory.Account, who, holder string, inline map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(inline)) {
 		h := &held{subject: string(a.ID) + " " + who + " inline policy " + name, holders: []string{holder}}
 		ctx := w.context(a, h.subject)
@@ -116,32 +162,34 @@ func (w *world) identity(a *inventory.Account, who, holder string, inline map[st
 	}
 }
 
-func (w *world) hold(h *held, doc *policy.Document) {
+func (w *documents) hold(h *held, doc *policy.Document) {
 	if h.doc = doc; doc != nil {
 		w.policies = append(w.policies, h)
 	}
 }
 
-func (w *world) user(a *inventory.Account, u *inventory.User, attached map[string][]string) {
+func (w *documents) user(a *inventory.Account, u *inventory.User) {
 	w.identity(a, "user/"+u.Name, u.ARN, u.Inline)
-	note(attached, u.ARN, u.Attached)
+	w.note(u.ARN, u.Attached, u.Boundary)
 	for _, g := range u.Groups {
-		note(attached, u.ARN, g.Attached)
+		w.note(u.ARN, g.Attached, "")
 		for _, name := range slices.Sorted(maps.Keys(g.Inline)) {
 			subject := string(a.ID) + " group/" + g.Name + " inline policy " + name
-			i := slices.IndexFunc(w.policies, func(h *held) bool { return h.subject == subject })
-			if i >= 0 {
-				w.policies[i].holders = append(w.policies[i].holders, u.ARN)
+			if h := w.groups[subject]; h != nil { // another user's
+				h.holders = append(h.holders, u.ARN)
 				continue
 			}
 			ctx := w.context(a, subject)
 			ctx.Name = name
-			w.hold(&held{subject: subject, holders: []string{u.ARN}}, w.document(ctx, g.Inline[name], policy.Identity, true))
+			w.groups[subject] = &held{subject: subject, holders: []string{u.ARN}}
+			w.hold(w.groups[subject], w.document(ctx, g.Inline[name], policy.Identity, true))
 		}
 	}
 }
 
-func (w *world) managedPolicies(a *inventory.Account, attached map[string][]string) {
+// managedPolicies checks the account's own ones. One that is only somebody's
+// boundary allows nothing by itself.
+func (w *documents) managedPolicies(a *inventory.Account) {
 	for _, name := range slices.Sorted(maps.Keys(a.Managed)) {
 		m := a.Managed[name]
 		if m == nil || awsPolicy(m.ARN) {
@@ -151,15 +199,20 @@ func (w *world) managedPolicies(a *inventory.Account, attached map[string][]stri
 		if err != nil {
 			continue
 		}
-		h := &held{subject: string(a.ID) + " policy/" + parsed.Name(), holders: attached[m.ARN]}
+		use := w.of(m.ARN)
+		h := &held{subject: string(a.ID) + " policy/" + parsed.Name(), holders: use.arns}
 		ctx := w.context(a, h.subject)
 		ctx.Name = parsed.Name()
+		if use.boundary && len(use.arns) == 0 {
+			w.document(ctx, m.Document, policy.Boundary, true)
+			continue
+		}
 		w.hold(h, w.document(ctx, m.Document, policy.Managed, true))
 	}
 }
 
 // organization checks the control policies.
-func (w *world) organization() {
+func (w *part) organization() {
 	org := w.inv.Organization
 	if org == nil {
 		return
@@ -179,7 +232,7 @@ func (w *world) organization() {
 
 // onManagement is the part of R11 that only the tree shows: a policy attached
 // to the management account.
-func (w *world) onManagement(org *inventory.Organization, n *inventory.Node) {
+func (w *part) onManagement(org *inventory.Organization, n *inventory.Node) {
 	if n == nil {
 		return
 	}
@@ -199,7 +252,7 @@ func (w *world) onManagement(org *inventory.Organization, n *inventory.Node) {
 }
 
 // resources checks the policies of secrets, keys, endpoints and other resources.
-func (w *world) resources(a *inventory.Account) {
+func (w *documents) resources(a *inventory.Account) {
 	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(a.Secrets)) {
 		s := a.Secrets[name]
@@ -236,14 +289,14 @@ func endpointSubject(a *inventory.Account, e *inventory.Endpoint) string {
 	return string(a.ID) + " VPC endpoint " + e.ID
 }
 
-func (w *world) resource(ctx lint.Context, a *inventory.Account, resource, text string, kind policy.Kind, secret *inventory.Secret) {
+func (w *documents) resource(ctx lint.Context, a *inventory.Account, resource, text string, kind policy.Kind, secret *inventory.Secret) {
 	parsed, err := arn.Parse(resource)
 	if err != nil {
 		return
 	}
 	ctx.Partition = parsed.Partition
 	if doc := w.document(ctx, text, kind, true); doc != nil {
-		w.shared = append(w.shared, share{doc: doc, subject: ctx.Subject, resource: parsed, kind: kind, secret: secret, account: a})
+		w.shared = append(w.shared, &share{doc: doc, subject: ctx.Subject, resource: parsed, kind: kind, secret: secret, account: a})
 	}
 }
 

@@ -12,21 +12,19 @@ import (
 
 // grants is T15: permission to assume a role that does not exist, or that no
 // holder of the policy can assume.
-func (w *world) grants() {
-	for _, h := range w.policies {
-		for i := range h.doc.Statements {
-			st := &h.doc.Statements[i]
-			if !lint.Allows(st, "sts:AssumeRole") {
-				continue
-			}
-			for _, res := range st.Resources {
-				w.deadGrant(h, res)
-			}
+func (w *part) grants(h *held) {
+	for i := range h.doc.Statements {
+		st := &h.doc.Statements[i]
+		if !lint.Allows(st, assumeRole) {
+			continue
+		}
+		for _, res := range st.Resources {
+			w.deadGrant(h, res)
 		}
 	}
 }
 
-func (w *world) deadGrant(h *held, res policy.Text) {
+func (w *part) deadGrant(h *held, res policy.Text) {
 	target, err := arn.Parse(res.Value)
 	if err != nil || target.Service != "iam" || target.Type() != "role" || strings.ContainsAny(res.Value, "*?$") {
 		return
@@ -38,12 +36,13 @@ func (w *world) deadGrant(h *held, res policy.Text) {
 		})
 		return
 	}
-	if !exists || len(h.holders) == 0 {
+	role := w.byARN[res.Value]
+	if !exists || role == nil || len(h.holders) == 0 {
 		return
 	}
 	why := ""
 	for _, holder := range h.holders {
-		d, denied := w.denied(holder, "sts:AssumeRole", res.Value)
+		d, denied := w.cannotAssume(holder, role)
 		if !denied {
 			return
 		}

@@ -19,17 +19,18 @@ func settled(key string) bool {
 	}, key)
 }
 
-// open is the context of q with every other key unknown that a document which
-// applies to q depends on, unless q gives it.
-func (w *world) open(q effective.Question) authz.Context {
+// open is the context of q with every other key unknown that a document of
+// either side depends on, unless q gives it.
+func open(q effective.Question, sides ...*effective.Side) authz.Context {
 	out := q.Context.Clone()
-	_, pols := w.view.Prepare(q)
-	for doc := range documentsOf(pols) {
-		for i := range doc.Statements {
-			for key := range keysOf(&doc.Statements[i]) {
-				key = strings.ToLower(key)
-				if _, present, known := q.Context.Get(key); !settled(key) && !present && known {
-					out.SetUnknown(key)
+	for _, side := range sides {
+		for doc := range documentsOf(side.Policies()) {
+			for i := range doc.Statements {
+				for key := range keysOf(&doc.Statements[i]) {
+					key = strings.ToLower(key)
+					if _, present, known := q.Context.Get(key); !settled(key) && !present && known {
+						out.SetUnknown(key)
+					}
 				}
 			}
 		}

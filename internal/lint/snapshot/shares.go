@@ -16,32 +16,21 @@ import (
 	"github.com/stile-aws/stile/policy"
 )
 
-// shares holds the rules on what resource policies grant to other accounts.
-func (w *world) shares() {
-	for i := range w.shared {
-		s := &w.shared[i]
-		if s.kind == policy.Key {
-			w.keys[s.resource.String()] = s
-		} else if s.secret != nil && s.secret.KeyARN != "" {
-			w.under[s.secret.KeyARN] = append(w.under[s.secret.KeyARN], s)
+// shares holds the rules on what a resource policy grants to other accounts.
+func (w *part) shares(s *share) {
+	for i := range s.doc.Statements {
+		st := &s.doc.Statements[i]
+		if st.Effect != policy.Allow || st.Principal == nil {
+			continue
 		}
-	}
-	for i := range w.shared {
-		s := &w.shared[i]
-		for j := range s.doc.Statements {
-			st := &s.doc.Statements[j]
-			if st.Effect != policy.Allow || st.Principal == nil {
-				continue
-			}
-			for _, e := range st.Principal.Entries {
-				w.share(s, st, e)
-			}
+		for _, e := range st.Principal.Entries {
+			w.share(s, st, e)
 		}
 	}
 }
 
 // share checks what one statement grants to one principal of another account.
-func (w *world) share(s *share, st *policy.Statement, e policy.PrincipalEntry) {
+func (w *part) share(s *share, st *policy.Statement, e policy.PrincipalEntry) {
 	who := foreigner(e, s.account.ID)
 	if who.IsZero() {
 		return
@@ -69,17 +58,17 @@ func (w *world) share(s *share, st *policy.Statement, e policy.PrincipalEntry) {
 	if !ok {
 		return
 	}
-	p, err := w.view.Principal(e.Value.Value)
-	if err != nil {
+	by := w.caller(e.Value.Value)
+	if !by.known {
 		return
 	}
-	q.Principal = p
-	if d, denied := w.refused(q); denied {
+	q.Principal = by.principal
+	if d, denied := w.refused(q, by.side, w.view.Guard(q)); denied {
 		w.deadShare(s, e, d)
 		return
 	}
 	if key != nil && strings.EqualFold(q.Action, "secretsmanager:GetSecretValue") {
-		w.decrypt(s, e, q, key)
+		w.decrypt(s, e, q)
 	}
 	w.endpoints(s, e, q)
 }
@@ -150,7 +139,7 @@ func objectAction(action string) bool {
 }
 
 // deadShare is R03.
-func (w *world) deadShare(s *share, e policy.PrincipalEntry, d authz.Decision) {
+func (w *part) deadShare(s *share, e policy.PrincipalEntry, d authz.Decision) {
 	w.add(s.subject, e.Value.Pos, e.Value.Value, rule.Finding{
 		Code: rule.DeadShare, Summary: fmt.Sprintf("%s gets nothing from this: %s", e.Value.Value, reason(d)),
 		Detail: fmt.Sprintf("Asked for %s.", d.Action),
@@ -185,13 +174,16 @@ func keyNames(doc *policy.Document, who arn.ARN) bool {
 // decrypt is R02 for a principal whose side is known: nobody reads a secret
 // without decrypting it (Secrets Manager guide, "Secret encryption and
 // decryption").
-func (w *world) decrypt(s *share, e policy.PrincipalEntry, q effective.Question, key *share) {
+func (w *part) decrypt(s *share, e policy.PrincipalEntry, q effective.Question) {
+	if k := s.account.Keys[s.secret.KeyARN]; k == nil || k.GrantState != inventory.Exists {
+		return // a grant may allow it
+	}
 	q.Action, q.Resource = "kms:Decrypt", s.secret.KeyARN
 	q.Context.Set("kms:ViaService", "secretsmanager."+s.resource.Region+".amazonaws.com")
 	q.Context.Set("kms:CallerAccount", string(q.Principal.Account()))
 	q.Context.Set("kms:EncryptionContext:SecretARN", s.resource.String())
 	q.Context.SetUnknown("kms:EncryptionContext:SecretVersionId")
-	d, denied := w.refused(q)
+	d, denied := w.refused(q, w.caller(e.Value.Value).side, w.view.Guard(q))
 	if !denied {
 		return
 	}
@@ -204,7 +196,7 @@ func (w *world) decrypt(s *share, e policy.PrincipalEntry, q effective.Question,
 	w.deadShare(s, e, d)
 }
 
-func (w *world) keyMismatch(s *share, e policy.PrincipalEntry, why string) {
+func (w *part) keyMismatch(s *share, e policy.PrincipalEntry, why string) {
 	w.add(s.subject, e.Value.Pos, e.Value.Value, rule.Finding{
 		Code: rule.KeyMismatch, Summary: fmt.Sprintf("%s may read the secret and not decrypt it: %s", e.Value.Value, why),
 		Hint: fmt.Sprintf(`allow kms:Decrypt to it in the policy of the key, under "StringEquals": {"kms:ViaService": "secretsmanager.%s.amazonaws.com"}`, s.resource.Region),
@@ -213,7 +205,7 @@ func (w *world) keyMismatch(s *share, e policy.PrincipalEntry, why string) {
 
 // keyWithoutSecret is the reverse: a key serves somebody through Secrets
 // Manager, and no secret under it is shared with him.
-func (w *world) keyWithoutSecret(s *share, st *policy.Statement, e policy.PrincipalEntry, who arn.ARN) {
+func (w *part) keyWithoutSecret(s *share, st *policy.Statement, e policy.PrincipalEntry, who arn.ARN) {
 	via := slices.ContainsFunc(st.Conditions, func(c policy.Condition) bool {
 		return strings.EqualFold(c.Key, "kms:ViaService") && !policy.SplitOperator(c.Operator).Negated() && len(c.Values) > 0 &&
 			!slices.ContainsFunc(c.Values, func(v policy.Text) bool { return !strings.HasPrefix(v.Value, "secretsmanager.") })
@@ -248,7 +240,7 @@ func secretNames(doc *policy.Document, who arn.ARN) bool {
 
 // endpoints is R13: VPC endpoints of the principal's account, for the service
 // and Region of the resource, whose policy stops the request.
-func (w *world) endpoints(s *share, e policy.PrincipalEntry, q effective.Question) {
+func (w *part) endpoints(s *share, e policy.PrincipalEntry, q effective.Question) {
 	a := w.inv.Accounts[q.Principal.Account()]
 	service, _, _ := strings.Cut(strings.ToLower(q.Action), ":")
 	for _, name := range slices.Sorted(maps.Keys(a.Endpoints)) {
@@ -258,7 +250,7 @@ func (w *world) endpoints(s *share, e policy.PrincipalEntry, q effective.Questio
 			continue
 		}
 		q.Endpoint = endpoint.ARN
-		d, denied := w.refused(q)
+		d, denied := w.refused(q, w.caller(e.Value.Value).side, w.view.Guard(q))
 		if !denied || !slices.ContainsFunc(d.Deciding, func(i int) bool { return d.Layers[i].Layer == authz.LayerEndpoint }) {
 			continue
 		}

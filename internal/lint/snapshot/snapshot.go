@@ -14,6 +14,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/stile-aws/stile/arn"
@@ -31,6 +32,8 @@ type Options struct {
 	Now time.Time
 	// Unused is how long a role may go unused. Default: 90 days.
 	Unused time.Duration
+	// Meter, unless nil, tells meanwhile how far the check is.
+	Meter *Meter
 }
 
 const defaultUnused = 90 * 24 * time.Hour
@@ -43,23 +46,15 @@ func Check(inv *inventory.Inventory, o Options) rule.List {
 		o.Unused = defaultUnused
 	}
 	w := newWorld(inv, o)
-	w.documents()
-	for _, h := range w.policies {
-		for _, holder := range h.holders {
-			w.heldBy[holder] = append(w.heldBy[holder], h)
-		}
-	}
-	for _, r := range w.roles {
-		w.trust(r)
-		w.tags(r)
-	}
-	w.grants()
-	w.shares()
-	w.list.Sort()
-	return w.list
+	list := w.documents()
+	w.connect()
+	list = append(list, w.sides()...)
+	list.Sort()
+	return list
 }
 
-// world is the inventory with what the rules look up in it.
+// world is the inventory with what the rules look up in it. It does not change
+// while units of work run beside each other.
 type world struct {
 	inv      *inventory.Inventory
 	options  Options
@@ -73,10 +68,17 @@ type world struct {
 	byARN    map[string]*role
 	policies []*held
 	heldBy   map[string][]*held // by ARN of a role or user
-	shared   []share
+	shared   []*share
 	keys     map[string]*share   // key policies by the key's ARN
 	under    map[string][]*share // secrets by their key's ARN
-	list     rule.List
+	callers  sync.Map            // ARN of a user or role to *caller
+}
+
+// part is one unit of work, with what it has found. Parts run beside each
+// other; what they found is joined in the order of the units.
+type part struct {
+	*world
+	list rule.List
 }
 
 // role is a role with what was read of its trust policy.
@@ -90,6 +92,8 @@ type role struct {
 	// clusters those they are in.
 	associations []*inventory.Association
 	clusters     map[string]bool
+	// guard is what decides at the role's end who may assume it.
+	guard func() *effective.Side
 }
 
 // held is an identity-based document and who holds it.
@@ -220,7 +224,7 @@ func (w *world) context(a *inventory.Account, subject string) lint.Context {
 
 // add reports a finding at a place of a document; anchor is what it hangs on
 // there.
-func (w *world) add(subject string, pos policy.Pos, anchor string, f rule.Finding) {
+func (w *part) add(subject string, pos policy.Pos, anchor string, f rule.Finding) {
 	f.Subject, f.Anchor = subject, anchor
 	f.Pos.Line, f.Pos.Column = pos.Line, pos.Column
 	w.list.Add(f)

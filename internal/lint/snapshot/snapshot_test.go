@@ -1,6 +1,7 @@
 package snapshot_test
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -205,4 +206,53 @@ func BenchmarkCheck(b *testing.B) {
 		n = len(snapshot.Check(inv, snapshot.Options{}))
 	}
 	b.ReportMetric(float64(n), "findings")
+}
+
+// A provider that nobody looked for is not absent: GetAccountAuthorizationDetails
+// lists everything of IAM but providers.
+func TestProvidersNobodyListedAreNotDead(t *testing.T) {
+	ci := role(own, "ci", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111111111111:oidc-provider/gitlab.example"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"gitlab.example:sub":"x","gitlab.example:aud":"y"}}}]}`)
+	inv := world(ci)
+	if got := found(snapshot.Check(inv, snapshot.Options{}), rule.DeadTrust); len(got) != 0 {
+		t.Errorf("providers not listed: %q", got)
+	}
+	inv.Accounts[own].Listed = map[string]inventory.Lookup{inventory.KindProviders: inventory.Unread}
+	if got := found(snapshot.Check(inv, snapshot.Options{}), rule.DeadTrust); len(got) != 0 {
+		t.Errorf("providers that could not be listed: %q", got)
+	}
+	inv.Accounts[own].Listed[inventory.KindProviders] = inventory.Exists
+	if got := found(snapshot.Check(inv, snapshot.Options{}), rule.DeadTrust); len(got) != 1 {
+		t.Errorf("providers listed: %q, want one dead trust", got)
+	}
+}
+
+// A boundary allows nothing by itself.
+func TestAPolicyThatIsOnlyABoundaryGrantsNothing(t *testing.T) {
+	const boundary = "arn:aws:iam::111111111111:policy/boundary"
+	bounded := role(own, "app", trust(ec2))
+	bounded.Boundary = boundary
+	inv := world(bounded)
+	inv.Accounts[own].Managed = map[string]*inventory.Managed{boundary: {ARN: boundary, Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*","sts:*"],"Resource":"*"}]}`}}
+	if got := found(snapshot.Check(inv, snapshot.Options{}), rule.AssumeAnywhere); len(got) != 0 {
+		t.Errorf("a boundary: %q", got)
+	}
+	bounded.Attached = []string{boundary}
+	if got := found(snapshot.Check(inv, snapshot.Options{}), rule.AssumeAnywhere); len(got) != 1 {
+		t.Errorf("attached as well: %q, want one finding", got)
+	}
+}
+
+// The findings and their order do not depend on how many work at them.
+func TestFindingsDoNotDependOnProcessors(t *testing.T) {
+	inv := inventorytest.Organization(inventorytest.Size{Accounts: 8, Roles: 15, Edges: 6, Seed: 3})
+	meter := &snapshot.Meter{}
+	many := snapshot.Check(inv, snapshot.Options{Meter: meter})
+	if done, total := meter.Progress(); done != total || total < 8*15 {
+		t.Errorf("in the end %d of %d are done", done, total)
+	}
+	before := runtime.GOMAXPROCS(1)
+	defer runtime.GOMAXPROCS(before)
+	if diff := cmp.Diff(snapshot.Check(inv, snapshot.Options{}), many); diff != "" || len(many) == 0 {
+		t.Errorf("findings with one processor and with %d (-one +many):\n%s", before, diff)
+	}
 }

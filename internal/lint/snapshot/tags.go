@@ -12,7 +12,7 @@ import (
 
 // tags is T20: permissions of a role that depend on tags of its sessions, by
 // who can set these tags (IAM guide, "Pass session tags in AWS STS").
-func (w *world) tags(r *role) {
+func (w *part) tags(r *role) {
 	if r.trust == nil || awsOwns(r.Path) {
 		return
 	}
@@ -78,14 +78,14 @@ func tagVariables(t policy.Text) []tagUse {
 	}
 }
 
-func (w *world) tagUse(r *role, h *held, use tagUse) {
+func (w *part) tagUse(r *role, h *held, use tagUse) {
 	setters := settersOf(r)
 	ownTag := hasTag(r.Tags, use.tag)
 	can := ownTag || slices.ContainsFunc(setters, func(s setter) bool { return s.sets(use.tag) })
 	switch {
 	case !can:
 		w.unsettable(r, h, use)
-	case slices.ContainsFunc(setters, func(s setter) bool { return s.free(w, use.tag) }):
+	case slices.ContainsFunc(setters, func(s setter) bool { return s.free(w.world, use.tag) }):
 		w.add(h.subject, use.pos, r.Name+" "+use.tag, rule.Finding{
 			Code: rule.AnyonesTag, Summary: fmt.Sprintf("who assumes role %s chooses the tag %s himself", r.Name, use.tag),
 			Detail: "Its trust policy allows sts:TagSession without a condition on the tag, so the permission depends on nothing but the caller's word.",
@@ -94,7 +94,7 @@ func (w *world) tagUse(r *role, h *held, use tagUse) {
 	}
 }
 
-func (w *world) unsettable(r *role, h *held, use tagUse) {
+func (w *part) unsettable(r *role, h *held, use tagUse) {
 	for _, caller := range w.callersOf(r) {
 		if caller.tagged() && podTag(use.tag) {
 			return // the call is refused altogether: reported as T22
@@ -122,7 +122,7 @@ func (w *world) callersOf(r *role) []*role {
 	var out []*role
 	for i := range r.trust.Statements {
 		st := &r.trust.Statements[i]
-		if st.Principal == nil || !lint.Allows(st, "sts:AssumeRole") {
+		if st.Principal == nil || !lint.Allows(st, assumeRole) {
 			continue
 		}
 		for _, e := range st.Principal.Entries {

@@ -17,7 +17,7 @@ import (
 )
 
 // trust holds the rules on whom a role trusts.
-func (w *world) trust(r *role) {
+func (w *part) trust(r *role) {
 	if r.trust == nil || awsOwns(r.Path) {
 		return
 	}
@@ -45,9 +45,9 @@ func (w *world) trust(r *role) {
 
 // deadTrust is T14 for users and roles: they do not exist, or their own
 // account does not let them.
-func (w *world) deadTrust(r *role, st *policy.Statement, v policy.Text) {
+func (w *part) deadTrust(r *role, st *policy.Statement, v policy.Text) {
 	who, err := arn.Parse(v.Value)
-	if err != nil || who.Service != "iam" || who.Type() != "role" && who.Type() != "user" || !lint.Allows(st, "sts:AssumeRole") {
+	if err != nil || who.Service != "iam" || who.Type() != "role" && who.Type() != "user" || !lint.Allows(st, assumeRole) {
 		return
 	}
 	account := w.inv.Accounts[who.Account]
@@ -58,12 +58,12 @@ func (w *world) deadTrust(r *role, st *policy.Statement, v policy.Text) {
 		}
 		return
 	}
-	if d, denied := w.denied(v.Value, "sts:AssumeRole", r.ARN); denied {
+	if d, denied := w.cannotAssume(v.Value, r); denied {
 		w.dead(r, v, fmt.Sprintf("%s cannot assume the role: %s", v.Value, reason(d)), "allow it on the side that denies, or take it out of the trust policy")
 	}
 }
 
-func (w *world) dead(r *role, v policy.Text, summary, hint string) {
+func (w *part) dead(r *role, v policy.Text, summary, hint string) {
 	w.add(r.subject, v.Pos, v.Value, rule.Finding{Code: rule.DeadTrust, Summary: summary, Hint: hint})
 }
 
@@ -119,24 +119,47 @@ func nearest(account *inventory.Account, a arn.ARN) string {
 	return arns[policy.Closest(a.Name(), slices.Sorted(maps.Keys(arns)))]
 }
 
-// denied asks whether a principal is certainly refused, and why.
-func (w *world) denied(principal, action, resource string) (authz.Decision, bool) {
-	p, err := w.view.Principal(principal)
-	if err != nil {
+const assumeRole = "sts:AssumeRole"
+
+// caller is a user or role with what it brings to every request.
+type caller struct {
+	principal authz.Principal
+	side      *effective.Side
+	known     bool
+}
+
+func (w *world) caller(principal string) *caller {
+	if known, ok := w.callers.Load(principal); ok {
+		return known.(*caller)
+	}
+	c := &caller{}
+	if p, err := w.view.Principal(principal); err == nil {
+		c.principal, c.side, c.known = p, w.view.Caller(p), true
+	}
+	known, _ := w.callers.LoadOrStore(principal, c)
+	return known.(*caller)
+}
+
+// cannotAssume asks whether a principal is certainly refused, and why.
+func (w *world) cannotAssume(principal string, r *role) (authz.Decision, bool) {
+	c := w.caller(principal)
+	if !c.known {
 		return authz.Decision{}, false
 	}
-	return w.refused(effective.Question{Principal: p, Action: action, Resource: resource})
+	return w.refused(effective.Question{Principal: c.principal, Action: assumeRole, Resource: r.ARN}, c.side, r.guard())
 }
 
 // refused asks whether q is certainly denied: whatever the values of condition
-// keys are that depend on how the caller asks.
-func (w *world) refused(q effective.Question) (authz.Decision, bool) {
-	if !isDenied(w.view.Outcome(q)) {
+// keys are that depend on how the caller asks. The sides are those of q.
+func (w *world) refused(q effective.Question, caller, guard *effective.Side) (authz.Decision, bool) {
+	if !isDenied(w.view.Decide(q, caller, guard)) {
 		return authz.Decision{}, false
 	}
-	q.Context = w.open(q)
-	d := w.view.Ask(q)
-	return d, isDenied(d.Outcome)
+	q.Context = open(q, caller, guard)
+	if !isDenied(w.view.Decide(q, caller, guard)) {
+		return authz.Decision{}, false
+	}
+	return w.view.Explain(q, caller, guard), true
 }
 
 func isDenied(o authz.Outcome) bool { return o == authz.ImplicitDeny || o == authz.ExplicitDeny }
@@ -151,7 +174,7 @@ func reason(d authz.Decision) string {
 }
 
 // deadProvider is T14 for identity providers.
-func (w *world) deadProvider(r *role, v policy.Text) {
+func (w *part) deadProvider(r *role, v policy.Text) {
 	a, err := arn.Parse(v.Value)
 	account := w.inv.Accounts[a.Account]
 	if err != nil || account == nil {
@@ -161,7 +184,7 @@ func (w *world) deadProvider(r *role, v policy.Text) {
 	switch a.Type() {
 	case "oidc-provider":
 		_, state = inventory.Get(account.Providers, a.Name())
-		if state == inventory.NotAsked && account.Complete {
+		if state == inventory.NotAsked && account.Kind(inventory.KindProviders, "") == inventory.Exists {
 			state = inventory.Absent
 		}
 	case "saml-provider":
@@ -177,7 +200,7 @@ func (w *world) deadProvider(r *role, v policy.Text) {
 
 // unknownCluster is T19: whoever runs the cluster of an issuer says which
 // service accounts there are.
-func (w *world) unknownCluster(r *role, v policy.Text) {
+func (w *part) unknownCluster(r *role, v policy.Text) {
 	a, err := arn.Parse(v.Value)
 	if err != nil || a.Type() != "oidc-provider" {
 		return
@@ -196,7 +219,7 @@ func (w *world) unknownCluster(r *role, v policy.Text) {
 }
 
 // openToClusters is the second half of T18.
-func (w *world) openToClusters(r *role, st *policy.Statement, v policy.Text) {
+func (w *part) openToClusters(r *role, st *policy.Statement, v policy.Text) {
 	if v.Value != "pods.eks.amazonaws.com" || len(r.clusters) != 1 || len(r.account.Clusters) < 2 ||
 		lint.Restricts(st, "aws:SourceArn", "aws:RequestTag/eks-cluster-arn", "aws:RequestTag/eks-cluster-name") {
 		return
@@ -211,7 +234,7 @@ func (w *world) openToClusters(r *role, st *policy.Statement, v policy.Text) {
 
 // chainedSession is T21: role chaining limits sessions to an hour (IAM guide,
 // "Roles terms and concepts").
-func (w *world) chainedSession(r *role) {
+func (w *part) chainedSession(r *role) {
 	if r.MaxSession <= int(time.Hour/time.Second) {
 		return
 	}
@@ -244,10 +267,10 @@ func (w *world) chainedSession(r *role) {
 // tagsRefused is T22: Pod Identity's session tags are transitive, so a role
 // that its sessions assume must take them (EKS guide, "Grant Pods access to
 // AWS resources based on tags").
-func (w *world) tagsRefused(r *role) {
+func (w *part) tagsRefused(r *role) {
 	for i := range r.trust.Statements {
 		st := &r.trust.Statements[i]
-		if st.Principal == nil || !lint.Allows(st, "sts:AssumeRole") || lint.Allows(st, "sts:TagSession") {
+		if st.Principal == nil || !lint.Allows(st, assumeRole) || lint.Allows(st, "sts:TagSession") {
 			continue
 		}
 		for _, e := range st.Principal.Entries {
@@ -286,7 +309,7 @@ func names(p *policy.Principals, who string) bool {
 }
 
 // unused is R14.
-func (w *world) unused(r *role) {
+func (w *part) unused(r *role) {
 	if w.options.Now.IsZero() || r.LastUsed == nil || !w.opens(r) {
 		return
 	}
