@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -56,6 +58,11 @@ type Member struct {
 	Name    string
 	NamePos Pos
 	Value   Node
+}
+
+// has reports whether n is an object with a member of that name.
+func (n *Node) has(name string) bool {
+	return slices.ContainsFunc(n.Members, func(m Member) bool { return m.Name == name })
 }
 
 // maxDepth bounds the nesting of a text; the deepest place of a policy is 6.
@@ -149,7 +156,7 @@ func (s *scanner) object(n *Node, depth int) {
 	}
 	for s.err == nil {
 		if s.peek() != '"' {
-			s.failf(s.pos(), "%s where a quoted name should be", s.found())
+			s.unexpected("a quoted name")
 			return
 		}
 		m := Member{NamePos: s.pos(), Name: s.str()}
@@ -203,8 +210,39 @@ func (s *scanner) more(closing byte) bool {
 		s.off++
 		return false
 	}
-	s.failf(s.pos(), "%s where a comma or %q should be", s.found(), string(closing))
+	s.unexpected("a comma or " + strconv.Quote(string(closing)))
 	return false
+}
+
+// unexpected reports the next byte where something else should be.
+func (s *scanner) unexpected(wanted string) {
+	s.failf(s.pos(), "%s where %s should be", s.found(), wanted)
+	if s.err.Hint == "" {
+		s.err.Hint = s.guess()
+	}
+}
+
+// guess says what the text at hand may be instead of JSON, "" when it is
+// nothing that people often have.
+func (s *scanner) guess() string {
+	rest := s.src[s.off:]
+	for _, g := range [...]struct{ begins, hint string }{
+		{"%7B", "the text is URL-encoded, as IAM returns documents; decode it"},
+		{"\ufeff", "remove the byte order mark"},
+		{"//", "JSON has no comments"},
+		{"/*", "JSON has no comments"},
+		{"#", "JSON has no comments"},
+		{"'", "JSON has double quotes only"},
+		{"“", "JSON has straight quotes only"},
+		{"True", "write true"},
+		{"False", "write false"},
+		{"None", "write null"},
+	} {
+		if bytes.HasPrefix(rest, []byte(g.begins)) {
+			return g.hint
+		}
+	}
+	return ""
 }
 
 // found describes the next byte for an error message.
@@ -230,7 +268,7 @@ func (s *scanner) word(n *Node) {
 			return
 		}
 	}
-	s.failf(n.Pos, "%s where a value should be", s.found())
+	s.unexpected("a value")
 }
 
 func (s *scanner) number() string {
@@ -335,6 +373,9 @@ func (s *scanner) escape(buf []byte) []byte {
 		return append(buf, '\t')
 	case 'u':
 		return s.unicode(buf, pos)
+	}
+	if c < ' ' || c >= utf8.RuneSelf {
+		s.failf(pos, "a backslash where no escape follows")
 	}
 	s.failf(pos, "unknown escape \\%c", c)
 	return buf

@@ -86,6 +86,9 @@ func (d *decoder) unknown(m Member, where string, known []string) {
 func (d *decoder) document(n Node) *Document {
 	doc := &Document{Pos: n.Pos}
 	if !d.is(n, "a policy document", ObjectNode) {
+		if strings.HasPrefix(strings.TrimSpace(n.Text), "{") {
+			d.errs[0].Hint = "the string seems to hold a document; decode it"
+		}
 		return doc
 	}
 	hasStatement := false
@@ -102,6 +105,9 @@ func (d *decoder) document(n Node) *Document {
 			d.statements(doc, m.Value)
 		default:
 			d.unknown(m, "a policy document", []string{"Version", "Id", "Statement"})
+			if m.Value.has("Statement") {
+				d.errs[len(d.errs)-1].Hint = fmt.Sprintf("the document is the value of %q; give that alone", m.Name)
+			}
 		}
 	}
 	if !hasStatement {

@@ -71,10 +71,20 @@ func awsPrincipalProblem(value string) (problem, hint string) {
 	if !IsPartition(a.Partition) {
 		return fmt.Sprintf("has the unknown partition %q", a.Partition), ""
 	}
+	if isOriginAccessIdentity(a) {
+		return "", ""
+	}
 	if a.Account == "" || a.Region != "" {
 		return "has no account id of 12 digits, or a region", ""
 	}
 	return entityProblem(a)
+}
+
+// isOriginAccessIdentity knows the users of no account that stand for CloudFront
+// distributions in bucket policies (CloudFront guide, "Restrict access to an
+// Amazon S3 origin", origin access identity).
+func isOriginAccessIdentity(a arn.ARN) bool {
+	return a.Service == "iam" && a.Owner == "cloudfront" && strings.HasPrefix(a.Resource, "user/CloudFront Origin Access Identity ")
 }
 
 // entityProblem checks the resource part of a principal's ARN.
@@ -98,10 +108,16 @@ func entityProblem(a arn.ARN) (problem, hint string) {
 
 func (v *validator) federated(st *Statement, e PrincipalEntry) {
 	value := e.Value.Value
+	if value == "*" && v.kind == Endpoint {
+		return // callers with a token or an assertion (STS endpoint policies)
+	}
 	a, err := arn.Parse(value)
 	isProvider := err == nil && a.Service == "iam" && a.Account != "" && IsPartition(a.Partition) &&
-		(a.Type() == "oidc-provider" || a.Type() == "saml-provider") && a.Name() != "" && !strings.ContainsAny(value, "*?")
-	if !isProvider && !slices.Contains(builtInProviders(), value) {
+		(a.Type() == "oidc-provider" || a.Type() == "saml-provider") && a.Name() != "" && !strings.ContainsAny(value, "*?") && !strings.Contains(a.Name(), "://")
+	if before, host, schemed := strings.Cut(value, "https://"); schemed && err == nil && a.Type() == "oidc-provider" {
+		v.failf(e.Value.Pos, CodePrincipal, trustFederated, "%q has the issuer's scheme, which the ARNs of providers leave out", value).Hint =
+			fmt.Sprintf("write %q", before+host)
+	} else if !isProvider && !slices.Contains(builtInProviders(), value) {
 		v.failf(e.Value.Pos, CodePrincipal, trustFederated, "%q is no identity provider", value).Hint =
 			"name the provider's ARN, arn:aws:iam::ACCOUNT:oidc-provider/HOST/PATH"
 	}
