@@ -21,7 +21,7 @@ func (o *Options) Expand(ctx context.Context, s *term.Streams, patterns []string
 			open = append(open, p)
 			continue
 		}
-		if _, err := target(p); err != nil {
+		if _, err := target(p); err != nil && (!mayBeSession(p) || o.declaredOnly()) {
 			return nil, err
 		}
 		out = append(out, p)
@@ -41,6 +41,36 @@ func (o *Options) Expand(ctx context.Context, s *term.Streams, patterns []string
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
+}
+
+// Place is an address, and what is known of it without going there.
+type Place struct {
+	Address string
+	Region  string // the account's default, "" where it is not known
+}
+
+// Places is [Options.Expand] with what is known of each address.
+func (o *Options) Places(ctx context.Context, s *term.Streams, patterns []string) ([]Place, error) {
+	addresses, err := o.Expand(ctx, s, patterns)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Place, len(addresses))
+	for i, address := range addresses {
+		out[i].Address = address
+		to, err := target(address)
+		if err != nil {
+			continue // the name of a session
+		}
+		routes, err := o.find(ctx, s, to)
+		switch {
+		case err == nil:
+			out[i].Region = routes[0].region
+		case o.declaredOnly():
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // fitting lists the known addresses that fit one of the patterns.
