@@ -119,6 +119,10 @@ func (entry *principalEntry) file(to *index.Names, p index.Posting) {
 	case uniqueID, serviceEntry:
 		to.Add(index.Name{Name: entry.value}, p)
 	case federatedEntry:
+		if entry.value == "*" {
+			to.Always(p)
+			return
+		}
 		to.Add(inAccount, p)
 		to.Add(index.Name{Name: entry.value}, p)
 	}

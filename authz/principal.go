@@ -221,6 +221,9 @@ func (e *evaluation) namesProvider(entry *principalEntry) term {
 	case Anonymous, Root, User, RoleSession, FederatedUser, Service:
 		return no
 	}
+	if entry.value == "*" && e.limiting {
+		return yes // an endpoint policy for whoever brings a token or an assertion
+	}
 	if p.Provider.IsZero() {
 		return formula.Of(p.ServiceName != "" && p.ServiceName == entry.value)
 	}
