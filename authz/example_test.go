@@ -172,3 +172,77 @@ func ExampleDecision_Explain() {
 	//       Allow secret AppDemoSecret statement 1 (Share): does not apply, Condition does not match
 	//         StringEquals aws:SourceVpce: wanted ["vpce-1"], found ["vpce-2"]: no
 }
+
+// Documents are compiled once, for what they are used as, and asked many times.
+func ExampleCompile() {
+	doc, err := policy.Parse([]byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*",
+  "Condition":{"StringEqual":{"aws:PrincipalTag/team":"payroll"}}}}`))
+	if err != nil {
+		panic(err)
+	}
+	_, err = authz.Compile(doc, authz.Source{Layer: authz.LayerIdentity, Account: "111111111111", Name: "reads"})
+	fmt.Println(err)
+	doc.Statements[0].Conditions[0].Operator = "StringEquals"
+	compiled, err := authz.Compile(doc, authz.Source{Layer: authz.LayerIdentity, Account: "111111111111", Name: "reads"})
+	fmt.Println(compiled.Source(), err)
+	// Output:
+	// compiling statement 1 of identity-based policy reads (111111111111) (line 1, column 37): unknown condition operator "StringEqual" (line 2, column 16)
+	// identity-based policy reads (111111111111) <nil>
+}
+
+// Decide gives the outcome alone, without allocating. Outside an organization a
+// bucket's own account decides over it, and who is in another needs both sides.
+func ExampleDecide() {
+	identity, err := authz.Compile(policy.NewDocument(policy.Statement{
+		Effect: policy.Allow, Actions: policy.Texts("s3:Get*"), Resources: policy.Texts("arn:aws:s3:::reports/*"),
+	}), authz.Source{Layer: authz.LayerIdentity, Name: "reads"})
+	if err != nil {
+		panic(err)
+	}
+	req := &authz.Request{
+		Principal: authz.Principal{Kind: authz.User, ARN: arn.IAM("aws", "111111111111", "user", "/", "ana")},
+		Action:    "s3:GetObject", Resource: "arn:aws:s3:::reports/2026",
+	}
+	pols := &authz.Policies{Identity: []*authz.Policy{identity}}
+	for _, owner := range []arn.AccountID{"111111111111", "222222222222"} {
+		req.ResourceAccount = owner
+		fmt.Println(owner, authz.Decide(req, pols, nil))
+	}
+	// Output:
+	// 111111111111 Allowed
+	// 222222222222 ImplicitDeny
+}
+
+// What changes in AWS more often than this package arrives as a value.
+func ExampleDefaultFacts() {
+	facts := authz.DefaultFacts()
+	facts.RCPServices["newservice"] = true
+	facts.Multivalued["newservice:labels"] = true
+	deny, err := authz.Compile(policy.NewDocument(policy.Statement{
+		Effect: policy.Deny, Principal: policy.Everyone(), Actions: policy.Texts("newservice:*"), Resources: policy.Texts("*"),
+	}), authz.Source{Layer: authz.LayerRCP, Name: "NoNewService"})
+	if err != nil {
+		panic(err)
+	}
+	req := &authz.Request{
+		Principal: authz.Principal{Kind: authz.Root, ARN: arn.Root("aws", "111111111111")},
+		Action:    "newservice:GetThing", Resource: "arn:aws:newservice:us-east-1:111111111111:thing/x",
+	}
+	pols := &authz.Policies{RCPs: []authz.Level{{Node: "r-root", Policies: []*authz.Policy{deny}}}}
+	fmt.Println(authz.Decide(req, pols, nil), authz.Decide(req, pols, facts))
+	// Output: Unknown ExplicitDeny
+}
+
+// The message is the one that AWS's own error has.
+func ExampleDecision_Message() {
+	req := &authz.Request{
+		Principal: authz.Principal{Kind: authz.User, ARN: arn.IAM("aws", "111111111111", "user", "/", "ana")},
+		Action:    "s3:GetObject", Resource: "arn:aws:s3:::reports/2026",
+	}
+	d := authz.Evaluate(req, &authz.Policies{}, nil)
+	fmt.Println(d.Message(req))
+	fmt.Println(d.Summary())
+	// Output:
+	// User: arn:aws:iam::111111111111:user/ana is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::reports/2026 because no identity-based policy allows the s3:GetObject action
+	// denied: no identity-based policy of user ana (111111111111) allows s3:GetObject
+}

@@ -69,7 +69,7 @@ var (
 		entry("AWS", "arn:aws:sts::111111111111:federated-user/f"), entry("AWS", "AIDAEXAMPLE"), entry("AWS", "AROAEXAMPLE"), entry("AWS", "AIDAPARENT"),
 		entry("AWS", "nobody"), entry("AWS", ""), entry("Service", "sns.amazonaws.com"), entry("Service", "sqs.amazonaws.com"),
 		entry("Federated", "arn:aws:iam::111111111111:oidc-provider/h"), entry("Federated", "arn:aws:iam::111111111111:saml-provider/p"),
-		entry("Federated", "accounts.google.com"), entry("CanonicalUser", "0123"),
+		entry("Federated", "accounts.google.com"), entry("Federated", "*"), entry("CanonicalUser", "0123"),
 	}
 )
 
