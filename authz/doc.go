@@ -40,6 +40,18 @@
 // and what was written reads back as it was. Outcomes, layers and matches are
 // the names that their String methods give.
 //
+// # Cost
+//
+// A compiled policy with many patterns has indexes, by what actions and
+// resources begin with and by whom principals name, so that a thousand
+// statements cost what ten do; they find what the plain loop finds, and a
+// decision explained by them has the same words. An explanation costs what it
+// shows: each statement that came near is in it.
+//
+// Documents may be hostile. Compiling, deciding and explaining take time in
+// proportion to the document for a given request, wildcards and policy
+// variables included, and memory in proportion to what is kept.
+//
 // # Rules
 //
 // The rules and the sentences of AWS's documentation they rest on are the
