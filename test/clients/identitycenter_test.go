@@ -1,7 +1,6 @@
 package clients_test
 
 import (
-	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
@@ -22,8 +21,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 
 	"github.com/stile-aws/stile/arn"
-	"github.com/stile-aws/stile/internal/cli/local"
-	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/localaws"
 	"github.com/stile-aws/stile/internal/localaws/frontdoor"
 )
@@ -37,38 +34,19 @@ const (
 // and reads orders.
 func newPortal(t *testing.T, d door) *world {
 	t.Helper()
-	w := &world{door: d, dir: t.TempDir()}
-	self, err := os.Executable()
-	must(t, err)
-	w.stile = filepath.Join(w.dir, "bin", "stile")
-	for _, program := range []string{w.stile, w.goClient()} {
-		must(t, os.MkdirAll(filepath.Dir(program), 0o755))
-		must(t, os.Symlink(self, program))
-	}
-	state := filepath.Join(w.dir, "state")
-	streams := &term.Streams{Out: os.Stdout, Err: os.Stderr, Env: func(name string) (string, bool) { return state, name == "XDG_STATE_HOME" }}
-	w.running, err = local.Start(context.WithoutCancel(t.Context()), streams, local.Setup{
-		Listen: "127.0.0.1:0", Proxy: d.proxy, Credentials: filepath.Join(w.dir, "administrators"),
-		AWS: localaws.Config{
-			Accounts: []localaws.Account{{Name: "tooling", ID: tooling}, {Name: "orders-prod", ID: orders}},
-			IdentityCenters: []localaws.IdentityCenter{{
-				StartURL: portalURL, Users: []localaws.IdentityCenterUser{{Name: "alice"}, {Name: "bob"}},
-				PermissionSets: []localaws.PermissionSet{
-					{Name: "Admin", ManagedPolicies: []string{"arn:aws:iam::aws:policy/AdministratorAccess"}},
-					{Name: "ReadOnly", InlinePolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:List*","Resource":"*"}}`},
-				},
-				Assignments: []localaws.Assignment{
-					{Accounts: []arn.AccountID{tooling}, PermissionSets: []string{"Admin"}, Users: []string{"alice"}},
-					{Accounts: []arn.AccountID{orders}, PermissionSets: []string{"ReadOnly"}, Users: []string{"alice", "bob"}},
-				},
-			}},
-		},
-	})
-	must(t, err)
-	t.Cleanup(func() {
-		if err := w.running.Close(); err != nil {
-			t.Error(err)
-		}
+	w := startWorld(t, d, localaws.Config{
+		Accounts: []localaws.Account{{Name: "tooling", ID: tooling}, {Name: "orders-prod", ID: orders}},
+		IdentityCenters: []localaws.IdentityCenter{{
+			StartURL: portalURL, Users: []localaws.IdentityCenterUser{{Name: "alice"}, {Name: "bob"}},
+			PermissionSets: []localaws.PermissionSet{
+				{Name: "Admin", ManagedPolicies: []string{"arn:aws:iam::aws:policy/AdministratorAccess"}},
+				{Name: "ReadOnly", InlinePolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:List*","Resource":"*"}}`},
+			},
+			Assignments: []localaws.Assignment{
+				{Accounts: []arn.AccountID{tooling}, PermissionSets: []string{"Admin"}, Users: []string{"alice"}},
+				{Accounts: []arn.AccountID{orders}, PermissionSets: []string{"ReadOnly"}, Users: []string{"alice", "bob"}},
+			},
+		}},
 	})
 	must(t, os.WriteFile(w.file("credentials"), nil, 0o600))
 	config := fmt.Sprintf("[sso-session %s]\nsso_start_url = %s\nsso_region = %s\nsso_registration_scopes = sso:account:access\n", ssoSession, portalURL, region)

@@ -67,6 +67,24 @@ func newWorld(t *testing.T, d door) *world {
 // newWorldAt is newWorld with a clock of its own.
 func newWorldAt(t *testing.T, d door, clock store.Clock) *world {
 	t.Helper()
+	w := startWorld(t, d, localaws.Config{
+		Accounts:     []localaws.Account{{Name: "tooling", ID: tooling}, {Name: "orders-prod", ID: orders}, {Name: "network", ID: network}},
+		Clusters:     []localaws.Cluster{{Account: tooling, Name: "ci"}},
+		Organization: true,
+		Clock:        clock,
+	})
+	must(t, w.seed(t.Context()))
+	for _, example := range []string{"payroll", "assume-role", "shared-secret"} {
+		w.mustStile(t, "apply", "--yes", exampleDir(t, example))
+	}
+	must(t, w.grantTrap(t.Context()))
+	w.writeProfiles(t)
+	return w
+}
+
+// startWorld starts a local AWS that has nothing in it yet.
+func startWorld(t *testing.T, d door, cfg localaws.Config) *world {
+	t.Helper()
 	w := &world{door: d, dir: t.TempDir()}
 	self, err := os.Executable()
 	if err != nil {
@@ -80,13 +98,7 @@ func newWorldAt(t *testing.T, d door, clock store.Clock) *world {
 	state := filepath.Join(w.dir, "state")
 	streams := &term.Streams{Out: os.Stdout, Err: os.Stderr, Env: func(name string) (string, bool) { return state, name == "XDG_STATE_HOME" }}
 	w.running, err = local.Start(context.WithoutCancel(t.Context()), streams, local.Setup{
-		Listen: "127.0.0.1:0", Proxy: d.proxy, Credentials: filepath.Join(w.dir, "administrators"),
-		AWS: localaws.Config{
-			Accounts:     []localaws.Account{{Name: "tooling", ID: tooling}, {Name: "orders-prod", ID: orders}, {Name: "network", ID: network}},
-			Clusters:     []localaws.Cluster{{Account: tooling, Name: "ci"}},
-			Organization: true,
-			Clock:        clock,
-		},
+		Listen: "127.0.0.1:0", Proxy: d.proxy, Credentials: filepath.Join(w.dir, "administrators"), AWS: cfg,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -96,12 +108,6 @@ func newWorldAt(t *testing.T, d door, clock store.Clock) *world {
 			t.Error(err)
 		}
 	})
-	must(t, w.seed(t.Context()))
-	for _, example := range []string{"payroll", "assume-role", "shared-secret"} {
-		w.mustStile(t, "apply", "--yes", exampleDir(t, example))
-	}
-	must(t, w.grantTrap(t.Context()))
-	w.writeProfiles(t)
 	return w
 }
 

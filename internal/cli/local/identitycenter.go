@@ -22,6 +22,26 @@ import (
 	"github.com/stile-aws/stile/internal/localaws"
 )
 
+// identityCenterHelp is the form of the files of --identity-center.
+const identityCenterHelp = `A file of --identity-center has an instance in each YAML document:
+
+  startURL: https://acme.awsapps.com/start     # all but users have defaults
+  region: us-east-1
+  sessionDuration: 8h                          # of a sign-in
+  requestsPerSecond: 20                        # of the portal; -1 for any number
+  users:
+  - {name: alice, email: alice@example.com, groups: [admins]}
+  permissionSets:
+  - {name: Admin, managedPolicies: [AdministratorAccess], sessionDuration: 2h}
+  - name: ReadOnly
+    inlinePolicy: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "iam:Get*", Resource: "*"}]}
+    # also customerPolicies: [NAME], boundary: NAME
+  assignments:
+  - {accounts: [all], permissionSets: [Admin], groups: [admins]}
+  - {accounts: [orders-prod], permissionSets: [ReadOnly], users: [alice]}
+
+Sign-in pages are answered in a browser, or by stile local sign-in.`
+
 // instance is an instance of IAM Identity Center in a file of --identity-center;
 // a file has one in each document.
 type instance struct {

@@ -47,6 +47,7 @@ func newStart(s *term.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start",
 		Short: "Start a local AWS and serve until interrupted",
+		Long:  "Start a local AWS and serve until interrupted.\n\n" + identityCenterHelp,
 		Example: "  stile local start --account tooling=111111111111 --account orders-prod=222222222222 \\\n" +
 			"        --cluster tooling/ci --credentials ./local-credentials",
 		Args: term.Args(0),

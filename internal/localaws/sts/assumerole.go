@@ -133,11 +133,7 @@ func assumeRole(c *service.Call, in *sts.AssumeRoleInput) (*sts.AssumeRoleOutput
 	if e != nil {
 		return nil, e
 	}
-	packed, e := sessionPolicies(c, s, in.Policy, in.PolicyArns)
-	if e != nil {
-		return nil, e
-	}
-	creds, e := roleCredentials(c, s)
+	creds, packed, e := policedCredentials(c, s, in.Policy, in.PolicyArns)
 	if e != nil {
 		return nil, e
 	}
@@ -162,10 +158,16 @@ func roleSessionDuration(c *service.Call, role *store.Role, wanted *int32, chain
 	return duration, nil
 }
 
-// roleCredentials notes the role's use and mints the session's credentials.
-func roleCredentials(c *service.Call, s *store.Session) (*types.Credentials, *wire.Error) {
+// policedCredentials puts the session policies into a role's session, whose size
+// it gives in percent, notes the role's use and mints the credentials.
+func policedCredentials(c *service.Call, s *store.Session, inline *string, managed []types.PolicyDescriptorType) (*types.Credentials, *int32, *wire.Error) {
+	packed, e := sessionPolicies(c, s, inline, managed)
+	if e != nil {
+		return nil, nil, e
+	}
 	c.World.Use(s.Entity, store.LastUse{At: c.Now, Region: c.Region})
-	return credentials(c, s)
+	creds, e := credentials(c, s)
+	return creds, packed, e
 }
 
 func assumed(role *store.Role, s *store.Session) *types.AssumedRoleUser {

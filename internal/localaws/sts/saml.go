@@ -283,11 +283,7 @@ func assumeWithSAML(c *service.Call, in *sts.AssumeRoleWithSAMLInput) (*sts.Assu
 	if s.Tags, s.Transitive, e = sessionTags(c, nil, by.tags, by.transitive); e != nil {
 		return nil, e
 	}
-	packed, e := sessionPolicies(c, s, in.Policy, in.PolicyArns)
-	if e != nil {
-		return nil, e
-	}
-	creds, e := roleCredentials(c, s)
+	creds, packed, e := policedCredentials(c, s, in.Policy, in.PolicyArns)
 	if e != nil {
 		return nil, e
 	}

@@ -204,11 +204,7 @@ func (webIdentity) assume(c *service.Call, in *sts.AssumeRoleWithWebIdentityInpu
 	if s.Tags, s.Transitive, e = sessionTags(c, nil, tags, transitive); e != nil {
 		return nil, e
 	}
-	packed, e := sessionPolicies(c, s, in.Policy, in.PolicyArns)
-	if e != nil {
-		return nil, e
-	}
-	creds, e := roleCredentials(c, s)
+	creds, packed, e := policedCredentials(c, s, in.Policy, in.PolicyArns)
 	if e != nil {
 		return nil, e
 	}
