@@ -87,8 +87,12 @@ func (h *holds) get(ctx context.Context, req client.Request) (client.Grant, erro
 		return client.Grant{}, err
 	}
 	defer h.exit(e, o)
-	g, err := o.session.Retrieve(h.asking(ctx, e))
+	var asked atomic.Bool
+	g, err := o.session.Retrieve(h.asking(ctx, e, &asked))
 	if err != nil {
+		if asked.Load() {
+			err = &askedError{err}
+		}
 		return client.Grant{}, err
 	}
 	g.About = o.session.About()
@@ -98,9 +102,15 @@ func (h *holds) get(ctx context.Context, req client.Request) (client.Grant, erro
 	return g, nil
 }
 
-func (h *holds) asking(ctx context.Context, e *hold) context.Context {
-	return context.WithValue(ctx, askerKey{}, &asker{party: h.party, key: e.key, asked: func() { e.person.Store(true) }})
+// asking lets Ask work for e. asked is set when a person was.
+func (h *holds) asking(ctx context.Context, e *hold, asked *atomic.Bool) context.Context {
+	return context.WithValue(ctx, askerKey{}, &asker{party: h.party, key: e.key, asked: func() { e.person.Store(true); asked.Store(true) }, spawn: h.live.Go})
 }
+
+// askedError is a failure after a person was asked: to try again would ask again.
+type askedError struct{ error }
+
+func (e *askedError) Unwrap() error { return e.error }
 
 // hold finds or makes the place for a request.
 func (h *holds) hold(req client.Request) (*hold, error) {
@@ -203,7 +213,13 @@ func (h *holds) openLocked(e *hold, req client.Request, stamp string) {
 	e.opening = done
 	h.live.Go(func() {
 		wall, running := h.clock()
-		s, err := h.cfg.Open(h.asking(h.working, e), req)
+		var asked atomic.Bool
+		ctx, end := context.WithCancel(h.working) // what Show began ends with Open
+		s, err := h.cfg.Open(h.asking(ctx, e, &asked), req)
+		end()
+		if err != nil && asked.Load() {
+			err = &askedError{err}
+		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		defer close(done)

@@ -91,7 +91,8 @@ func (p *party) pick(key string, declined []*guest) (g *guest, id int, others bo
 type asker struct {
 	party *party
 	key   string
-	asked func() // told when a person has answered
+	asked func()       // told when a person has answered
+	spawn func(func()) // runs what ends with the context
 }
 
 type askerKey struct{}
@@ -107,24 +108,63 @@ func Ask(ctx context.Context, q client.Question) (client.Answer, error) {
 	if !ok {
 		return client.Answer{}, ErrNobody
 	}
-	answer, err := a.party.ask(ctx, a.key, q)
-	if err == nil {
+	answer, _, err := a.party.ask(ctx, a.key, q, false)
+	if !errors.Is(err, ErrNobody) || errors.Is(err, errDeclined) {
 		a.asked()
 	}
 	return answer, err
 }
 
-func (p *party) ask(ctx context.Context, key string, q client.Question) (client.Answer, error) {
+// Show has one of the waiting clients show a page to a person. Should it go away
+// before ctx ends, the page is shown by the next one that waits or comes: the
+// person may have lost it.
+func Show(ctx context.Context, q client.Question) error {
+	a, ok := ctx.Value(askerKey{}).(*asker)
+	if !ok {
+		return ErrNobody
+	}
+	_, g, err := a.party.ask(ctx, a.key, q, false)
+	if err != nil {
+		return err
+	}
+	a.asked()
+	a.spawn(func() {
+		for {
+			select {
+			case <-g.gone:
+			case <-ctx.Done():
+				return
+			}
+			_, next, err := a.party.ask(ctx, a.key, q, true)
+			switch {
+			case err == nil:
+				g = next
+			case wait(ctx, time.Second) != nil: // before it is tried with the same ones
+				return
+			}
+		}
+	})
+	return nil
+}
+
+// errDeclined is an ErrNobody that has asked somebody.
+var errDeclined = fmt.Errorf("%w: all who were asked declined", ErrNobody)
+
+// ask asks one guest after the other, and tells who has answered. With begun it
+// waits for one even if there is none now.
+func (p *party) ask(ctx context.Context, key string, q client.Question, begun bool) (client.Answer, *guest, error) {
 	var declined []*guest
-	begun := false
 	for {
 		g, id, others, changed := p.pick(key, declined)
 		if g == nil {
-			if !others && (!begun || len(declined) > 0) {
-				return client.Answer{}, fmt.Errorf("%w: %s", ErrNobody, q.Text)
+			if !others && len(declined) > 0 {
+				return client.Answer{}, nil, fmt.Errorf("%w: %s", errDeclined, q.Text)
+			}
+			if !others && !begun {
+				return client.Answer{}, nil, fmt.Errorf("%w: %s", ErrNobody, q.Text)
 			}
 			if err := await(ctx, changed); err != nil {
-				return client.Answer{}, fmt.Errorf("%w: %s", err, q.Text)
+				return client.Answer{}, nil, fmt.Errorf("%w: %s", err, q.Text)
 			}
 			continue
 		}
@@ -134,9 +174,9 @@ func (p *party) ask(ctx context.Context, key string, q client.Question) (client.
 		p.free(g)
 		switch {
 		case ctx.Err() != nil:
-			return client.Answer{}, context.Cause(ctx)
+			return client.Answer{}, nil, context.Cause(ctx)
 		case here && !answer.Declined:
-			return answer, nil
+			return answer, g, nil
 		case here:
 			declined = append(declined, g)
 		}

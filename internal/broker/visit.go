@@ -134,7 +134,8 @@ func (b *broker) result(ctx context.Context, req client.Request) client.Reply {
 	if b.cfg.Text != nil {
 		text = b.cfg.Text(err)
 	}
-	redo := errors.Is(err, ErrNobody) || b.cfg.Redo != nil && b.cfg.Redo(err)
+	_, asked := errors.AsType[*askedError](err)
+	redo := !asked && (errors.Is(err, ErrNobody) || b.cfg.Redo != nil && b.cfg.Redo(err))
 	return client.Reply{Refusal: &client.Refusal{Text: text, Redo: redo}}
 }
 

@@ -13,7 +13,9 @@ import (
 	xterm "golang.org/x/term"
 
 	"github.com/stile-aws/stile/internal/cli/apply"
+	"github.com/stile-aws/stile/internal/cli/broker"
 	"github.com/stile-aws/stile/internal/cli/can"
+	"github.com/stile-aws/stile/internal/cli/config"
 	"github.com/stile-aws/stile/internal/cli/console"
 	"github.com/stile-aws/stile/internal/cli/credentialprocess"
 	"github.com/stile-aws/stile/internal/cli/demo"
@@ -31,6 +33,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/paths"
 	"github.com/stile-aws/stile/internal/cli/plan"
 	"github.com/stile-aws/stile/internal/cli/policy"
+	"github.com/stile-aws/stile/internal/cli/rotate"
 	"github.com/stile-aws/stile/internal/cli/serve"
 	"github.com/stile-aws/stile/internal/cli/sessions"
 	"github.com/stile-aws/stile/internal/cli/term"
@@ -77,7 +80,7 @@ func Root(s *term.Streams) *cobra.Command {
 	root.AddCommand(
 		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), whocan.New(s), whatcan.New(s), paths.New(s), diff.New(s), observe.New(s), lint.New(s), policy.New(s),
 		login.New(s), logout.New(s), ls.New(s), whoami.New(s), sessions.New(s),
-		exec.New(s), each.New(s), console.New(s), log.New(s), env.New(s), credentialprocess.New(s), serve.New(s), local.New(s), demo.New(s),
+		exec.New(s), each.New(s), console.New(s), config.New(s), rotate.New(s), log.New(s), env.New(s), credentialprocess.New(s), serve.New(s), broker.New(s), local.New(s), demo.New(s),
 	)
 	return root
 }

@@ -68,6 +68,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("AWS_CONFIG_FILE", filepath.Join(env.WorkDir, ".no-config"))
 	env.Setenv("AWS_REGION", "us-east-1")
 	env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	env.Setenv("STILE_BROKER", "off") // a broker would outlive the script
 	env.Setenv("XDG_STATE_HOME", state)
 	examples, err := filepath.Abs("../../examples")
 	env.Setenv("EXAMPLES", examples)

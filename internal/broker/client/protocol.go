@@ -79,8 +79,9 @@ type About struct {
 	Caller  string // who goes there
 
 	AccountName string            `json:",omitempty"`
-	Labels      map[string]string `json:",omitempty"` // the account's
+	Labels      map[string]string // the account's; nil where they are not known
 	SessionName string            `json:",omitempty"`
+	Chained     bool              `json:",omitempty"`
 	Narrowed    bool              `json:",omitempty"` // by the session policies of the request
 }
 

@@ -79,6 +79,7 @@ func newWorld(t *testing.T) *world {
 	w.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_STATE_HOME=" + filepath.Join(dir, "state"), "XDG_RUNTIME_DIR=" + w.Runtime,
 		"AWS_ENDPOINT_URL=" + w.URL, "AWS_EC2_METADATA_DISABLED=true", "STILE_SECRETS=keyfile", "GORACE=atexit_sleep_ms=0",
+		"STILE_BROKER=off", // by locks alone; internal/cli/broker has its own herd
 		"BROWSER=" + w.browser(t, "browser", `exec stile local sign-in --user alice "$1"`),
 	}
 	w.Write(t, ".config/stile/sessions.yaml", `sources:

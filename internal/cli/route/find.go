@@ -48,7 +48,7 @@ func (o *Options) maps(ctx context.Context, s *term.Streams, try func(a atlas, f
 		return try(from, path)
 	}
 	var problem error
-	if path := state.Above(); path != "" {
+	if path := cmp.Or(o.far.around, state.Above()); path != "" {
 		from, err := o.declared(ctx, path)
 		if err == nil {
 			err = try(from, path)

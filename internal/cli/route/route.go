@@ -37,6 +37,9 @@ type Options struct {
 	As           string
 	TokenFile    string
 	Limits
+	// NoBroker keeps Open from asking the user's broker.
+	NoBroker bool
+	far      far
 
 	mu       sync.Mutex       // guards compiled
 	compiled map[string]atlas // by path: commands that open many ways read declarations once
@@ -49,6 +52,7 @@ func (o *Options) Flags(cmd *cobra.Command) {
 		"default: $STILE_DECLARATIONS, the directory of a stile.yaml here or above, or what was applied from this computer")
 	f.StringVar(&o.As, "as", "", "the `CALLER` to go as, where several may: serviceaccount:CLUSTER/NAMESPACE/NAME, an ARN or ACCOUNT/ROLE")
 	o.Limits.flags(cmd)
+	f.BoolVar(&o.NoBroker, "no-broker", false, "get the credentials without the broker (stile broker)")
 	f.StringVar(&o.TokenFile, "token-file", "", "the service account's token, in a `FILE` that is read again for every fetch;\n"+
 		"default: $AWS_WEB_IDENTITY_TOKEN_FILE, or a token of the local AWS that the environment points at")
 }
@@ -96,7 +100,7 @@ func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*W
 	if err != nil {
 		return nil, err
 	}
-	way, err := o.open(ctx, s, address, p)
+	way, err := o.shared(ctx, s, address, p)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +132,7 @@ func (o *Options) open(ctx context.Context, s *term.Streams, address string, p *
 	if err != nil {
 		return nil, err
 	}
-	return c.open(begin, &p.narrow)
+	return c.open(begin, &p.narrow, o.far.cache)
 }
 
 // target parses where to go.
@@ -156,20 +160,24 @@ type candidate struct {
 }
 
 // open begins the route and adds its hops.
-func (c *candidate) open(b *beginning, n *narrowing) (*Way, error) {
-	cache := creds.NewCache(creds.Config{})
+func (c *candidate) open(b *beginning, n *narrowing, cache *creds.Cache) (*Way, error) {
+	end := func() {}
+	if cache == nil {
+		cache = creds.NewCache(creds.Config{})
+		end = cache.Close
+	}
 	var roles []creds.Role
 	for i := b.hops; i < len(c.route.Hops); i++ {
 		roles = append(roles, roleOf(c.route.Hops, i, b.sessionName, n))
 	}
 	p, err := cache.Chain(b.cfg, b.provider, roles...)
 	if err != nil {
-		cache.Close()
+		end()
 		return nil, err
 	}
 	last := c.route.Hops[len(c.route.Hops)-1]
 	a, _ := arn.Parse(last.Role) // stop has parsed it
-	return &Way{AccountName: c.name, Labels: c.labels, narrowed: true, Chained: c.chained(), Account: c.account, Role: last.Role, Name: a.Name(), Region: c.region, Caller: c.route.Caller.Name, Credentials: p, end: cache.Close}, nil
+	return &Way{AccountName: c.name, Labels: c.labels, narrowed: true, Chained: c.chained(), Account: c.account, Role: last.Role, Name: a.Name(), Region: c.region, Caller: c.route.Caller.Name, Credentials: p, end: end}, nil
 }
 
 // chained reports that a role enters another. A caller that is a role is one.

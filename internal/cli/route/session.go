@@ -2,6 +2,7 @@ package route
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/broker/client"
 	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/secretstore"
@@ -37,6 +39,20 @@ const (
 
 // OpenDesk opens the desk at which people's credentials are had. Close it.
 func OpenDesk(s *term.Streams) (*desk.Desk, session.Paths, error) {
+	return openDesk(s, person(s))
+}
+
+// person is how to reach the person at this process's terminal.
+func person(s *term.Streams) desk.Person {
+	p := desk.Person{Secret: tty.Secret}
+	if s.Getenv(NoLoginEnv) == "" {
+		p.Show = func(ctx context.Context, page, code string) error { return show(ctx, s, page, code) }
+		p.Ask = func(ctx context.Context, prompt string) (string, error) { return tty.Ask(ctx, prompt, true) }
+	}
+	return p
+}
+
+func openDesk(s *term.Streams, person desk.Person) (*desk.Desk, session.Paths, error) {
 	paths, err := session.FindPaths(s.Getenv)
 	if err != nil {
 		return nil, paths, err
@@ -44,11 +60,6 @@ func OpenDesk(s *term.Streams) (*desk.Desk, session.Paths, error) {
 	book, err := session.Read(paths.Book)
 	if err != nil {
 		return nil, paths, err
-	}
-	person := desk.Person{Secret: tty.Secret}
-	if s.Getenv(NoLoginEnv) == "" {
-		person.Show = func(ctx context.Context, page, code string) error { return show(ctx, s, page, code) }
-		person.Ask = func(ctx context.Context, prompt string) (string, error) { return tty.Ask(ctx, prompt, true) }
 	}
 	return desk.New(desk.Config{Book: book, Paths: paths, Person: person, Keeper: secretstore.Keeper(s.Getenv(SecretsEnv))}), paths, nil
 }
@@ -88,7 +99,7 @@ func mayBeSession(address string) bool {
 // openSession goes by people's sessions, where declarations lead nowhere for the
 // reason problem; nil when they were not asked.
 func (o *Options) openSession(ctx context.Context, s *term.Streams, address string, p *pass, problem error) (*Way, error) {
-	d, _, err := OpenDesk(s)
+	d, _, err := openDesk(s, *cmp.Or(o.far.person, new(person(s))))
 	if err != nil {
 		return nil, err
 	}
@@ -201,14 +212,17 @@ func (o *Options) Kept(s *term.Streams, address string) (aws.Credentials, bool) 
 func (o *Options) alias(s *term.Streams, address string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %q %q\n", address, o.Declarations, o.As, o.TokenFile)
-	environ := s.Environ()
-	slices.Sort(environ)
-	for _, v := range environ {
-		if strings.HasPrefix(v, "AWS_") || strings.HasPrefix(v, "STILE_") && !strings.HasPrefix(v, "STILE_CREDENTIAL_PROCESS=") ||
-			strings.HasPrefix(v, "HOME=") || strings.HasPrefix(v, "XDG_") || strings.HasPrefix(strings.ToUpper(v), "HTTPS_PROXY=") {
-			fmt.Fprintf(h, "%q\n", v)
-		}
+	for _, v := range client.Deciding(s.Environ()) {
+		fmt.Fprintf(h, "%q\n", v)
 	}
+	fmt.Fprint(h, stamp(s, o.Declarations, s.Getenv(state.DeclarationsEnv), cmp.Or(o.far.around, state.Above())))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// stamp tells one state of the files that decide where a way leads from another:
+// sessions, AWS's files, what was applied, and declarations.
+func stamp(s *term.Streams, declarations ...string) string {
+	h := sha256.New()
 	if paths, err := session.FindPaths(s.Getenv); err == nil {
 		stat(h, paths.Book)
 	}
@@ -218,7 +232,7 @@ func (o *Options) alias(s *term.Streams, address string) string {
 	if base, err := state.Dir(s); err == nil {
 		stat(h, filepath.Join(base, "scopes", "*", "routes.json"))
 	}
-	for _, path := range []string{o.Declarations, s.Getenv(state.DeclarationsEnv), state.Above()} {
+	for _, path := range declarations {
 		if path != "" {
 			statTree(h, path)
 		}

@@ -83,6 +83,7 @@ func start(t testing.TB, proxy bool) *World {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_STATE_HOME=" + filepath.Join(dir, "state"), "XDG_RUNTIME_DIR=" + w.Runtime,
 		"AWS_SHARED_CREDENTIALS_FILE=" + credentials, "AWS_CONFIG_FILE=" + filepath.Join(dir, "config"),
 		"AWS_EC2_METADATA_DISABLED=true",
+		"STILE_BROKER=off",         // a broker would outlive its test; internal/cli/broker has its own
 		"GORACE=atexit_sleep_ms=0", // a program under -race sleeps a second before it exits
 	}
 	if proxy {

@@ -1,0 +1,151 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/aws/smithy-go"
+	"github.com/spf13/cobra"
+
+	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/awserr"
+	"github.com/stile-aws/stile/internal/broker"
+	"github.com/stile-aws/stile/internal/broker/client"
+	"github.com/stile-aws/stile/internal/cli/route"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/session/desk"
+)
+
+type options struct {
+	streams *term.Streams
+	idle    time.Duration
+	ready   bool
+}
+
+func newRun(s *term.Streams) *cobra.Command {
+	o := &options{streams: s}
+	cmd := &cobra.Command{
+		Use:    "run",
+		Short:  "Be the broker of this environment",
+		Long:   "Be the broker of this environment, until nobody asks any more. Exit status: 0, also when there is one already.",
+		Hidden: true,
+		Args:   term.Args(0),
+		RunE:   func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	f := cmd.Flags()
+	f.DurationVar(&o.idle, "idle", 0, "`TIME` without requests after which it ends; default 10m")
+	f.BoolVar(&o.ready, "ready", false, fmt.Sprintf("write a byte to descriptor %d when it listens", client.ReadyFD))
+	return cmd
+}
+
+func (o *options) run(ctx context.Context) error {
+	broker.Harden()
+	place, err := client.Find(o.streams.Environ())
+	if err != nil {
+		return err
+	}
+	b := &ways{streams: &term.Streams{In: eof{}, Out: io.Discard, Err: io.Discard, Env: o.streams.Env, Environ: o.streams.Environ}, cache: creds.NewCache(creds.Config{})}
+	defer b.cache.Close()
+	err = broker.Run(ctx, broker.Config{
+		Place: *place, Open: b.open, Stamp: b.stamp, Redo: redo, Text: awserr.Text, Idle: o.idle, Ready: o.tell,
+	})
+	if errors.Is(err, broker.ErrRunning) {
+		o.tell() // whoever waits for us can connect to it
+		return nil
+	}
+	return err
+}
+
+// tell lets the client that has started us go on.
+func (o *options) tell() {
+	if !o.ready {
+		return
+	}
+	f := os.NewFile(client.ReadyFD, "ready")
+	_, _ = f.Write([]byte{1}) // it may be gone
+	_ = f.Close()
+}
+
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }
+
+// ways opens what clients ask for, as they would do it themselves. All have one
+// cache, so that ways with a hop in common share it.
+type ways struct {
+	streams *term.Streams
+	cache   *creds.Cache
+}
+
+func (w *ways) open(ctx context.Context, req client.Request) (broker.Session, error) {
+	way, err := route.Far(ctx, w.streams, req, w.person(), w.cache)
+	if err != nil {
+		return nil, err
+	}
+	return &held{way}, nil
+}
+
+// person is whoever is with one of the clients that wait.
+func (w *ways) person() *desk.Person {
+	p := &desk.Person{Secret: func(ctx context.Context, prompt string, confirm bool) (string, error) {
+		a, err := broker.Ask(ctx, client.Question{Text: prompt, Secret: true, Confirm: confirm})
+		return a.Text, err
+	}}
+	if w.streams.Getenv(route.NoLoginEnv) != "" {
+		return p
+	}
+	p.Show = func(ctx context.Context, page, code string) error {
+		return broker.Show(ctx, client.Question{Text: "sign in", URL: page, Code: code})
+	}
+	p.Ask = func(ctx context.Context, prompt string) (string, error) {
+		a, err := broker.Ask(ctx, client.Question{Text: prompt})
+		return a.Text, err
+	}
+	return p
+}
+
+func (w *ways) stamp(req client.Request) string { return route.Stamp(w.streams, req) }
+
+// redo reports errors about which the client finds out more itself: what is wrong
+// with its files, what a helper program says on standard error, what a person is
+// needed for. What AWS or the network has answered it would hear again.
+func redo(err error) bool {
+	_, answered := errors.AsType[smithy.APIError](err)
+	_, network := errors.AsType[net.Error](err)
+	_, program := errors.AsType[*exec.ExitError](err)
+	return program || !answered && !network && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// enough is the life below which the SDK for Python asks again for each call.
+const enough = 15 * time.Minute
+
+// held is a way that a broker holds open.
+type held struct{ way *route.Way }
+
+// About implements broker.Session.
+func (h *held) About() client.About { return h.way.About() }
+
+// Retrieve implements broker.Session.
+func (h *held) Retrieve(ctx context.Context) (client.Grant, error) {
+	c, err := h.way.Credentials.RetrieveLong(ctx, enough)
+	if err != nil {
+		return client.Grant{}, fmt.Errorf("going as %s: %w", h.way.Caller, err)
+	}
+	g := client.Grant{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, AccountID: c.AccountID, Source: c.Source}
+	if c.CanExpire {
+		g.Expires = c.Expires
+	}
+	return g, nil
+}
+
+// Keep implements broker.Session.
+func (h *held) Keep(ctx context.Context) { h.way.Credentials.Keep(ctx) }
+
+// Close implements broker.Session.
+func (h *held) Close() { h.way.Close() }

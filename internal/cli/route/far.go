@@ -1,0 +1,217 @@
+package route
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/broker/client"
+	"github.com/stile-aws/stile/internal/cli/state"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/guard"
+	"github.com/stile-aws/stile/internal/session/desk"
+)
+
+// far is what is different in a process that opens ways for others.
+type far struct {
+	around string       // the declarations around where the person works
+	person *desk.Person // default: whoever is at the terminal
+	cache  *creds.Cache // holds the credentials of declared ways; default: one a way
+}
+
+// wish is what a broker is asked for beside the address: what an Open there has
+// to know of the process that asks. Guards, questions and the log stay with that
+// process.
+type wish struct {
+	Declarations, Around, As, TokenFile string
+	Policy                              string
+	PolicyARNs                          []string
+	ReadOnly                            bool
+	Why                                 string // who wants the three above
+}
+
+// shared is open by way of the user's broker, so that many processes that go the
+// same way cause one login and one call of STS. Where there is no broker, or it
+// cannot do what this process could, this process goes the way itself.
+func (o *Options) shared(ctx context.Context, s *term.Streams, address string, p *pass) (*Way, error) {
+	r, err := o.ask(s, address, p)
+	if err != nil {
+		return o.open(ctx, s, address, p)
+	}
+	grant, err := r.client.Get(ctx, r.request)
+	if refusal, ok := errors.AsType[*client.Refusal](err); ok && !refusal.Redo {
+		return nil, refusal
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return o.open(ctx, s, address, p)
+	}
+	r.first, r.about = grant, grant.About
+	cache := creds.NewCache(creds.Config{})
+	return &Way{
+		Account: arn.AccountID(grant.Account), Role: grant.Role, Name: grant.Name, Region: grant.Region, Caller: grant.Caller,
+		AccountName: grant.AccountName, Labels: grant.Labels, Chained: grant.Chained, narrowed: grant.Narrowed,
+		Credentials: cache.Of(r), end: func() { cache.Close(); r.close() },
+	}, nil
+}
+
+// ask makes the request to a broker, or says why there can be none.
+func (o *Options) ask(s *term.Streams, address string, p *pass) (*remote, error) {
+	if o.NoBroker {
+		return nil, client.ErrUnavailable
+	}
+	c, err := client.New(s.Environ())
+	if err != nil {
+		return nil, err
+	}
+	c.Start = []string{"broker", "run", "--ready"}
+	c.Answer = func(ctx context.Context, q client.Question) (client.Answer, error) { return answer(ctx, person(s), q) }
+	w := wish{
+		Declarations: cmp.Or(o.Declarations, s.Getenv(state.DeclarationsEnv)), As: o.As, TokenFile: o.TokenFile,
+		Policy: p.narrow.policy, PolicyARNs: p.narrow.arns, ReadOnly: p.narrow.readOnly, Why: p.narrow.why,
+	}
+	if w.Declarations == "" {
+		w.Around = state.Above()
+	}
+	for _, path := range []*string{&w.Declarations, &w.TokenFile} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return nil, err
+		}
+	}
+	options, err := json.Marshal(w)
+	if err != nil {
+		return nil, err
+	}
+	again := func(ctx context.Context) (*Way, error) { return o.open(ctx, s, address, p) }
+	return &remote{client: c, request: client.Request{Address: address, Options: options}, again: again}, nil
+}
+
+// answer has a person answer what a broker asks.
+func answer(ctx context.Context, p desk.Person, q client.Question) (client.Answer, error) {
+	switch {
+	case q.URL != "" && p.Show != nil:
+		return client.Answer{}, p.Show(ctx, q.URL, q.Code)
+	case q.Secret:
+		text, err := p.Secret(ctx, q.Text, q.Confirm)
+		return client.Answer{Text: text}, err
+	case q.URL == "" && p.Ask != nil:
+		text, err := p.Ask(ctx, q.Text)
+		return client.Answer{Text: text}, err
+	}
+	return client.Answer{}, errors.New(NoLoginEnv + " is set")
+}
+
+// Far opens, in a broker, the way that a process elsewhere has asked for. person
+// is how that process reaches a person, cache is shared by all ways. Its guards
+// and its log are not asked here.
+func Far(ctx context.Context, s *term.Streams, req client.Request, person *desk.Person, cache *creds.Cache) (*Way, error) {
+	w, err := wishOf(req)
+	if err != nil {
+		return nil, err
+	}
+	o := &Options{Declarations: w.Declarations, As: w.As, TokenFile: w.TokenFile, far: far{around: w.Around, person: person, cache: cache}}
+	p := &pass{guard: &guard.Guard{}, narrow: narrowing{policy: w.Policy, arns: w.PolicyARNs, readOnly: w.ReadOnly, why: w.Why}}
+	return o.open(ctx, s, req.Address, p)
+}
+
+func wishOf(req client.Request) (*wish, error) {
+	w := &wish{}
+	if err := json.Unmarshal(req.Options, w); err != nil {
+		return nil, fmt.Errorf("reading the options of a request: %w", err)
+	}
+	return w, nil
+}
+
+// About is what a broker tells of the way.
+func (w *Way) About() client.About {
+	return client.About{
+		Account: string(w.Account), Role: w.Role, Name: w.Name, Region: w.Region, Caller: w.Caller,
+		AccountName: w.AccountName, Labels: w.Labels, Chained: w.Chained, Narrowed: w.narrowed, SessionName: w.Credentials.SessionName(),
+	}
+}
+
+// remote gets credentials from the broker, and goes the way itself when there is
+// none any more.
+type remote struct {
+	client  *client.Client
+	request client.Request
+	about   client.About
+	again   func(context.Context) (*Way, error)
+
+	mu    sync.Mutex // guards the rest
+	first *client.Grant
+	own   *Way // once the broker was gone
+}
+
+// Key implements creds.Provider.
+func (r *remote) Key() string { return r.request.Address + "\x00" + string(r.request.Options) }
+
+// SessionName is that of the role session, for the log.
+func (r *remote) SessionName() string { return r.about.SessionName }
+
+func (r *remote) String() string { return "credentials of " + r.request.Address }
+
+// Format prints as String, whatever the verb.
+func (r *remote) Format(f fmt.State, _ rune) { fmt.Fprint(f, r.String()) }
+
+// Retrieve implements aws.CredentialsProvider.
+func (r *remote) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	grant, err := r.first, error(nil)
+	r.first = nil
+	if grant == nil {
+		grant, err = r.client.Get(ctx, r.request)
+	}
+	if err == nil {
+		return credentials(grant), nil
+	}
+	if refusal, ok := errors.AsType[*client.Refusal](err); ok && !refusal.Redo || ctx.Err() != nil {
+		return aws.Credentials{}, err
+	}
+	if r.own == nil {
+		if r.own, err = r.again(ctx); err != nil {
+			return aws.Credentials{}, err
+		}
+	}
+	return r.own.Credentials.Retrieve(ctx)
+}
+
+// close ends what was begun without the broker.
+func (r *remote) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.own != nil {
+		r.own.Close()
+	}
+}
+
+func credentials(g *client.Grant) aws.Credentials {
+	return aws.Credentials{
+		AccessKeyID: g.AccessKeyID, SecretAccessKey: g.SecretAccessKey, SessionToken: g.SessionToken,
+		AccountID: g.AccountID, Source: g.Source, CanExpire: !g.Expires.IsZero(), Expires: g.Expires,
+	}
+}
+
+// Stamp tells one state of the files from another that decide where a way leads.
+// Tokens and keys that are read for every fetch do not count.
+func Stamp(s *term.Streams, req client.Request) string {
+	w, err := wishOf(req)
+	if err != nil {
+		return ""
+	}
+	return stamp(s, w.Declarations, w.Around)
+}
