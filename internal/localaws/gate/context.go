@@ -127,14 +127,30 @@ func setAccess(c *authz.Context, access *Access, facts *Facts) {
 	}
 	c.Set("aws:ViaAWSService", strconv.FormatBool(len(access.Via) > 0))
 	if n := len(access.Via); n > 0 {
-		c.Set("aws:CalledVia", access.Via...)
-		c.Set("aws:CalledViaFirst", access.Via[0])
-		c.Set("aws:CalledViaLast", access.Via[n-1])
+		if via := calledVia(access.Via); len(via) > 0 {
+			c.Set("aws:CalledVia", via...)
+			c.Set("aws:CalledViaFirst", via[0])
+			c.Set("aws:CalledViaLast", via[len(via)-1])
+		}
 		c.Set("kms:ViaService", viaEndpoint(access.Via[n-1], facts.Region))
 	}
 	for key, values := range access.Context {
 		c.Set(key, values...)
 	}
+}
+
+// calledVia are those of the services that aws:CalledVia is told of: few are (IAM
+// user guide, "AWS global condition context keys", CalledVia services), and
+// Secrets Manager is not one of them.
+func calledVia(services []string) []string {
+	var out []string
+	for _, name := range services {
+		switch name {
+		case "athena.amazonaws.com", "cloudformation.amazonaws.com", "dynamodb.amazonaws.com", "kms.amazonaws.com":
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // viaEndpoint is how kms:ViaService names a service: with its Region,

@@ -193,8 +193,9 @@ func TestViaIsToldToPolicies(t *testing.T) {
 	}
 	worldtest.WantError(t, get("direct", `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{"Bool":{"aws:ViaAWSService":"true"}}}]}`),
 		"AccessDeniedException", "kms:Decrypt")
-	worldtest.WantError(t, get("called", `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{"ForAnyValue:StringEquals":{"aws:CalledVia":"secretsmanager.amazonaws.com"}}}]}`),
-		"AccessDeniedException", "kms:Decrypt")
+	if err := get("called", `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{"ForAnyValue:StringEquals":{"aws:CalledVia":"secretsmanager.amazonaws.com"}}}]}`); err != nil {
+		t.Errorf("Secrets Manager is not told in aws:CalledVia: %v", err)
+	}
 }
 
 // A policy that names the user is stored with the user's unique id, and binds
