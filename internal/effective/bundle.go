@@ -7,6 +7,7 @@ import (
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/policy"
 )
 
 // A Part is one of the permissions that a call takes.
@@ -45,6 +46,9 @@ func (v *View) AskPart(p *Part) authz.Decision {
 // sts:TagSession and sts:SetSourceIdentity where a session is made with tags or
 // with a source identity.
 func (v *View) Parts(q Question) []Part {
+	if a, err := arn.Parse(q.Resource); err == nil && a.Service == "secretsmanager" && !q.Example {
+		q.Resource = v.wholeSecret(a)
+	}
 	parts := []Part{{Question: q}}
 	parts = append(parts, v.keyParts(&q)...)
 	parts = append(parts, v.passParts(&q)...)
@@ -100,8 +104,10 @@ func (v *View) keyParts(q *Question) []Part {
 	switch {
 	case key == "" && !managed && known:
 		return nil
-	case managed && e.owner == q.Principal.Account() || managed && q.Principal.Account() == "":
-		return nil // its key policy lets everybody of the account use it through the service
+	case managed && e.owner == q.Principal.Account():
+		return v.managedParts(q, &use, &e, why)
+	case managed && q.Principal.Account() == "":
+		return nil
 	case managed:
 		return []Part{q.fixed(use.Actions[0], e.key, why, authz.ImplicitDeny, "an AWS managed key cannot be used from another account than its own")}
 	case !known:
@@ -114,22 +120,86 @@ func (v *View) keyParts(q *Question) []Part {
 	return out
 }
 
+// managedParts is the use of an AWS managed key: its policy lets everybody of the
+// account use it through the service, so that only what is refused all the same
+// is a part worth telling, by an SCP or by a statement that denies.
+func (v *View) managedParts(q *Question, use *catalog.KeyUse, e *encryption, why string) []Part {
+	if e.region == "" {
+		return nil
+	}
+	made := arn.ARN{Partition: catalog.Partition(e.region), Service: "kms", Region: e.region, Account: e.owner, Owner: string(e.owner), Resource: "key/aws-" + use.ViaService}
+	key, managed := made.String(), use.ViaService
+	if k, _ := v.aliased(e.owner, e.region, "alias/aws/"+use.ViaService); k != nil && k.Policy != "" {
+		key, managed = k.ARN, ""
+	}
+	var out []Part
+	for _, action := range use.Actions {
+		asked := q.throughService(use, e, action, key)
+		asked.managed = managed
+		if v.Outcome(asked) != authz.Allowed {
+			out = append(out, Part{Why: why, Question: asked})
+		}
+	}
+	return out
+}
+
+// managedPolicy is the policy of the key that AWS manages in an account for a
+// service, as KMS writes it. Source: KMS guide concepts, "AWS managed keys", and
+// viewing-managed key policies.
+func managedPolicy(key arn.ARN, service string) string {
+	return policy.NewDocument(policy.Statement{
+		Effect: policy.Allow, Principal: policy.AWS("*"), Resources: policy.Texts("*"),
+		Actions: policy.Texts("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey"),
+		Conditions: []policy.Condition{
+			policy.Cond("StringEquals", "kms:CallerAccount", string(key.Account)),
+			policy.Cond("StringEquals", "kms:ViaService", service+"."+key.Region+".amazonaws.com"),
+		},
+	}).String()
+}
+
+// passedOn has the keys of a call's context that another call of the same caller
+// to a service has, too: who calls, from where and when, not what the first call
+// asks for nor what its resource is.
+func passedOn(c *authz.Context, service string) authz.Context {
+	var out authz.Context
+	c.All(func(key string, values []string, known bool) bool {
+		name := strings.ToLower(key)
+		prefix, rest, _ := strings.Cut(name, ":")
+		own := prefix == "aws" && (rest == "tagkeys" || strings.HasPrefix(rest, "requesttag/") || strings.HasPrefix(rest, "resource"))
+		switch {
+		case own, prefix != "aws" && prefix != service && catalog.KnownService(prefix):
+		case known:
+			out.Set(key, values...)
+		default:
+			out.SetUnknown(key)
+		}
+		return true
+	})
+	return out
+}
+
+// encryptionContext begins the condition keys of the pairs of an encryption context.
+const encryptionContext = "kms:EncryptionContext:"
+
 // throughService is the question that KMS asks when a service uses a key on
 // the caller's behalf. Sources: KMS guide "kms:ViaService" and encrypt_context;
 // IAM guide access_forward_access_sessions and, for aws:CalledVia,
 // reference_policies_condition-keys, whose list has DynamoDB of these services.
 func (q *Question) throughService(use *catalog.KeyUse, e *encryption, action, key string) Question {
-	out := Question{Principal: q.Principal, Action: action, Resource: key, Session: q.Session, Context: q.Context.Clone(), Via: []string{"kms:ViaService"}}
+	out := Question{Principal: q.Principal, Action: action, Resource: key, Session: q.Session, AnyTags: q.AnyTags, Context: passedOn(&q.Context, "kms"), Via: []string{"kms:ViaService"}}
 	if out.Context.Set("kms:ViaService", use.ViaServiceValue(e.region)); e.region == "" {
 		out.Context.SetUnknown("kms:ViaService")
 	}
 	if use.ContextKey != "" {
-		if name := "kms:EncryptionContext:" + use.ContextKey; e.context != "" {
+		if name := encryptionContext + use.ContextKey; e.context != "" {
 			out.Context.Set(name, e.context)
 			out.Via = append(out.Via, name)
 		} else {
 			out.Context.SetUnknown(name)
 		}
+	}
+	if use.ViaService == "secretsmanager" { // Secrets Manager guide security-encryption, "Encryption context"
+		out.Context.SetUnknown(encryptionContext + "SecretVersionId")
 	}
 	if use.ViaService == "dynamodb" {
 		for _, name := range []string{"aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast"} {
@@ -285,7 +355,7 @@ func (v *View) passParts(q *Question) []Part {
 		return nil
 	}
 	service := passedTo(strings.ToLower(q.Action))
-	pass := Question{Principal: q.Principal, Action: "iam:PassRole", Resource: q.PassRole, Session: q.Session, Context: q.Context.Clone()}
+	pass := Question{Principal: q.Principal, Action: "iam:PassRole", Resource: q.PassRole, Session: q.Session, AnyTags: q.AnyTags, Context: passedOn(&q.Context, "iam")}
 	if given, _, _ := pass.Context.Get("iam:PassedToService"); len(given) == 1 {
 		service = given[0]
 	} else if service != "" {

@@ -9,6 +9,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/policy"
 )
 
 // callerSide is what a role or user carries, prepared once.
@@ -16,6 +17,7 @@ type callerSide struct {
 	identity []*authz.Policy
 	boundary *authz.Policy
 	unread   []authz.Unread
+	taggable bool // a role whose sessions somebody may give tags
 }
 
 // callerPolicies adds the identity policies and the boundary of the caller's
@@ -25,13 +27,39 @@ func (v *View) callerPolicies(p *authz.Principal, pols *authz.Policies) {
 	if kind := entity.Type(); kind != "role" && kind != "user" {
 		return
 	}
+	side := v.carried(entity)
+	pols.Identity, pols.Boundary = side.identity, side.boundary
+	pols.Unread = append(pols.Unread, side.unread...)
+}
+
+// carried is carries, remembered.
+func (v *View) carried(entity arn.ARN) *callerSide {
 	known, ok := v.callers.Load(entity)
 	if !ok {
 		known, _ = v.callers.LoadOrStore(entity, v.carries(entity))
 	}
-	side := known.(*callerSide)
-	pols.Identity, pols.Boundary = side.identity, side.boundary
-	pols.Unread = append(pols.Unread, side.unread...)
+	return known.(*callerSide)
+}
+
+// taggable reports whether p is a session that may have been made with tags.
+func (v *View) taggable(p *authz.Principal) bool {
+	if p.Kind == authz.RoleSession {
+		return v.carried(entityOf(p)).taggable
+	}
+	return p.Kind == authz.FederatedUser
+}
+
+// passesTags reports whether a trust policy lets anybody pass session tags, as
+// far as that is known. "All roles … must have a trust policy with the
+// sts:TagSession permission."
+func passesTags(trust string) bool {
+	doc, err := policy.Parse([]byte(trust))
+	if err != nil {
+		return true
+	}
+	return slices.ContainsFunc(doc.Statements, func(st policy.Statement) bool {
+		return st.Effect == policy.Allow && isAbout(&st, "sts:tagsession")
+	})
 }
 
 // entityOf is the role or user whose policies a principal has.
@@ -57,9 +85,11 @@ func (v *View) carries(entity arn.ARN) *callerSide {
 	case "role":
 		r, state := account.Role(entity.Name())
 		if state == inventory.Exists && r.ARN == entity.String() {
+			side.taggable = passesTags(r.Trust)
 			v.add(account, identity{kind: "role", name: r.Name, inline: r.Inline, attached: r.Attached, boundary: r.Boundary}, side)
 			return side
 		}
+		side.taggable = state != inventory.Absent
 		side.unreadEntity(state, "role/"+entity.Name(), entity.Account)
 	case "user":
 		u, state := account.User(entity.Name())

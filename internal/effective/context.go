@@ -20,7 +20,7 @@ func (v *View) complete(req *authz.Request, said *Side) {
 	if len(said.keys) == 0 && !said.userid {
 		return
 	}
-	v.wellKnown(req, nil)
+	v.wellKnown(req, nil, said.anyTags)
 	v.open(req, said)
 }
 
@@ -30,15 +30,21 @@ func (v *View) completeFor(req *authz.Request, said *Side) {
 	if len(said.keys) == 0 && !said.userid {
 		return
 	}
-	v.wellKnown(req, said.keys)
+	v.wellKnown(req, said.keys, said.anyTags)
 	v.open(req, said)
 }
 
 // open marks the keys that documents mention and that are not known.
 func (v *View) open(req *authz.Request, said *Side) {
-	o := opener{req: req, assume: assumes(req.Action), nameless: nameless(&req.Principal)}
+	o := v.opener(req)
+	o.anyTags = said.anyTags
 	for _, key := range said.keys {
 		o.mentioned(key)
+	}
+	if v.pathless(&req.Principal) && slices.Contains(said.keys, "aws:principalarn") {
+		if _, given, known := req.Context.Get("aws:PrincipalArn"); !given && known {
+			req.Context.SetUnknown("aws:PrincipalArn")
+		}
 	}
 	if _, given, known := req.Context.Get("aws:userid"); said.userid && o.nameless && !given && known {
 		req.Context.SetUnknown("aws:userid")
@@ -47,9 +53,26 @@ func (v *View) open(req *authz.Request, said *Side) {
 
 // opener marks the keys of a request that are not known.
 type opener struct {
+	view     *View
 	req      *authz.Request
+	call     catalog.Call
 	assume   bool // the request is for a session
 	nameless bool // the caller's session name is made up
+	anyTags  bool // the caller's session may have tags of which nothing is known
+}
+
+func (v *View) opener(req *authz.Request) opener {
+	return opener{
+		view: v, req: req, assume: assumes(req.Action), nameless: nameless(&req.Principal),
+		call: catalog.Call{Action: req.Action, Caller: req.Principal.Kind, ViaService: viaService(&req.Context)},
+	}
+}
+
+// viaService reports whether a service asks on the caller's behalf, though it
+// may not be known which.
+func viaService(c *authz.Context) bool {
+	_, via, known := c.Get("kms:ViaService")
+	return via || !known
 }
 
 func (o *opener) mentioned(key string) {
@@ -60,8 +83,9 @@ func (o *opener) mentioned(key string) {
 
 // wellKnown sets what follows from the caller, the resource and the way AWS is
 // called. Source: IAM guide reference_policies_condition-keys. Where wanted is
-// not nil, only keys in it are set: names in lower case, sorted.
-func (v *View) wellKnown(req *authz.Request, wanted []string) {
+// not nil, only keys in it are set: names in lower case, sorted. anyTags says
+// that what tags the caller has is not known.
+func (v *View) wellKnown(req *authz.Request, wanted []string, anyTags bool) {
 	any := func(prefix string) bool {
 		i, _ := slices.BinarySearch(wanted, prefix)
 		return wanted == nil || i < len(wanted) && strings.HasPrefix(wanted[i], prefix)
@@ -72,8 +96,7 @@ func (v *View) wellKnown(req *authz.Request, wanted []string) {
 		}
 	}
 	set("aws:SecureTransport", "true")
-	_, via, _ := req.Context.Get("kms:ViaService")
-	set("aws:ViaAWSService", strconv.FormatBool(via))
+	set("aws:ViaAWSService", strconv.FormatBool(viaService(&req.Context)))
 	if catalog.ServiceOf(req.Action) == "kms" {
 		if req.Principal.Account() != "" {
 			set("kms:CallerAccount", string(req.Principal.Account()))
@@ -90,8 +113,11 @@ func (v *View) wellKnown(req *authz.Request, wanted []string) {
 		set("aws:ResourceOrgID", v.inv.Organization.ID)
 		set("aws:ResourceOrgPaths", orgPath(v.inv.Organization.ID, path))
 	}
-	if any(principalTag) {
+	if any(principalTag) && !anyTags {
 		v.setTags(req, wanted)
+	}
+	if wanted == nil || slices.ContainsFunc(wanted, isResourceTag) {
+		v.setResourceTags(req, set)
 	}
 	if a, err := arn.Parse(req.Resource); err == nil && a.Region != "" && !strings.ContainsAny(a.Region, "*?") {
 		set("aws:RequestedRegion", a.Region)
@@ -151,11 +177,12 @@ func (v *View) principalTags(p *authz.Principal) map[string]string {
 		if r, _ := v.inv.Accounts[p.Entity.Account].Role(p.Entity.Name()); r != nil {
 			return r.Tags
 		}
-	case authz.User:
-		if u, _ := v.inv.Accounts[p.ARN.Account].User(p.ARN.Name()); u != nil {
+	case authz.User, authz.FederatedUser:
+		user := entityOf(p)
+		if u, _ := v.inv.Accounts[user.Account].User(user.Name()); u != nil && user.Type() == "user" {
 			return u.Tags
 		}
-	case authz.Anonymous, authz.Root, authz.FederatedUser, authz.WebIdentity, authz.SAML, authz.Service:
+	case authz.Anonymous, authz.Root, authz.WebIdentity, authz.SAML, authz.Service:
 	}
 	return nil
 }
@@ -180,34 +207,56 @@ func assumes(action string) bool {
 	return strings.HasPrefix(action, "sts:assumerole")
 }
 
-// absent reports whether the request never carries key (lower case) unless the
-// question sets it. Source: IAM guide reference_policies_condition-keys,
-// "Availability" of each key.
+// absent reports whether the request does not carry key (lower case) unless the
+// question sets it.
 func (o *opener) absent(key string) bool {
-	caller := o.req.Principal.Kind
 	switch {
 	case strings.HasPrefix(key, "aws:principaltag/"):
-		return true // wellKnown sets those that there are
+		return !o.anyTags && !o.tagsUnread() // wellKnown sets those that there are
+	case isResourceTag(key):
+		_, known := o.view.resourceTags(o.req)
+		return known && slices.ContainsFunc(tagPrefixes(o.req), func(p string) bool { return strings.HasPrefix(key, strings.ToLower(p)) }) || o.never(key)
 	case strings.HasPrefix(key, "aws:requesttag/"), key == "aws:tagkeys", key == "sts:externalid", key == "sts:transitivetagkeys", key == "sts:sourceidentity":
-		return o.assume
-	case key == "kms:viaservice":
-		return true // a question that goes through a service sets it
+		return o.assume || o.never(key)
 	case strings.HasPrefix(key, "kms:encryptioncontext"):
-		_, via, _ := o.req.Context.Get("kms:ViaService")
-		return !via // and the encryption context, where it is known
-	case strings.HasPrefix(key, "aws:calledvia"), key == "aws:principalservicenameslist":
-		return true // only in calls by services on a caller's behalf
-	case key == "aws:sourcearn", key == "aws:sourceaccount", key == "aws:sourceorgid", key == "aws:sourceorgpaths":
-		return caller != authz.Service
+		return !o.call.ViaService // a service sets it, and the question where it is known
+	case strings.HasPrefix(key, "aws:calledvia"):
+		return true // only few services that call on a caller's behalf are told so
 	case key == "aws:principalorgid", key == "aws:principalorgpaths":
-		return caller == authz.WebIdentity || caller == authz.SAML || caller == authz.Anonymous
+		return o.never(key) || o.view.inNone(o.req.Principal.Account())
+	case key == "aws:resourceorgid", key == "aws:resourceorgpaths":
+		return o.view.inNone(ownerOf(o.req))
 	}
-	// Claims of tokens are carried by the exchange of a token alone.
-	if issuer, claim, ok := strings.Cut(key, ":"); ok && strings.Contains(issuer, ".") && (claim == "sub" || claim == "aud" || claim == "amr") {
-		return caller != authz.WebIdentity
+	return o.never(key)
+}
+
+// never reports whether no such request carries key.
+func (o *opener) never(key string) bool {
+	known := presenceOf{key, strings.ToLower(o.call.Action), o.call.Caller, o.call.ViaService}
+	never, ok := o.view.never.Load(known)
+	if !ok {
+		presence, _ := catalog.KeyPresence(key, o.call)
+		never, _ = o.view.never.LoadOrStore(known, presence == catalog.Never)
 	}
-	if strings.HasPrefix(key, "saml:") {
-		return caller != authz.SAML
+	return never.(bool)
+}
+
+// presenceOf is a question to the catalog.
+type presenceOf struct {
+	key, action string
+	caller      authz.PrincipalKind
+	via         bool
+}
+
+// tagsUnread reports whether the tags of the caller's role or user are not known.
+func (o *opener) tagsUnread() bool {
+	switch entity := entityOf(&o.req.Principal); entity.Type() {
+	case "role":
+		_, state := o.view.inv.Accounts[entity.Account].Role(entity.Name())
+		return state == inventory.NotAsked || state == inventory.Unread
+	case "user":
+		_, state := o.view.inv.Accounts[entity.Account].User(entity.Name())
+		return state == inventory.NotAsked || state == inventory.Unread
 	}
 	return false
 }

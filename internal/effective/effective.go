@@ -37,6 +37,7 @@ type View struct {
 	callers  sync.Map // ARN of a role or user to *callerSide
 	places   sync.Map // account id to *place
 	assumed  sync.Map // line of Assumed to nothing
+	never    sync.Map // presenceOf to whether a key is never there
 	tree     func() *inventory.Tree
 	buckets  func() map[string]arn.AccountID
 }
@@ -103,6 +104,15 @@ type Question struct {
 	// Example says that Resource is made up after a pattern, so that a resource
 	// of that name has no policy to read.
 	Example bool
+	// AnyTags says that nothing is known of the tags the caller's session was made
+	// with: where somebody may have passed some, aws:PrincipalTag/… that Context
+	// does not have are not known, the tags of the role itself included, in whose
+	// place those of the session stand.
+	AnyTags bool
+
+	// managed is the service whose AWS managed key Resource stands for, where it
+	// is not known which key that is.
+	managed string
 }
 
 // Ask decides q with every document of the inventory that applies.
@@ -120,7 +130,9 @@ func (v *View) Prepare(q Question) (*authz.Request, *authz.Policies) {
 	caller, guard := v.Caller(q.Principal), v.Guard(q)
 	pols := join(&q, caller, guard)
 	req := v.request(&q, &q.Principal, guard)
-	v.complete(&req, v.sideOf(pols))
+	side := v.sideOf(pols)
+	side.anyTags = q.AnyTags && v.taggable(&q.Principal)
+	v.complete(&req, side)
 	return &req, &pols
 }
 
@@ -134,7 +146,7 @@ func (v *View) Trust(q Question) authz.Decision {
 	pols := &authz.Policies{Identity: []*authz.Policy{v.everything()}}
 	v.resourcePolicy(&q, pols)
 	side := v.sideOf(*pols)
-	return anySession(&q.Principal, side.sessionNames(&q.Principal), func(p *authz.Principal) authz.Decision {
+	return decideAll(&q.Principal, v.variants(&q.Principal, side), func(p *authz.Principal) authz.Decision {
 		req := authz.Request{Principal: *p, Action: q.Action, Resource: q.Resource, Context: q.Context.Clone()}
 		v.complete(&req, side)
 		return authz.Evaluate(&req, pols, v.Facts())

@@ -71,9 +71,9 @@ func TestAskSeesWhatGuardsTheResource(t *testing.T) {
 			inv.Accounts[away].Resources["arn:aws:s3:::reports"].Policy = statement("Allow", `{"AWS":"111111111111"}`, "s3:GetObject")
 		}, authz.Allowed},
 		{"a bucket nobody looked for", reader, "s3:GetObject", "arn:aws:s3:::other/a", nil, authz.Unknown},
-		{"a bucket that is not there", reader, "s3:GetObject", "arn:aws:s3:::other/a", func(inv *inventory.Inventory) {
+		{"a bucket that is in no account read may be anybody's", reader, "s3:GetObject", "arn:aws:s3:::other/a", func(inv *inventory.Inventory) {
 			inv.Accounts[away].Listed["s3:bucket"] = inventory.Exists
-		}, authz.Allowed},
+		}, authz.Unknown},
 		{"a bucket whose policy could not be read", reader, "s3:GetObject", "arn:aws:s3:::reports/a", func(inv *inventory.Inventory) {
 			inv.Accounts[away].Resources["arn:aws:s3:::reports"].PolicyState = inventory.Unread
 		}, authz.Unknown},

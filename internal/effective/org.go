@@ -38,7 +38,8 @@ func (v *View) place(id arn.AccountID) *place {
 // organization only when it says so itself.
 func (v *View) orgPathOf(id arn.AccountID) (path []*inventory.Node, state inventory.Lookup, unread string) {
 	var said inventory.Membership
-	if a := v.inv.Accounts[id]; a != nil {
+	a := v.inv.Accounts[id]
+	if a != nil {
 		said = a.Member
 	}
 	org := v.inv.Organization
@@ -52,8 +53,8 @@ func (v *View) orgPathOf(id arn.AccountID) (path []*inventory.Node, state invent
 		return path, inventory.Exists, ""
 	}
 	switch {
-	case v.inv.OrgState == inventory.Absent && said.State == inventory.NotAsked:
-		return nil, inventory.Absent, ""
+	case v.inv.OrgState == inventory.Absent && a != nil && said.State == inventory.NotAsked:
+		return nil, inventory.Absent, "" // it was asked with all that were read
 	case org == nil && v.inv.OrgState != inventory.Absent:
 		return nil, v.inv.OrgState, reasonOf(v.inv.OrgState)
 	case said.Why != "":
@@ -69,6 +70,15 @@ func (v *View) inOrganization(id arn.AccountID) []*inventory.Node {
 		return nil
 	}
 	return v.tree().Path(id)
+}
+
+// inNone reports whether an account is known to be in no organization.
+func (v *View) inNone(id arn.AccountID) bool {
+	if id == "" {
+		return false
+	}
+	p := v.place(id)
+	return p.path == nil && p.why == ""
 }
 
 func (v *View) isManagement(id arn.AccountID) bool {

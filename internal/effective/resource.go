@@ -9,14 +9,18 @@ import (
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/policy"
 )
 
-// resolve finds what AWS takes q.Resource to be: a key behind its alias, and the
-// account of a bucket, whose ARN has none. known gets what that tells.
+// resolve finds what AWS takes q.Resource to be: a key behind its alias, a secret
+// without the end of its ARN, and the account of a bucket, whose ARN has none.
+// known gets what that tells.
 func (v *View) resolve(q *Question, known *authz.Context) {
 	a, err := arn.Parse(q.Resource)
 	switch {
 	case err != nil:
+	case a.Service == "secretsmanager" && !q.Example:
+		q.Resource = v.wholeSecret(a)
 	case a.Service == "s3" && a.Account == "" && q.ResourceAccount == "":
 		bucket, _, _ := strings.Cut(a.Resource, "/")
 		q.ResourceAccount = v.buckets()[bucket]
@@ -26,6 +30,30 @@ func (v *View) resolve(q *Question, known *authz.Context) {
 			known.Set("kms:RequestAlias", a.Resource)
 		}
 	}
+}
+
+// wholeSecret is the ARN of the one secret that a stands for, where a has
+// wildcards or lacks the six characters at the end, else a. Source: Secrets
+// Manager API reference, GetSecretValue, SecretId.
+func (v *View) wholeSecret(a arn.ARN) string {
+	account := v.inv.Accounts[a.Account]
+	if _, state := findSecret(account, a); account == nil || state == inventory.Exists {
+		return a.String()
+	}
+	found := ""
+	for _, s := range account.Secrets {
+		if s == nil || found == s.ARN || !policy.Glob(a.String(), s.ARN) && !policy.Glob(a.String()+"-??????", s.ARN) {
+			continue
+		}
+		if found != "" {
+			return a.String()
+		}
+		found = s.ARN
+	}
+	if found == "" {
+		return a.String()
+	}
+	return found
 }
 
 // aboutAliases reports whether an operation is authorized on the alias itself.
@@ -100,6 +128,8 @@ func (v *View) resourcePolicy(q *Question, pols *authz.Policies) {
 		if !q.Example {
 			v.secretPolicy(account, a, pols)
 		}
+	case a.Service == "kms" && a.Type() == "key" && q.managed != "":
+		v.setResource(managedPolicy(a, q.managed), authz.Source{Layer: authz.LayerKey, Account: a.Account, Name: "key alias/aws/" + q.managed}, pols)
 	case a.Service == "kms" && a.Type() == "key":
 		v.keyPolicy(account, a, pols)
 	case a.Service == "kms" && a.Type() == "alias" && !aboutAliases(q.Action):
@@ -161,7 +191,10 @@ func (v *View) keyPolicy(account *inventory.Account, a arn.ARN, pols *authz.Poli
 	state := inventory.NotAsked
 	if account != nil {
 		var k *inventory.Key
-		if k, state = inventory.Get(account.Keys, a.String()); state == inventory.Exists {
+		if k, state = inventory.Get(account.Keys, a.String()); state == inventory.Exists && k.AWSManaged && k.Policy == "" {
+			state = inventory.NotAsked
+		}
+		if state == inventory.Exists {
 			v.setResource(k.Policy, src, pols)
 			v.unreadGrants(k, src, pols)
 			return
@@ -192,7 +225,7 @@ func grantsOf(k *inventory.Key, source string) []authz.Grant {
 			continue
 		}
 		out = append(out, authz.Grant{
-			Grantee: g.Grantee, Operations: g.Operations, EncryptionContext: g.EncryptionContext, Equals: g.Equals, ID: g.ID,
+			Grantee: g.Grantee, Retiring: g.Retiring, Operations: g.Operations, EncryptionContext: g.EncryptionContext, Equals: g.Equals, ID: g.ID,
 		})
 	}
 	return out
@@ -275,6 +308,12 @@ func (v *View) otherPolicy(q *Question, a arn.ARN, pols *authz.Policies) {
 		src.Name = a.String()
 	}
 	r, state := v.resource(owner, a, guard, kind)
+	if state == inventory.Absent && kind == "s3:bucket" && q.ResourceAccount == "" {
+		// Everybody's buckets share one namespace: it may be in any other account.
+		src.Account = ""
+		pols.Unread = append(pols.Unread, authz.Unread{Source: src, Reason: "whose it is is not known: it is in no account that was read"})
+		return
+	}
 	if state == inventory.Exists {
 		if r.PolicyState == inventory.Exists {
 			if r.Policy != "" {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -36,21 +37,62 @@ func nameless(p *authz.Principal) bool {
 	return ok && session == sessionName && !p.Entity.IsZero()
 }
 
-// anySession decides for a session whose name is made up: where documents treat
-// sessions of the role by the names given, and the name makes a difference, the
-// answer is unknown.
-func anySession(p *authz.Principal, names []string, evaluate func(*authz.Principal) authz.Decision) authz.Decision {
+// A variant is who a caller may be of whom not everything is known.
+type variant struct {
+	principal authz.Principal
+	question  string // "whether …", that tells it from the caller as asked about
+}
+
+// variants lists whom p may be whom documents treat in another way: a session
+// whose name is made up under the names they speak of, and a session of a role
+// that was not read as one of the role's possible paths.
+func (v *View) variants(p *authz.Principal, s *Side) []variant {
+	var out []variant
+	for _, name := range s.sessionNames(p) {
+		out = append(out, variant{named(*p, name), "whether the session is named " + name})
+	}
+	if !v.pathless(p) {
+		return out
+	}
+	role, _, _ := p.ARN.RoleSession()
+	for _, a := range s.roles {
+		if a.Account == p.ARN.Account && a.Name() == role {
+			other := *p
+			other.Entity = a
+			out = append(out, variant{other, "whether the role is " + a.String()})
+		}
+	}
+	if strings.HasPrefix(role, "AWSServiceRoleFor") {
+		other := *p
+		other.ServiceLinked = true
+		out = append(out, variant{other, "whether role " + role + " is a service-linked role"})
+	}
+	return out
+}
+
+// pathless reports whether p is a session of a role of which the path is not known.
+func (v *View) pathless(p *authz.Principal) bool {
+	role, _, ok := p.ARN.RoleSession()
+	if !ok || !p.Entity.IsZero() {
+		return false
+	}
+	_, state := v.inv.Accounts[p.ARN.Account].Role(role)
+	return state == inventory.NotAsked || state == inventory.Unread
+}
+
+// decideAll decides for a caller and its variants: where they are not treated
+// alike the answer is unknown.
+func decideAll(p *authz.Principal, variants []variant, evaluate func(*authz.Principal) authz.Decision) authz.Decision {
 	d := evaluate(p)
-	for _, name := range names {
-		as := named(*p, name)
-		other := evaluate(&as)
+	for i := range variants {
+		other := evaluate(&variants[i].principal)
 		if other.Outcome == d.Outcome {
 			continue
 		}
 		if d.Allowed() {
 			d = other
 		}
-		d.Outcome, d.Missing = authz.Unknown, append(slices.Clone(d.Missing), "whether the session is named "+name)
+		d.Outcome, d.Missing = authz.Unknown, append(slices.Clone(d.Missing), variants[i].question)
 		return d
 	}
 	return d

@@ -20,7 +20,9 @@ type Side struct {
 	keys     []string // condition keys that the documents mention, sorted, lower case
 	userid   bool     // a document has aws:userid as a policy variable
 	sessions []arn.ARN
+	roles    []arn.ARN     // named with a path
 	userIDs  []policy.Text // values that documents compare aws:userid with
+	anyTags  bool          // the caller's session may have tags of which nothing is known
 
 	// Of a guard:
 	target     Question        // what the resource of the question stands for
@@ -58,6 +60,12 @@ func (v *View) Guard(q Question) *Side {
 	s.management = v.isManagement(ownerOf(&authz.Request{Resource: q.Resource, ResourceAccount: q.ResourceAccount, Principal: q.Principal}))
 	if s.key = v.keyOf(q.Resource); s.key != nil {
 		s.policies.Grants = grantsOf(s.key, "")
+		var m mentions
+		for i := range s.key.Grants {
+			m.principal(s.key.Grants[i].Grantee)
+			m.principal(s.key.Grants[i].Retiring)
+		}
+		s.sessions, s.roles = append(s.sessions, m.sessions...), append(s.roles, m.roles...)
 	}
 	return s
 }
@@ -73,7 +81,7 @@ func (v *View) sideOf(pols authz.Policies) *Side {
 			s.keys = slices.Concat(s.keys, m.keys)
 		}
 		s.userid = s.userid || m.userIDVariable
-		s.sessions = append(s.sessions, m.sessions...)
+		s.sessions, s.roles = append(s.sessions, m.sessions...), append(s.roles, m.roles...)
 		s.userIDs = append(s.userIDs, m.userIDs...)
 	}
 	if !one {
@@ -96,7 +104,8 @@ func (v *View) Decide(q Question, caller, guard *Side) authz.Outcome {
 	}
 	pols := join(&q, caller, guard)
 	both := caller.with(guard)
-	if len(both.keys) == 0 && !both.userid && len(both.sessions)+len(both.userIDs)+len(pols.Grants) == 0 {
+	both.anyTags = q.AnyTags && v.taggable(&q.Principal)
+	if len(both.keys) == 0 && !both.userid && len(both.sessions)+len(both.userIDs)+len(pols.Grants) == 0 && !v.pathless(&q.Principal) && q.Principal.Kind != authz.User {
 		return v.decidePlainly(&q, &pols, guard)
 	}
 	decide := func(p *authz.Principal) authz.Outcome {
@@ -105,21 +114,21 @@ func (v *View) Decide(q Question, caller, guard *Side) authz.Outcome {
 		return authz.Decide(&req, &pols, v.Facts())
 	}
 	o := decide(&q.Principal)
-	for _, name := range both.sessionNames(&q.Principal) {
-		other := named(q.Principal, name)
-		if decide(&other) != o {
+	variants := v.variants(&q.Principal, &both)
+	for i := range variants {
+		if decide(&variants[i].principal) != o {
 			return authz.Unknown
 		}
 	}
 	return o
 }
 
-// decidePlainly is Decide where no document looks at the request's context, so
-// that none has to be made.
+// decidePlainly is Decide where nothing looks at the request's context, so that
+// none has to be made. (Of users it tells what kind of session they have.)
 func (v *View) decidePlainly(q *Question, pols *authz.Policies, guard *Side) authz.Outcome {
 	req := authz.Request{
 		Principal: q.Principal, Action: q.Action, Resource: guard.target.Resource, ResourceAccount: guard.target.ResourceAccount,
-		ResourceManagement: guard.management, ResourceAWSManaged: guard.key != nil && guard.key.AWSManaged,
+		ResourceManagement: guard.management, ResourceAWSManaged: guard.awsManaged(),
 	}
 	if q.ResourceAccount != "" {
 		req.ResourceAccount = q.ResourceAccount
@@ -137,7 +146,8 @@ func (v *View) Explain(q Question, caller, guard *Side) authz.Decision {
 	}
 	pols := join(&q, caller, guard)
 	both := caller.with(guard)
-	return anySession(&q.Principal, both.sessionNames(&q.Principal), func(p *authz.Principal) authz.Decision {
+	both.anyTags = q.AnyTags && v.taggable(&q.Principal)
+	return decideAll(&q.Principal, v.variants(&q.Principal, &both), func(p *authz.Principal) authz.Decision {
 		req := v.request(&q, p, guard)
 		v.complete(&req, &both)
 		return authz.Evaluate(&req, &pols, v.Facts())
@@ -148,17 +158,35 @@ func (v *View) Explain(q Question, caller, guard *Side) authz.Decision {
 func (v *View) request(q *Question, p *authz.Principal, guard *Side) authz.Request {
 	req := authz.Request{
 		Principal: *p, Action: q.Action, Resource: guard.target.Resource, ResourceAccount: guard.target.ResourceAccount,
-		ResourceManagement: guard.management, ResourceAWSManaged: guard.key != nil && guard.key.AWSManaged, Context: q.Context.Clone(),
+		ResourceManagement: guard.management, ResourceAWSManaged: guard.awsManaged(), Context: q.Context.Clone(),
 	}
 	if q.ResourceAccount != "" {
 		req.ResourceAccount = q.ResourceAccount
 	}
 	req.Principal.Management = req.Principal.Management || v.isManagement(p.Account())
+	if guard.key != nil && viaService(&req.Context) {
+		openConstraints(guard.key, &req.Context)
+	}
 	guard.known.All(func(key string, values []string, _ bool) bool {
 		setAbsent(&req.Context, key, values...)
 		return true
 	})
 	return req
+}
+
+// awsManaged reports whether the resource is a key that AWS manages.
+func (s *Side) awsManaged() bool { return s.key != nil && s.key.AWSManaged || s.target.managed != "" }
+
+// openConstraints marks the pairs of a service's encryption context that grants
+// ask for and that are not known.
+func openConstraints(k *inventory.Key, c *authz.Context) {
+	for i := range k.Grants {
+		for name := range k.Grants[i].EncryptionContext {
+			if _, present, known := c.Get(encryptionContext + name); !present && known {
+				c.SetUnknown(encryptionContext + name)
+			}
+		}
+	}
 }
 
 func join(q *Question, caller, guard *Side) authz.Policies {
@@ -179,7 +207,7 @@ func join(q *Question, caller, guard *Side) authz.Policies {
 func (s *Side) with(other *Side) Side {
 	return Side{
 		keys: merged(s.keys, other.keys), userid: s.userid || other.userid,
-		sessions: joined(s.sessions, other.sessions), userIDs: joined(s.userIDs, other.userIDs),
+		sessions: joined(s.sessions, other.sessions), roles: joined(s.roles, other.roles), userIDs: joined(s.userIDs, other.userIDs),
 	}
 }
 
@@ -234,6 +262,7 @@ type mentions struct {
 	// userIDVariable is set when aws:userid stands as a policy variable.
 	userIDVariable bool
 	sessions       []arn.ARN     // role sessions named as principals
+	roles          []arn.ARN     // roles with a path named as principals
 	userIDs        []policy.Text // values that aws:userid is compared with
 }
 
@@ -272,9 +301,20 @@ func (m *mentions) principals(list *policy.Principals) {
 		return
 	}
 	for _, e := range list.Entries {
-		a, err := arn.Parse(e.Value.Value)
-		if _, _, ok := a.RoleSession(); err == nil && ok {
-			m.sessions = append(m.sessions, a)
-		}
+		m.principal(e.Value.Value)
+	}
+}
+
+// principal takes note of a principal that is treated by more than what a
+// session's caller knows of it.
+func (m *mentions) principal(text string) {
+	a, err := arn.Parse(text)
+	if err != nil {
+		return
+	}
+	if _, _, ok := a.RoleSession(); ok {
+		m.sessions = append(m.sessions, a)
+	} else if a.Service == "iam" && a.Type() == "role" && a.Path() != "/" {
+		m.roles = append(m.roles, a)
 	}
 }

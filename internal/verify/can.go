@@ -146,7 +146,7 @@ func (c *canner) itself() error {
 	if !c.q.Now.IsZero() {
 		ctx.Set("aws:CurrentTime", c.q.Now.UTC().Format(time.RFC3339))
 	}
-	c.ways = append(c.ways, Way{As: c.self, Uses: c.uses(effective.Question{Principal: p, Context: ctx}, c.self)})
+	c.ways = append(c.ways, Way{As: c.self, Uses: c.uses(effective.Question{Principal: p, Context: ctx, AnyTags: true}, c.self)})
 	return nil
 }
 

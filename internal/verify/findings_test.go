@@ -130,6 +130,7 @@ func TestFindings(t *testing.T) {
 			inv.Accounts[orders].Secrets[secretAny].Policy = everybodyIf(`"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}`)
 		}, verify.Excess, "which is not ours, allows secretsmanager:PutSecretValue"},
 		{"a secret's own policy lets an organization write it that may be ours", "keys", func(inv *inventory.Inventory) {
+			inv.OrgState = inventory.Unread
 			inv.Accounts[orders].Secrets[secretAny].Policy = everybodyIf(`"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}`)
 		}, verify.Unknown, "which is not ours, allows secretsmanager:PutSecretValue"},
 		{"a secret's own policy lets whoever is called like our role write it", "keys", func(inv *inventory.Inventory) {
