@@ -31,10 +31,10 @@ func (e *Error) Error() string { return e.Text }
 // calls fetch. A process that waited while another's fetch failed gets that
 // failure, as *Error, and does not try again. dir is made if it is not there.
 func Do(ctx context.Context, dir, name string, have func() bool, fetch func(context.Context) error) error {
+	came := time.Now()
 	if have() {
 		return nil
 	}
-	came := time.Now()
 	l, err := Acquire(ctx, dir, name)
 	if err != nil {
 		return err

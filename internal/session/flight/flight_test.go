@@ -1,0 +1,103 @@
+package flight_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stile-aws/stile/internal/session/flight"
+)
+
+// Locks are those of open files, so that goroutines stand for processes well.
+func TestOneFetchesForAll(t *testing.T) {
+	dir := t.TempDir()
+	var fetches atomic.Int32
+	var there atomic.Bool
+	var wg sync.WaitGroup
+	for range 40 {
+		wg.Go(func() {
+			err := flight.Do(t.Context(), dir, "x", there.Load, func(context.Context) error {
+				fetches.Add(1)
+				there.Store(true)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := fetches.Load(); n != 1 {
+		t.Errorf("%d fetches, want 1", n)
+	}
+}
+
+func TestThoseWhoWaitShareAFailureAndThoseWhoComeLaterDoNot(t *testing.T) {
+	dir := t.TempDir()
+	fetching, waiting := make(chan struct{}), make(chan struct{})
+	never := func() bool { return false }
+	first := make(chan error)
+	go func() {
+		first <- flight.Do(t.Context(), dir, "x", never, func(context.Context) error {
+			close(fetching)
+			<-waiting
+			return errors.New("no")
+		})
+	}()
+	<-fetching
+	second := make(chan error)
+	looked := make(chan struct{})
+	var once sync.Once
+	go func() {
+		second <- flight.Do(t.Context(), dir, "x", func() bool { once.Do(func() { close(looked) }); return false }, func(context.Context) error {
+			t.Error("fetched although it waited for a failure")
+			return nil
+		})
+	}()
+	<-looked
+	close(waiting)
+	if err := <-first; err == nil || err.Error() != "no" {
+		t.Errorf("first: %v", err)
+	}
+	var other *flight.Error
+	if err := <-second; !errors.As(err, &other) || other.Text != "no" {
+		t.Errorf("second: %v, want the first one's failure", err)
+	}
+	again := false
+	if err := flight.Do(t.Context(), dir, "x", never, func(context.Context) error { again = true; return nil }); err != nil || !again {
+		t.Errorf("later: %v, fetched %v, want a fetch", err, again)
+	}
+}
+
+func TestInterruptedFetchSpeaksForNobody(t *testing.T) {
+	dir := t.TempDir()
+	never := func() bool { return false }
+	_ = flight.Do(t.Context(), dir, "x", never, func(context.Context) error { return context.Canceled })
+	if text, err := os.ReadFile(filepath.Join(dir, "x.lock")); err != nil || len(text) > 0 {
+		t.Errorf("the lock's file holds %q, %v, want nothing", text, err)
+	}
+}
+
+func TestWaitingEndsWithTheContext(t *testing.T) {
+	dir := t.TempDir()
+	lock, err := flight.Acquire(t.Context(), dir, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := errors.New("gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(gone)
+	if _, err := flight.Acquire(ctx, dir, "x"); !errors.Is(err, gone) {
+		t.Errorf("waiting: %v, want %v", err, gone)
+	}
+	lock.Release()
+	next, err := flight.Acquire(t.Context(), dir, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Release()
+}
