@@ -12,8 +12,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/session/flight"
-	"github.com/stile-aws/stile/internal/session/kept"
 )
 
 // Change is a change of the book: entries to put in place of those of their
@@ -49,7 +49,7 @@ func Edit(ctx context.Context, path string, c Change) error {
 	if _, err := parse(path, changed); err != nil {
 		return fmt.Errorf("the change is not made: %w", err)
 	}
-	return kept.WriteFile(path, changed)
+	return atomicfile.Write(path, changed)
 }
 
 // apply changes the text.

@@ -20,6 +20,7 @@ import (
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/localaws"
 	"github.com/stile-aws/stile/internal/localaws/frontdoor"
+	"github.com/stile-aws/stile/internal/localaws/saml/samltest"
 	"github.com/stile-aws/stile/internal/localaws/ssooidc"
 	"github.com/stile-aws/stile/internal/secretstore"
 	"github.com/stile-aws/stile/internal/session"
@@ -301,5 +302,44 @@ func TestLogoutForgetsWhatIsKept(t *testing.T) {
 	p.person.Show = nil
 	if _, err := p.whoami(t, p.desk(t), "orders-prod/Admin"); err == nil {
 		t.Error("the credentials are still kept")
+	}
+}
+
+func TestAssertionsOpenRoles(t *testing.T) {
+	p := newPlace(t)
+	idp, err := samltest.New("https://idp.corp.example/metadata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const provider, role = "arn:aws:iam::222222222222:saml-provider/Corp", "arn:aws:iam::222222222222:role/engineer"
+	admin := p.iam(orders)
+	if _, err := admin.CreateSAMLProvider(t.Context(), &iam.CreateSAMLProviderInput{Name: aws.String("Corp"), SAMLMetadataDocument: aws.String(idp.Metadata())}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String("engineer"), AssumeRolePolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"` + provider + `"},"Action":"sts:AssumeRoleWithSAML",
+		"Condition":{"StringEquals":{"SAML:aud":"https://signin.aws.amazon.com/saml"}}}}`)}); err != nil {
+		t.Fatal(err)
+	}
+	response, err := idp.Response(samltest.Login{Roles: []samltest.Role{{Role: role, Provider: provider}}, SessionName: "grace", At: p.server.World().Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(p.dir, "assertion")
+	if err := os.WriteFile(file, []byte(response+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.book.Sources = append(p.book.Sources,
+		session.Source{Name: "corp", SAML: &session.SAML{File: file}}, session.Source{Name: "helper", SAML: &session.SAML{Program: "cat " + file}})
+	d := p.desk(t)
+	for _, address := range []string{"corp:222222222222/engineer", "helper:222222222222/engineer"} {
+		got, err := p.whoami(t, d, address)
+		want(t, got, err, "arn:aws:sts::222222222222:assumed-role/engineer/grace")
+	}
+	if _, err := p.whoami(t, d, "corp:222222222222/boss"); err == nil || !strings.Contains(err.Error(), "it names no role arn:aws:iam::222222222222:role/boss, but "+role+","+provider) {
+		t.Errorf("%v, want the roles there are", err)
+	}
+	if _, err := p.whoami(t, d, "corp"); err == nil || !strings.Contains(err.Error(), "say which role") {
+		t.Errorf("%v, want that a role is to be said", err)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 
 	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/session"
-	"github.com/stile-aws/stile/internal/session/kept"
 )
 
 // Opened is a target whose credentials can be had.
@@ -175,7 +175,7 @@ func (d *Desk) sessionName(ctx context.Context, cfg aws.Config, begin *beginning
 	if err != nil {
 		return "", err
 	}
-	_ = kept.WriteFile(path, []byte(who.SessionName())) // it can be asked again
+	_ = atomicfile.Write(path, []byte(who.SessionName())) // it can be asked again
 	return who.SessionName(), nil
 }
 

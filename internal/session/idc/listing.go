@@ -14,9 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sso"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/flight"
-	"github.com/stile-aws/stile/internal/session/kept"
 )
 
 // listed is what Identity Center listed, with the time. Accounts have a record,
@@ -135,7 +135,7 @@ func look[T any](
 		if err != nil {
 			return err
 		}
-		_ = kept.WriteFile(path, text) // it is listed again where it cannot be kept
+		_ = atomicfile.Write(path, text) // it is listed again where it cannot be kept
 		return nil
 	})
 	return l.Items, err

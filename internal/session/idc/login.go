@@ -19,8 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/session"
-	"github.com/stile-aws/stile/internal/session/kept"
 )
 
 // Login says how to reach the person who signs in.
@@ -135,7 +135,7 @@ func (c *Client) register(ctx context.Context, code bool) (registration, error) 
 	if text, err = json.Marshal(r); err != nil {
 		return registration{}, err
 	}
-	return r, kept.WriteFile(c.registrationPath(), text)
+	return r, atomicfile.Write(c.registrationPath(), text)
 }
 
 // keep writes the token that a sign-in gave.

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/aws/smithy-go"
 
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/session/flight"
-	"github.com/stile-aws/stile/internal/session/kept"
 )
 
 // Token is a sign-in's access token.
@@ -109,7 +109,7 @@ func (c *Client) writeFields(fields map[string]any) error {
 	if err != nil {
 		return err
 	}
-	return kept.WriteFile(c.tokenPath(), text)
+	return atomicfile.Write(c.tokenPath(), text)
 }
 
 // alone does something that one process at a time may, for this sign-in.

@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/stile-aws/stile/internal/atomicfile"
 )
 
 // Margin is the life below which credentials are fetched anew: AWS's own SDKs
@@ -142,7 +144,7 @@ func (s *Store) Put(key string, c aws.Credentials) error {
 	if err != nil {
 		return err
 	}
-	return WriteFile(s.path(key), text)
+	return atomicfile.Write(s.path(key), text)
 }
 
 // Forget drops a request's credentials if they are those with this access key
@@ -179,7 +181,7 @@ func (s *Store) SetAlias(name, key string) {
 	if s.dir == "" {
 		return
 	}
-	_ = WriteFile(filepath.Join(s.dir, "alias", file(name)), []byte(key)) // see above
+	_ = atomicfile.Write(filepath.Join(s.dir, "alias", file(name)), []byte(key)) // see above
 }
 
 func (s *Store) path(key string) string {
@@ -193,29 +195,6 @@ func (s *Store) locks() string { return filepath.Join(s.dir, "locks") }
 func file(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
-}
-
-// WriteFile replaces a file as a whole or not at all, readable by its owner
-// only. Its directory is made.
-func WriteFile(path string, text []byte) (err error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // Clear forgets everything.

@@ -1,0 +1,152 @@
+package login_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stile-aws/stile/internal/cli/route/routetest"
+)
+
+// says fails unless the command succeeds and its output has the texts.
+func (w *world) says(t *testing.T, args []string, texts ...string) {
+	t.Helper()
+	r := w.Stile(t, nil, args...)
+	if r.Code != 0 {
+		t.Errorf("stile %s: exit %d, %s", strings.Join(args, " "), r.Code, r.Stderr)
+		return
+	}
+	for _, text := range texts {
+		if !strings.Contains(r.Stdout+r.Stderr, text) {
+			t.Errorf("stile %s says %q, %q, want %q", strings.Join(args, " "), r.Stdout, r.Stderr, text)
+		}
+	}
+}
+
+func words(line string) []string { return strings.Fields(line) }
+
+func TestListsSayWhatOneCanBe(t *testing.T) {
+	w := newWorld(t)
+	if r := w.Stile(t, []string{"STILE_NO_LOGIN=1"}, "ls"); r.Code != 1 || !strings.Contains(r.Stderr, "stile login acme") {
+		t.Errorf("signed out: exit %d, %s", r.Code, r.Stderr)
+	}
+	w.says(t, words("ls"), "team-0/Admin", "team-9/ReadOnly")
+	if n := w.since()["ListAccountRoles"]; n != accounts {
+		t.Errorf("%d ListAccountRoles, want %d", n, accounts)
+	}
+	var rows []struct{ Address, AccountID, Role string }
+	r := w.Stile(t, nil, "ls", "--json")
+	if err := json.Unmarshal([]byte(r.Stdout), &rows); err != nil || len(rows) != 2*accounts {
+		t.Errorf("%d rows, %v, want %d", len(rows), err, 2*accounts)
+	}
+	if got := w.since(); len(got) != 0 {
+		t.Errorf("the second list called %v, want nothing", got)
+	}
+	if r := w.Stile(t, nil, "ls", "team-3/Adm", "--refresh"); strings.Count(r.Stdout, "\n") != 2 || w.since()["ListAccountRoles"] != 1 {
+		t.Errorf("one account's: %q", r.Stdout)
+	}
+	w.says(t, words("credential-process team-3/Admin"))
+	if r := w.Stile(t, nil, "ls", "--cached", "team-3/Admin"); !strings.Contains(r.Stdout, "59m") && !strings.Contains(r.Stdout, "1h0m") {
+		t.Errorf("time left: %q", r.Stdout)
+	}
+	w.says(t, words("logout"), "signed out of acme")
+	if r := w.Stile(t, []string{"STILE_NO_LOGIN=1"}, "credential-process", "team-3/Admin"); r.Code != 1 || r.Stdout != "" || !strings.Contains(r.Stderr, "run stile login acme") {
+		t.Errorf("signed out: exit %d, %s", r.Code, r.Stderr)
+	}
+}
+
+func TestSessionsAreKept(t *testing.T) {
+	w := newWorld(t)
+	w.says(t, words("sessions add admin3 --source acme --account team-3 --role Admin --label env=prod --region eu-west-1"))
+	w.says(t, words("ls -l env=prod"), "admin3", "team-3/Admin env=prod")
+	w.says(t, words("whoami admin3"), "arn:aws:sts::100000000003:assumed-role/AWSReservedSSO_Admin_")
+	w.says(t, []string{"exec", "admin3", "--", "sh", "-c", "echo region $AWS_REGION"}, "region eu-west-1")
+	w.says(t, words("sessions edit admin3 --role ReadOnly"))
+	w.says(t, words("whoami admin3"), "AWSReservedSSO_ReadOnly_")
+	w.says(t, words("sessions list"), "admin3", "acme: team-3/ReadOnly", "https://acme.awsapps.com/start")
+	for args, text := range map[string]string{
+		"sessions add admin3 --profile x":              "admin3 is there already",
+		"sessions edit nobody --role x":                "there is no source or session nobody",
+		"sessions rm acme":                             "there is no source acme",
+		"sessions add x":                               "want exactly one of",
+		"sessions add x --source acme --role Admin":    "of which account?",
+		"sessions add x --source nope --account team":  "there is no source nope",
+		"sessions add a/b --profile x":                 `name "a/b"`,
+		"exec team-33/Admin -- true":                   "no account team-33",
+		"exec team-3/Admni -- true":                    "you have no permission set Admni there, but Admin, ReadOnly",
+		"login nobody":                                 "there is no source nobody",
+		"login --device --paste":                       "say --device or --paste",
+		"sessions add u --user --key-stdin --mfa totp": "mfa needs the device's serial",
+	} {
+		w.Stile(t, nil, words(args)...).Refused(t, text)
+	}
+	r := w.Stile(t, nil, "sessions", "export", "admin3")
+	file := w.Write(t, "export.yaml", r.Stdout)
+	w.says(t, words("sessions rm admin3 acme"))
+	w.Stile(t, nil, "ls").Refused(t, "there is no source yet")
+	w.says(t, []string{"sessions", "import", "--dry-run", file}, "source acme", "session admin3")
+	w.Stile(t, nil, "ls").Refused(t, "there is no source yet")
+	w.says(t, []string{"sessions", "import", file})
+	w.says(t, words("whoami admin3"), "AWSReservedSSO_ReadOnly_")
+}
+
+func TestProfilesOfTheAWSCLIAreTakenOver(t *testing.T) {
+	w := newWorld(t)
+	w.says(t, words("login"), "signed in to acme")
+	w.Write(t, ".config/stile/sessions.yaml", "")
+	const config = "[sso-session acme]\nsso_start_url = https://acme.awsapps.com/start\nsso_region = us-east-1\n" +
+		"[profile t4]\nsso_session = acme\nsso_account_id = 100000000004\nsso_role_name = Admin\n"
+	path := w.Write(t, ".aws/config", config)
+	w.says(t, words("sessions import"), "source acme", "session t4")
+	w.says(t, words("whoami t4"), "arn:aws:sts::100000000004:assumed-role/AWSReservedSSO_Admin_") // with the sign-in there is
+	if n := w.lines(t, "pages"); n != 1 {
+		t.Errorf("%d pages, want 1", n)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != config {
+		t.Errorf("the AWS file changed: %s", text)
+	}
+}
+
+func TestSecretsAreInNoOutput(t *testing.T) {
+	w := newWorld(t)
+	w.says(t, words("login"))
+	_, fields := w.token(t)
+	for _, args := range [][]string{words("ls --json"), words("sessions list --json"), words("sessions export"), words("login --json"), words("whoami team-1/Admin --json"), words("exec team-1/Nope -- true")} {
+		r := w.Stile(t, nil, args...)
+		for _, name := range []string{"accessToken", "refreshToken", "clientSecret"} {
+			if strings.Contains(r.Stdout+r.Stderr, fields[name].(string)) {
+				t.Errorf("stile %v shows the %s", args, name)
+			}
+		}
+	}
+	err := filepath.WalkDir(w.Dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() || slices.Contains([]string{"browser", "pages"}, e.Name()) {
+			return err
+		}
+		if info, err := e.Info(); err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMFASessionsBeginByLogin(t *testing.T) {
+	w := newWorld(t)
+	w.dana(t)
+	w.says(t, words("login dana"), "signed in to dana until")
+	w.says(t, []string{"whoami", "dana"}, "arn:aws:iam::100000000000:user/dana")
+	if n := w.lines(t, "questions"); n != 1 {
+		t.Errorf("%d questions, want 1", n)
+	}
+	w.says(t, words("sessions rm dana"))
+	if names, err := filepath.Glob(filepath.Join(w.Dir, ".local/share/stile/secrets/secrets/*")); err != nil || len(names) != 0 {
+		t.Errorf("the store still has %v, %v", names, err)
+	}
+	routetest.Run(t, w.Command(t, "stile", "whoami", "dana")).Refused(t, "going to dana: dana: not known")
+}

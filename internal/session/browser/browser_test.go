@@ -1,0 +1,54 @@
+package browser_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stile-aws/stile/internal/session/browser"
+)
+
+// opened runs Open with a browser that writes what it is given, and gives that.
+func opened(t *testing.T, command string) (string, error) {
+	t.Helper()
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(dir, "browser")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho \"$#:$*\" >"+pipe+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"BROWSER": os.Expand(command, func(string) string { return script })}
+	if err := browser.Open(t.Context(), func(name string) string { return env[name] }, "https://x.example/?a=1&b=$(id)"); err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(pipe) // waits for the writer
+	return string(text), err
+}
+
+func TestPagesAreOneArgument(t *testing.T) {
+	for command, want := range map[string]string{
+		"${x}":                     "1:https://x.example/?a=1&b=$(id)\n",
+		"${x} --new %s":            "2:--new https://x.example/?a=1&b=$(id)\n",
+		"${x} --url=%s":            "1:--url=https://x.example/?a=1&b=$(id)\n",
+		"/no/such/browser:${x} %s": "1:https://x.example/?a=1&b=$(id)\n",
+	} {
+		if got, err := opened(t, command); err != nil || got != want {
+			t.Errorf("BROWSER=%s: %q, %v, want %q", command, got, err, want)
+		}
+	}
+}
+
+func TestNoBrowserIsSaid(t *testing.T) {
+	if err := browser.Open(t.Context(), func(string) string { return "" }, "https://x.example"); !errors.Is(err, browser.ErrNone) {
+		t.Errorf("Open = %v, want ErrNone", err)
+	}
+	if _, err := opened(t, "/no/such/browser"); err == nil {
+		t.Error("a browser that is not there opened the page")
+	}
+}
