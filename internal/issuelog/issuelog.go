@@ -134,18 +134,38 @@ func rotate(path string, f *os.File) error {
 // that are none, as a full disk leaves them. There are none when nothing was
 // ever handed out.
 func Read(dir string, since time.Time) (entries []Entry, broken int, err error) {
-	files, err := filepath.Glob(filepath.Join(dir, "issued*.jsonl"))
+	var files []string
+	for range maxLooks { // a file may be moved away while we read
+		before := files
+		if files, err = filepath.Glob(filepath.Join(dir, "issued*.jsonl")); err != nil {
+			break
+		}
+		if before != nil && slices.Equal(before, files) {
+			break
+		}
+		if entries, broken, err = readAll(files, since); err != nil {
+			break
+		}
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading the log of issued credentials: %w", err)
 	}
-	var seen []os.FileInfo // a file may be moved while they are listed
+	slices.SortStableFunc(entries, func(a, b Entry) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Process.PID, b.Process.PID)) })
+	return entries, broken, nil
+}
+
+// maxLooks is how often files are listed until they stay the same.
+const maxLooks = 5
+
+func readAll(files []string, since time.Time) (entries []Entry, broken int, err error) {
+	var seen []os.FileInfo // one file may be met under two names
 	for _, file := range files {
 		info, err := os.Stat(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("reading the log of issued credentials: %w", err)
+			return nil, 0, err
 		}
 		if info.ModTime().Before(since) || slices.ContainsFunc(seen, func(s os.FileInfo) bool { return os.SameFile(s, info) }) {
 			continue
@@ -153,22 +173,28 @@ func Read(dir string, since time.Time) (entries []Entry, broken int, err error) 
 		seen = append(seen, info)
 		text, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, 0, fmt.Errorf("reading the log of issued credentials: %w", err)
+			return nil, 0, err
 		}
-		for line := range bytes.Lines(text) {
-			if line = bytes.TrimSpace(line); len(line) == 0 {
-				continue
-			}
-			var e Entry
-			if json.Unmarshal(line, &e) != nil {
-				broken++
-				continue
-			}
-			if !e.Time.Before(since) {
-				entries = append(entries, e)
-			}
+		found, bad := read(text, since)
+		entries, broken = append(entries, found...), broken+bad
+	}
+	return entries, broken, nil
+}
+
+// read reads one file's lines.
+func read(text []byte, since time.Time) (entries []Entry, broken int) {
+	for line := range bytes.Lines(text) {
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		var e Entry
+		if json.Unmarshal(line, &e) != nil {
+			broken++
+			continue
+		}
+		if !e.Time.Before(since) {
+			entries = append(entries, e)
 		}
 	}
-	slices.SortStableFunc(entries, func(a, b Entry) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Process.PID, b.Process.PID)) })
-	return entries, broken, nil
+	return entries, broken
 }

@@ -14,12 +14,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stile-aws/stile/internal/broker/client"
 	"github.com/stile-aws/stile/internal/cli/replace"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/state"
@@ -101,11 +103,28 @@ func (o *options) run(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("rotating the key of %s: %w", name, err)
 	}
+	d.Store().Clear() // what the old key opened
+	o.forgetful(ctx)
 	if o.json {
 		return o.streams.JSON(res)
 	}
 	o.streams.Printf("%s: key %s of user %s in place of %s, which is %s\n", keep, res.New, res.User, res.Old, res.OldState)
 	return nil
+}
+
+// forgetful ends the brokers that may have the old key. The next command starts
+// another, and nobody has to sign in again.
+func (o *options) forgetful(ctx context.Context) {
+	place, err := client.Find(o.streams.Environ())
+	if err != nil {
+		return // there can be none
+	}
+	for _, p := range place.All() {
+		c := client.Client{Place: p}
+		if err := c.Stop(ctx); err != nil && !errors.Is(err, client.ErrUnavailable) {
+			o.streams.Note("stile: the broker may still have the old key; stile broker stop ends it: %v", err)
+		}
+	}
 }
 
 // result is what was done.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -225,13 +226,26 @@ func TestKilledAtEachStep(t *testing.T) {
 
 func TestRotateASource(t *testing.T) {
 	w := newWorld(t)
-	env := []string{"STILE_SECRETS=keyfile", "XDG_CONFIG_HOME=" + filepath.Join(w.Dir, "config-home"), "XDG_DATA_HOME=" + filepath.Join(w.Dir, "data")}
+	env := []string{"STILE_BROKER=on", "STILE_SECRETS=keyfile", "XDG_CONFIG_HOME=" + filepath.Join(w.Dir, "config-home"), "XDG_DATA_HOME=" + filepath.Join(w.Dir, "data")}
 	w.Env = append(w.Env, env...)
 	key := strings.Fields(strings.ReplaceAll(w.text(t)[len(before):], "=", " "))
+	t.Cleanup(func() {
+		cmd := exec.Command("stile", "broker", "stop")
+		cmd.Env = w.Env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("stopping the broker: %v: %s", err, out)
+		}
+	})
 	add := w.Command(t, "stile", "sessions", "add", "me", "--user", "--key-stdin")
 	add.Stdin = strings.NewReader(key[1] + "\n" + key[3] + "\n")
 	if r := routetest.Run(t, add); r.Code != 0 {
 		t.Fatal(r.Stderr)
+	}
+	if r := w.Stile(t, nil, "broker", "status"); r.Code != 0 || !strings.Contains(r.Stdout+r.Stderr, "no broker runs") {
+		t.Errorf("before: %s%s", r.Stdout, r.Stderr)
+	}
+	if r := w.Stile(t, nil, "env", "me"); r.Code != 0 || !strings.Contains(r.Stdout, key[1]) {
+		t.Errorf("the old key is not used: exit %d, %s", r.Code, r.Stderr)
 	}
 	r := w.Stile(t, nil, "rotate", "me")
 	if r.Code != 0 || !strings.Contains(r.Stdout, "source me: key ") {

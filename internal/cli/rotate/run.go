@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,8 +19,8 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/session/desk"
-	"github.com/stile-aws/stile/internal/session/kept"
 )
 
 // journal is what was begun. No secret is in it.
@@ -65,17 +64,17 @@ func (r *rotation) run(ctx context.Context) (*result, error) {
 	}
 	if j != nil {
 		if finished, err := r.resume(ctx, key, j); err != nil || finished {
-			return r.result(j, key, true), err
+			return r.result(j, true), err
 		}
 	}
 	j, err = r.create(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	return r.result(j, key, false), nil
+	return r.result(j, false), nil
 }
 
-func (r *rotation) result(j *journal, _ desk.AccessKey, resumed bool) *result {
+func (r *rotation) result(j *journal, resumed bool) *result {
 	state := "deleted"
 	if r.keepOld {
 		state = "inactive"
@@ -110,10 +109,7 @@ func (r *rotation) write(step string, j *journal) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(r.journal), 0o700); err != nil {
-		return fmt.Errorf("writing the journal: %w", err)
-	}
-	return kept.WriteFile(r.journal, text)
+	return atomicfile.Write(r.journal, text)
 }
 
 func (r *rotation) at(step string) error {

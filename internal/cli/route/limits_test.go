@@ -1,9 +1,11 @@
 package route_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -163,5 +165,78 @@ func TestKeptCredentialsAreGuarded(t *testing.T) {
 	}
 	if !slices.Contains(strings.Split(log.Stdout, `"`), "orders-prod") {
 		t.Errorf("the log lacks the address: %s", log.Stdout)
+	}
+}
+
+// What comes by the broker is guarded, narrowed and logged as anything else.
+func TestGuardsHoldByWayOfTheBroker(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	w.Env = append(w.Env, "STILE_BROKER=on")
+	t.Cleanup(func() {
+		cmd := exec.Command("stile", "broker", "stop")
+		cmd.Env = w.Env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("stopping the broker: %v: %s", err, out)
+		}
+	})
+	args := []string{"credential-process", inspector}
+	if said, ok := stile(t, w, nil, args...); !ok {
+		t.Fatal(said)
+	}
+	if r := w.Stile(t, nil, "broker", "status", "--json"); !strings.Contains(r.Stdout, `"pid"`) {
+		t.Fatalf("no broker runs: %s%s", r.Stdout, r.Stderr)
+	}
+	for _, c := range []struct{ guard, want string }{
+		{"allow: {labels: {env: prod}}", ""},
+		{"allow: {labels: {env: dev}}", "kept out by"},
+		{"deny: {accounts: [orders-prod]}", "kept out by"},
+		{"confirm: {labels: {env: prod}}", "nobody can be asked here"},
+		{"deny: {accounts: [tooling]}", ""},
+		{"as: readonly", "policy/ReadOnlyAccess does not exist"},
+	} {
+		w.Write(t, ".stile-guard.yaml", c.guard)
+		if said, ok := stile(t, w, nil, args...); ok != (c.want == "") || !strings.Contains(said, c.want) {
+			t.Errorf("%q: ok %v, %s, want %q", c.guard, ok, said, c.want)
+		}
+	}
+	w.Write(t, ".stile-guard.yaml", "")
+	other := w.Write(t, "other.json", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`)
+	for flags, want := range map[string]string{"": "listed", "--policy=" + other: "no session policy allows"} {
+		said, _ := stile(t, w, nil, append(append([]string{"exec"}, strings.Fields(flags)...), inspector, "--", "clusters")...)
+		if !strings.Contains(said, want) {
+			t.Errorf("exec %s: %s, want %q", flags, said, want)
+		}
+	}
+	log := w.Stile(t, nil, "log", "--json").Stdout
+	if n := strings.Count(log, `"delivery":"credential-process","source":`); n != 3 || strings.Count(log, `"delivery":"exec"`) != 2 || !strings.Contains(log, `"session":"ci-ci-namespace-ci-serviceaccount"`) {
+		t.Errorf("%d lines of credential-process, want 3, and 2 of exec:\n%s", n, log)
+	}
+}
+
+// answering runs stile in this process for somebody at a terminal who types text.
+func answering(t *testing.T, w *routetest.World, text string, args ...string) (string, bool) {
+	t.Helper()
+	for _, v := range w.Env {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	t.Chdir(w.Dir)
+	var out, errs bytes.Buffer
+	s := cli.System()
+	s.In, s.Out, s.Err, s.Ask, s.Terminal = strings.NewReader(text), &out, &errs, true, true
+	code := cli.Main(args, s)
+	return out.String() + errs.String(), code == 0
+}
+
+func TestPersonConfirms(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	w.Write(t, ".stile-guard.yaml", "confirm: {labels: {env: prod}}\nas: readonly\n") // a person is no program
+	for text, want := range map[string]bool{"yes\n": true, "yes": false, "no\n": false, "": false, "y\n": false} {
+		said, ok := answering(t, w, text, "env", inspector)
+		if ok != want || !strings.Contains(said, `wants label env=prod confirmed. Go on?`) || strings.Contains(said, "AWS_SECRET") != want {
+			t.Errorf("%q: ok %v, %s", text, ok, said)
+		}
 	}
 }
