@@ -20,6 +20,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/session/desk"
+	"github.com/stile-aws/stile/internal/session/flight"
 )
 
 type options struct {
@@ -119,7 +120,8 @@ func redo(err error) bool {
 	_, answered := errors.AsType[smithy.APIError](err)
 	_, network := errors.AsType[net.Error](err)
 	_, program := errors.AsType[*exec.ExitError](err)
-	return program || !answered && !network && !errors.Is(err, context.DeadlineExceeded)
+	_, told := errors.AsType[*flight.Error](err) // a person has said no to another
+	return program || !told && !answered && !network && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // enough is the life below which the SDK for Python asks again for each call.

@@ -1,0 +1,124 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stile-aws/stile/internal/broker"
+	"github.com/stile-aws/stile/internal/broker/client"
+)
+
+// asking is a broker whose ways need a code, and its clients. What a person
+// would answer is the test's.
+func asking(t *testing.T) (*running, *atomic.Int64) {
+	t.Helper()
+	var asked atomic.Int64
+	w := &ways{life: time.Hour, hook: func(ctx context.Context, _ string) error {
+		asked.Add(1)
+		a, err := broker.Ask(ctx, client.Question{Text: "MFA code", Secret: true})
+		if err == nil && a.Text != "123456" {
+			return errors.New("the code is wrong")
+		}
+		return err
+	}}
+	return start(t, w, 0), &asked
+}
+
+type answering func(context.Context, client.Question) (client.Answer, error)
+
+func right(context.Context, client.Question) (client.Answer, error) {
+	return client.Answer{Text: "123456"}, nil
+}
+
+// get asks as a client with a person, or nil for none.
+func (r *running) ask(ctx context.Context, f answering) error {
+	c := r.client()
+	c.Answer = f
+	_, err := c.Get(ctx, client.Request{Address: "orders/reader"})
+	return err
+}
+
+func TestOneOfManyIsAsked(t *testing.T) {
+	r, asked := asking(t)
+	gate := make(chan struct{})
+	var questions atomic.Int64
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() {
+			err := r.ask(t.Context(), func(ctx context.Context, q client.Question) (client.Answer, error) {
+				if questions.Add(1); q.Text != "MFA code" || !q.Secret {
+					t.Errorf("question is %+v", q)
+				}
+				<-gate
+				return right(ctx, q)
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	until(t, r, func(s *client.Status) bool { return s.Waiting >= 20 })
+	close(gate)
+	group.Wait()
+	if questions.Load() != 1 || asked.Load() != 1 {
+		t.Errorf("%d questions for %d opens, want one", questions.Load(), asked.Load())
+	}
+}
+
+func TestAnotherIsAskedWhenOneGoesAway(t *testing.T) {
+	r, asked := asking(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	go func() {
+		gone <- r.ask(ctx, func(ctx context.Context, _ client.Question) (client.Answer, error) {
+			cancel() // its process dies
+			<-ctx.Done()
+			return client.Answer{}, ctx.Err()
+		})
+	}()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Fatalf("the first got %v", err)
+	}
+	if err := r.ask(t.Context(), right); err != nil { // comes when nobody waits any more
+		t.Errorf("the second got %v", err)
+	}
+	if asked.Load() != 1 {
+		t.Errorf("%d opens, want that the first went on", asked.Load())
+	}
+}
+
+func TestNobodyToAsk(t *testing.T) {
+	r, _ := asking(t)
+	refusal, ok := errors.AsType[*client.Refusal](r.ask(t.Context(), nil))
+	if !ok || !refusal.Redo {
+		t.Errorf("without a person: %v, want that the client tries itself", refusal)
+	}
+	declines := func(context.Context, client.Question) (client.Answer, error) {
+		return client.Answer{}, errors.New("interrupted")
+	}
+	refusal, ok = errors.AsType[*client.Refusal](r.ask(t.Context(), declines))
+	if !ok || refusal.Redo {
+		t.Errorf("with one who declines: %v, want that it is final", refusal)
+	}
+	wrong := func(context.Context, client.Question) (client.Answer, error) { return client.Answer{Text: "1"}, nil }
+	refusal, ok = errors.AsType[*client.Refusal](r.ask(t.Context(), wrong))
+	if !ok || refusal.Redo || refusal.Text != "the code is wrong" {
+		t.Errorf("with a wrong answer: %v", refusal)
+	}
+	if err := r.ask(t.Context(), right); err != nil {
+		t.Errorf("with the right one: %v", err)
+	}
+}
+
+func TestOutsideABrokerNobodyIsAsked(t *testing.T) {
+	if _, err := broker.Ask(t.Context(), client.Question{}); !errors.Is(err, broker.ErrNobody) {
+		t.Errorf("Ask = %v", err)
+	}
+	if err := broker.Show(t.Context(), client.Question{}); !errors.Is(err, broker.ErrNobody) {
+		t.Errorf("Show = %v", err)
+	}
+}
