@@ -3,6 +3,7 @@ package login_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -149,4 +150,41 @@ func TestMFASessionsBeginByLogin(t *testing.T) {
 		t.Errorf("the store still has %v, %v", names, err)
 	}
 	routetest.Run(t, w.Command(t, "stile", "whoami", "dana")).Refused(t, "going to dana: dana: not known")
+}
+
+// botocore, which is the AWS CLI's too, uses and refreshes the sign-in that stile
+// made, and stile goes on with what botocore wrote.
+func TestTheAWSCLISharesTheSignIn(t *testing.T) {
+	if _, err := exec.LookPath("aws"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("the AWS CLI is not installed")
+	}
+	w := newWorld(t)
+	w.Write(t, ".aws/config", "[sso-session acme]\nsso_start_url = https://acme.awsapps.com/start\nsso_region = us-east-1\nsso_registration_scopes = sso:account:access\n"+
+		"[profile t4]\nsso_session = acme\nsso_account_id = 100000000004\nsso_role_name = Admin\nregion = us-east-1\n")
+	w.says(t, words("login"))
+	w.since()
+	aws := func() {
+		t.Helper()
+		cmd := w.Command(t, "aws", "--profile", "t4", "sts", "get-caller-identity", "--query", "Arn", "--output", "text")
+		r := routetest.Run(t, cmd)
+		if r.Code != 0 || !strings.HasPrefix(r.Stdout, "arn:aws:sts::100000000004:assumed-role/AWSReservedSSO_Admin_") {
+			t.Errorf("aws: exit %d, %s%s", r.Code, r.Stdout, r.Stderr)
+		}
+	}
+	aws()
+	w.expire(t)
+	if err := os.RemoveAll(filepath.Join(w.Dir, ".aws/cli/cache")); err != nil {
+		t.Fatal(err)
+	}
+	aws() // refreshes
+	w.says(t, words("whoami team-5/ReadOnly"), "AWSReservedSSO_ReadOnly_")
+	if got := w.since(); got["CreateToken"] != 1 || got["RegisterClient"] != 0 {
+		t.Errorf("calls %v, want one refresh", got)
+	}
+	if n := w.lines(t, "pages"); n != 1 {
+		t.Errorf("%d pages, want 1", n)
+	}
 }
