@@ -51,6 +51,7 @@ func New(s *term.Streams) *cobra.Command {
 			"beside each other; --logout ends those there are before; --browser-profile and --container open another profile, or a\n" +
 			"container of Firefox with the add-on \"Open external links in a container\".\n\n" +
 			"The console's session ends with the credentials, unless --duration says otherwise; AWS lets chained roles choose none.\n" +
+			"An IAM user's own key is exchanged by GetFederationToken, which the user must be allowed.\n" +
 			"AWS_ENDPOINT_URL_SIGNIN is the sign-in endpoint to use; that of a local AWS is used when AWS_ENDPOINT_URL points at one.\n\n" +
 			"Exit status: 0 when the page was opened or printed, else 1.",
 		Example: "  stile console orders-prod/reader --service dynamodbv2/home --region eu-west-1\n" +
@@ -85,7 +86,7 @@ func (o *options) run(ctx context.Context, address string) error {
 		req.Region = way.Region
 	}
 	if way.Chained && req.Duration != 0 {
-		o.streams.Note("stile: --duration is left off: AWS lets chained roles choose no duration, the console ends with the credentials")
+		o.streams.Note("stile: --duration is left off: AWS takes it for the first role alone; the console ends with the credentials")
 		req.Duration = 0
 	}
 	c, err := way.Retrieve(ctx)
@@ -95,6 +96,12 @@ func (o *options) run(ctx context.Context, address string) error {
 	cfg, err := scope.LoadUnsigned(ctx, req.Region)
 	if err != nil {
 		return fmt.Errorf("reading the AWS configuration: %w", err)
+	}
+	if c.SessionToken == "" { // of a user, for whom AWS takes no duration either
+		req.Duration = 0
+		if c, err = federate(ctx, cfg, c); err != nil {
+			return fmt.Errorf("going to %s: %w", address, err)
+		}
 	}
 	page, err := console.URL(ctx, cfg.HTTPClient, c, req)
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stile-aws/stile/internal/cli"
@@ -200,4 +202,27 @@ func TestWhatCannotBeOpenedIsSaid(t *testing.T) {
 	} {
 		w.Stile(t, c.env, append([]string{"console"}, c.args...)...).Refused(t, c.want)
 	}
+}
+
+// A user's own key cannot sign in; a federated session of it can, if the user
+// may have one.
+func TestUserSignsIn(t *testing.T) {
+	w := routetest.New(t)
+	auditor := w.Deployer(t)
+	file := w.Write(t, "auditor-credentials", "[auditor]\naws_access_key_id = "+strings.TrimPrefix(auditor[0], "AWS_ACCESS_KEY_ID=")+
+		"\naws_secret_access_key = "+strings.TrimPrefix(auditor[1], "AWS_SECRET_ACCESS_KEY=")+"\n")
+	w.Env = append(w.Env, "AWS_SHARED_CREDENTIALS_FILE="+file)
+	w.Stile(t, nil, "console", "--print", "auditor").Refused(t, "signing in as user auditor takes sts:GetFederationToken")
+	_, err := w.IAM(routetest.Tooling).PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{
+		UserName: aws.String("auditor"), PolicyName: aws.String("console"),
+		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"*"}]}`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, p := opened(t, w, "browser", nil, "auditor", "--duration", "2h")
+	if s.Status != http.StatusOK || len(p.Identities) != 1 || p.Identities[0].ARN != "arn:aws:sts::111111111111:federated-user/auditor" {
+		t.Errorf("status %d, %+v", s.Status, p)
+	}
+	w.Stile(t, nil, "console", "--print", "--read-only", "auditor").Refused(t, "cannot be held to")
 }
