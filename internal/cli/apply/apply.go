@@ -2,7 +2,6 @@
 package apply
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -148,7 +147,11 @@ func readPlan(file string) (*plan.Plan, error) {
 	if json.Unmarshal(text, &head) == nil && head.APIVersion != "" {
 		return nil, nil
 	}
-	return plan.Decode(text)
+	p, err := plan.Decode(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", file, err)
+	}
+	return p, nil
 }
 
 // confirm asks whether p is to be carried out. People take their time, so
@@ -161,8 +164,7 @@ func (o *options) confirm(ctx context.Context, p *plan.Plan, source *scope.Sourc
 		return errors.New("nobody can be asked here: look at the plan above and run the command again with --yes, or apply a saved plan with --yes")
 	}
 	o.streams.Note("\n%d changes in scope %s. Apply? Only \"yes\" is taken.", len(p.Steps), p.Scope)
-	line, err := bufio.NewReader(o.streams.In).ReadString('\n')
-	if err != nil || strings.TrimSpace(line) != "yes" {
+	if !o.streams.Yes(ctx) {
 		return errors.New("not applied: nothing was changed")
 	}
 	return scope.Unmoved(ctx, p, source)
@@ -185,7 +187,7 @@ func (o *options) carryOut(ctx context.Context, p *plan.Plan, source *scope.Sour
 	}})
 	progress.end()
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return errors.New("interrupted; what was done is recorded, run the same command again to go on")
 	}
 	if err != nil {
 		if result.Done+result.Failed+result.Skipped > 0 {

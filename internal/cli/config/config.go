@@ -6,7 +6,6 @@
 package config
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -90,13 +89,13 @@ func (f *file) change(ctx context.Context, sections []awsconfig.Section) error {
 	if f.diff {
 		return &term.Exit{Code: term.Changes}
 	}
-	if err := f.confirm(path); err != nil {
+	if err := f.confirm(ctx, path); err != nil {
 		return err
 	}
 	return old.Write(ctx, text)
 }
 
-func (f *file) confirm(path string) error {
+func (f *file) confirm(ctx context.Context, path string) error {
 	if f.yes {
 		return nil
 	}
@@ -104,8 +103,7 @@ func (f *file) confirm(path string) error {
 		return fmt.Errorf("changing %s: nobody can be asked here; look at the difference above and run the command again with --yes", path)
 	}
 	f.streams.Note("\nChange %s? Only \"yes\" is taken.", path)
-	line, err := bufio.NewReader(f.streams.In).ReadString('\n')
-	if err != nil || strings.TrimSpace(line) != "yes" {
+	if !f.streams.Yes(ctx) {
 		return fmt.Errorf("%s was not changed", path)
 	}
 	return nil

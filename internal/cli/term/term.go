@@ -7,12 +7,14 @@
 package term
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -93,7 +95,7 @@ func Code(s *Streams, err error) int {
 		return OK
 	}
 	if errors.Is(err, context.Canceled) {
-		s.Note("stile: interrupted; what was done is recorded, run the same command again to go on")
+		s.Note("stile: interrupted")
 		return Failed
 	}
 	code := Failed
@@ -109,6 +111,25 @@ func Code(s *Streams, err error) int {
 	}
 	s.Note("stile: %s", awserr.Text(err))
 	return code
+}
+
+// Yes reports whether the next line of In is "yes". It is not when ctx ends
+// first: a terminal's read cannot be interrupted, and stays until the program ends.
+func (s *Streams) Yes(ctx context.Context) bool {
+	answer := make(chan string, 1)
+	go func() {
+		line, err := bufio.NewReader(s.In).ReadString('\n')
+		if err != nil {
+			line = "" // half an answer is none
+		}
+		answer <- line
+	}()
+	select {
+	case line := <-answer:
+		return strings.TrimSpace(line) == "yes"
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Args wants exactly n arguments, and says how the command is used when there
