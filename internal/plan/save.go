@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/stile-aws/stile/access"
@@ -28,12 +29,12 @@ func (p *Plan) Encode() ([]byte, error) {
 // whose steps could not be carried out as they are.
 func Decode(src []byte) (*Plan, error) {
 	var head struct {
-		Format *int `json:"format"`
+		Format json.RawMessage `json:"format"`
 	}
 	if err := json.Unmarshal(src, &head); err != nil {
 		return nil, fmt.Errorf("parsing plan: %w", err)
 	}
-	if head.Format == nil || *head.Format != Format {
+	if string(head.Format) != strconv.Itoa(Format) {
 		return nil, fmt.Errorf("parsing plan: not a plan of this version of stile (want \"format\": %d); run stile plan --out again", Format)
 	}
 	var p Plan
