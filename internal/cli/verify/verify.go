@@ -5,6 +5,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,7 +49,7 @@ func New(s *term.Streams) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.probe, "probe", probeRead, "live attempts: `none`, assume (take the roles only) or read (also make read-only calls)")
+	f.StringVar(&o.probe, "probe", probeRead, "live `ATTEMPTS`: none, assume (take the roles only) or read (also make read-only calls)")
 	f.StringVar(&o.tokenFile, "token-file", "", "probe with the service account token in `FILE`")
 	f.BoolVar(&o.json, "json", false, "print the report as JSON")
 	return cmd
@@ -63,6 +64,11 @@ type result struct {
 func (o *options) run(ctx context.Context) error {
 	if o.probe != probeNone && o.probe != probeAssume && o.probe != probeRead {
 		return fmt.Errorf("reading --probe %q: want none, assume or read", o.probe)
+	}
+	if o.tokenFile != "" { // whose probes would all be left out
+		if _, err := os.ReadFile(o.tokenFile); err != nil {
+			return fmt.Errorf("reading --token-file: %w", err)
+		}
 	}
 	s, diags := scope.Load(o.path, scope.Read, nil)
 	if s == nil {
