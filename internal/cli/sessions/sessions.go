@@ -47,7 +47,8 @@ func newList(s *term.Streams) *cobra.Command {
 			}
 			defer d.Close()
 			if asJSON {
-				return s.JSON(d.Book())
+				b := d.Book() // with lists that are empty, not null
+				return s.JSON(session.Book{Sources: append([]session.Source{}, b.Sources...), Sessions: append([]session.Session{}, b.Sessions...)})
 			}
 			if len(d.Book().Sources) == 0 {
 				s.Note("stile: %s has none yet; stile sessions add --help says how to add one", paths.Book)

@@ -18,7 +18,7 @@ func (d *differ) chains() {
 	}
 	gained := following{kind: Gained, less: d.before, more: d.after, direct: direct}
 	lost := following{kind: Lost, less: d.after, more: d.before, direct: direct}
-	d.out.Changes = slices.Concat(d.out.Changes, d.follow(&gained, tails[true]), d.follow(&lost, tails[false]))
+	d.out.Changes = append(d.out.Changes, slices.Concat(d.follow(&gained, tails[true]), d.follow(&lost, tails[false]))...)
 }
 
 // following is the looking for what more can be come to in one graph than in
