@@ -95,10 +95,14 @@ func (o *options) run(ctx context.Context, text string) error {
 		rows = append(rows, more...)
 		errs = append(errs, err)
 	}
+	err = errors.Join(errs...)
+	if err != nil && len(rows) == 0 && !o.json {
+		return err // nothing was found because nobody could be asked
+	}
 	if err := o.print(rows); err != nil {
 		return err
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // sessions are those with names, and what sources give by themselves.

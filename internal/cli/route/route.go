@@ -15,6 +15,7 @@ package route
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -96,6 +97,9 @@ func (w *Way) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // be asked for what they need. The guards of the working directory are asked, and
 // the end gets the session policies that they or the flags want.
 func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*Way, error) {
+	if address == "" {
+		return nil, errors.New(`going to "": want ACCOUNT/ROLE, a role's ARN, or a name of stile sessions list`)
+	}
 	p, err := o.pass(s)
 	if err != nil {
 		return nil, err

@@ -70,7 +70,10 @@ func show(ctx context.Context, s *term.Streams, page, code string) error {
 	err := browser.Open(ctx, s.Getenv, page)
 	text := "stile: sign in by the page that your browser shows, or by\n  " + page
 	if err != nil {
-		text = "stile: sign in by this page, in a browser on this computer (stile login --paste is for one on another):\n  " + page
+		text = "stile: sign in by this page, in a browser on this computer:\n  " + page
+	}
+	if err != nil && code != "" { // which is the answer itself, wherever it is given
+		text = "stile: sign in by this page, in any browser:\n  " + page
 	}
 	if code != "" {
 		text += "\nstile: it must show the code " + code
@@ -81,7 +84,7 @@ func show(ctx context.Context, s *term.Streams, page, code string) error {
 		seen = true
 	}
 	if err != nil && !seen {
-		return fmt.Errorf("nobody can be shown the sign-in page: %w", err)
+		return fmt.Errorf("nobody can be shown the sign-in page: %w, and no terminal", err)
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func New(s *term.Streams) *cobra.Command {
 			"Exit status: 0 when interrupted, 1 when there are no credentials or the address is taken.",
 		Example: "  stile serve orders-prod/payroll-api\n" +
 			"  stile serve --imds --listen 172.17.0.1:9911 --peers 172.17.0.0/16 orders-prod/payroll-api",
-		Args: cobra.MinimumNArgs(1),
+		Args: term.ArgsBetween(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	o.route.Flags(cmd)
