@@ -2,6 +2,7 @@
 // and IAM that is really enforced, in the test's own process and without network.
 //
 //	org := stiletest.New(t, "tooling", "orders-prod")
+//	org.Role("tooling/monitor", stiletest.Role{Allow: []string{"sts:AssumeRole"}})
 //	org.Role("orders-prod/reader", stiletest.Role{TrustedBy: []string{"tooling/monitor"}, Allow: []string{"dynamodb:*"}})
 //	pool := org.Pool("tooling/monitor", stile.Config{Role: "reader"})
 //
