@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
-	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/deliver/endpoint"
@@ -94,12 +93,8 @@ func (o *options) run(ctx context.Context, addresses []string) (err error) {
 }
 
 func (o *options) serveIMDS(ctx context.Context, way *route.Way, guard local.Guard) error {
-	a, err := arn.Parse(way.Role)
-	if err != nil {
-		return err
-	}
 	s, err := imds.Start(ctx, imds.Config{
-		Provider: way.Provider(), Role: a.Name(), Account: string(way.Account), Region: way.Region, Addr: o.listen, Guard: guard,
+		Provider: way.Provider(), Role: way.Name, Account: string(way.Account), Region: way.Region, Addr: o.listen, Guard: guard,
 	})
 	if err != nil {
 		return err

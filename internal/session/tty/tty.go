@@ -57,7 +57,7 @@ func Ask(ctx context.Context, prompt string, show bool) (string, error) {
 
 // Secret asks for what is not to be seen; with confirm twice.
 func Secret(ctx context.Context, prompt string, confirm bool) (string, error) {
-	text, err := Ask(ctx, prompt+": ", false)
+	text, err := Ask(ctx, strings.TrimRight(prompt, ": ")+": ", false)
 	if err != nil || !confirm {
 		return text, err
 	}
