@@ -134,6 +134,7 @@ func TestWhatNoValueChangesIsSettled(t *testing.T) {
 		// What can be, and so is not settled.
 		{"two values of a multivalued key", []conditions{{c("ForAnyValue:StringEquals", "aws:TagKeys", "a"), c("ForAnyValue:StringEquals", "aws:TagKeys", "b")}}, nil, authz.Unknown},
 		{"another spelling", []conditions{{c("StringEqualsIgnoreCase", "k", "ab"), c("StringNotEquals", "k", "ab", "AB", "aB")}}, nil, authz.Unknown},
+		{"another spelling that fits a pattern", []conditions{{c("StringEqualsIgnoreCase", "k", "ORDERS"), c("StringLike", "k", "ord*")}}, nil, authz.Unknown},
 		{"between two numbers", []conditions{{c("NumericGreaterThan", "n", "7"), c("NumericLessThan", "n", "7.01")}}, nil, authz.Unknown},
 		{"two patterns", []conditions{{c("StringLike", "k", "a*"), c("StringLike", "k", "*b")}}, nil, authz.Unknown},
 	} {

@@ -98,6 +98,7 @@ type witnesses struct {
 	atoms   []keyAtom
 	columns []formula.Column
 	groups  map[string]int
+	others  map[string]bool // values that stand for further ones, which no atom names
 }
 
 // keyAtom is an atom of which the key at hand is the only unknown one.
@@ -146,10 +147,11 @@ func (r *Residual) atomsByKey() map[string][]int {
 // one variable of the space.
 func (w *witnesses) relate(key key, atoms []int) {
 	w.key, w.always, w.atoms, w.columns, w.groups = key.name, key.value != "", nil, nil, map[string]int{}
+	w.others = map[string]bool{}
 	for _, i := range atoms {
 		w.atoms = append(w.atoms, w.classify(i, &w.residual.atoms[i]))
 	}
-	lists, values := w.lists()
+	lists := w.lists()
 	cost := 0
 	for i := range w.atoms {
 		w.columns = append(w.columns, w.column(w.atoms[i].number))
@@ -163,7 +165,7 @@ func (w *witnesses) relate(key key, atoms []int) {
 	}
 	rows := make([][]formula.Term, len(lists))
 	for i, list := range lists {
-		rows[i] = w.row(list, values[len(values)-1])
+		rows[i] = w.row(list)
 	}
 	w.c.Context.SetUnknown(key.name)
 	cells, variable, ok := w.residual.simple.space.Join(w.columns, rows)
@@ -276,10 +278,11 @@ func (w *witnesses) column(number int) formula.Column {
 }
 
 // lists gives what the key may have: nil for absent, one value, or several
-// where that can be. values are the single ones; the last stands for all that
-// no atom names.
-func (w *witnesses) lists() (lists [][]string, values []string) {
-	values = w.values()
+// where that can be. The last of the single ones stands for all that no atom
+// names.
+func (w *witnesses) lists() (lists [][]string) {
+	values := w.values()
+	w.others[values[len(values)-1]] = true
 	if !w.always {
 		lists = append(lists, nil)
 	}
@@ -288,10 +291,10 @@ func (w *witnesses) lists() (lists [][]string, values []string) {
 	}
 	several := w.residual.multivalued[w.key] || slices.ContainsFunc(w.atoms, func(k keyAtom) bool { return k.set })
 	if !several {
-		return lists, values
+		return lists
 	}
 	if len(values) <= maxListed {
-		return append(lists, witness.Lists(values)...), values
+		return append(lists, witness.Lists(values)...)
 	}
 	// Too many to try: any condition may hold for what is not tried.
 	for i := range w.atoms {
@@ -299,7 +302,7 @@ func (w *witnesses) lists() (lists [][]string, values []string) {
 			w.atoms[i].form = formLoose
 		}
 	}
-	return lists, values
+	return lists
 }
 
 // values gives single values that stand for all. Values that a number or a
@@ -349,14 +352,16 @@ func (w *witnesses) spellings(texts []string) []string {
 	}
 	var out []string
 	for _, s := range texts {
-		out = append(out, witness.Spellings(s, like[strings.ToLower(s)])...)
+		for _, way := range witness.Spellings(s, like[strings.ToLower(s)]) {
+			out = append(out, way)
+			w.others[way] = !slices.Contains(texts, way)
+		}
 	}
 	return out
 }
 
-// row compares list with all atoms. other is the value that stands for those
-// that no atom names.
-func (w *witnesses) row(list []string, other string) []formula.Term {
+// row compares list with all atoms.
+func (w *witnesses) row(list []string) []formula.Term {
 	ctx := w.c.Context
 	if list == nil {
 		ctx.Drop(w.key)
@@ -367,7 +372,7 @@ func (w *witnesses) row(list []string, other string) []formula.Term {
 	for i := range w.atoms {
 		k := &w.atoms[i]
 		row[i] = w.residual.atoms[k.number].truth(w.c)
-		if k.form == formLoose && slices.Contains(list, other) {
+		if k.form == formLoose && slices.ContainsFunc(list, func(v string) bool { return w.others[v] }) {
 			row[i] = formula.Maybe
 		}
 	}
