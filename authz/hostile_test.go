@@ -190,7 +190,7 @@ func TestHostileDocumentsCostLinearTime(t *testing.T) {
 // checkGrowth checks compiling, deciding and explaining, each by itself.
 func checkGrowth(t *testing.T, layer authz.Layer, shape excess) {
 	t.Helper()
-	const n = 400
+	const n = 150
 	src := authz.Source{Layer: layer, Name: "hostile"}
 	growth.Check(t, n, func(n int) func() {
 		doc, _ := shape(n)

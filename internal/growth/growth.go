@@ -12,23 +12,24 @@ import (
 )
 
 const (
-	factor = 16
-	// Between 16, which is linear, and 256, which is quadratic.
-	limit = 80
-	tries = 6
+	factor = 32
+	// Between 32, which is linear, and 1,024, which is quadratic.
+	limit = 300
+	// The best of so many counts; of more where that would fail.
+	fewTries, tries = 3, 8
 	// What takes less, at its largest, is mostly not the work itself.
 	least = 5 * time.Millisecond
 )
 
-// Check fails tb if the work that prepare gives for 16·n takes much more than
-// sixteen times as long as that for n. Only the work is timed.
+// Check fails tb if the work that prepare gives for 32·n takes much more than
+// 32 times as long as that for n. Only the work is timed.
 func Check(tb testing.TB, n int, prepare func(n int) (work func())) {
 	tb.Helper()
 	small, large := prepare(n), prepare(factor*n)
 	var short, long time.Duration
-	for range tries {
+	for try := range tries {
 		short, long = shorter(short, small), shorter(long, large)
-		if long < least || long < limit*short {
+		if long < least || try+1 >= fewTries && long < limit*short {
 			return
 		}
 	}

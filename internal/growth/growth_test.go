@@ -37,7 +37,7 @@ func TestCheckTellsQuadraticFromLinear(t *testing.T) {
 		{"nothing", func(int) int { return 0 }, false},
 	} {
 		var v verdict
-		growth.Check(&v, 1000, func(n int) func() {
+		growth.Check(&v, 300, func(n int) func() {
 			return func() {
 				results <- test.work(n)
 				<-results
