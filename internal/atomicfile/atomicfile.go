@@ -1,4 +1,5 @@
-// Package atomicfile replaces files as a whole or not at all.
+// Package atomicfile replaces files as a whole or not at all. What is no file, a
+// pipe or a device, is written to: replacing it would take it from everybody else.
 package atomicfile
 
 import (
@@ -11,6 +12,7 @@ import (
 // Write makes path hold data, readable by its owner only. Its directory is made,
 // for this user alone. Whenever the program or the computer stops, the file is the old
 // one or the new one; a full disk leaves the old one. The error names path.
+// Pipes and devices, such as /dev/stdout, stay what they are and get the data.
 func Write(path string, data []byte) (err error) {
 	defer func() {
 		if err != nil {
@@ -18,6 +20,9 @@ func Write(path string, data []byte) (err error) {
 		}
 	}()
 	dir := filepath.Dir(path)
+	if info, err := os.Stat(path); err == nil && (dir == "/dev" || dir == "/dev/fd" || !info.Mode().IsRegular() && !info.IsDir()) {
+		return into(path, data)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -35,4 +40,14 @@ func Write(path string, data []byte) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// into writes data to what is there.
+func into(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
