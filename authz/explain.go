@@ -255,7 +255,7 @@ func (c *ConditionResult) write(b *strings.Builder) {
 
 // How many alternatives of a residual are said in a summary, and elsewhere.
 const (
-	inSummary  = 2
+	inSummary  = 3
 	inSentence = 8
 )
 

@@ -175,6 +175,11 @@ func Complement(name string) (other string, ok bool) {
 	if other, ok = complements[base]; ok {
 		return prefix + other, true
 	}
+	if plain, optional := strings.CutSuffix(base, "IfExists"); optional && prefix == "" {
+		// A negated operator and IfExists both hold for an absent key, so that
+		// only the first of them can be turned round.
+		base = plain
+	}
 	for positive, negative := range complements {
 		if negative == base {
 			return prefix + positive, true

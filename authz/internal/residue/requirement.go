@@ -297,6 +297,11 @@ func phrase(list []Requirement) string {
 			conditions = append(conditions, q.String())
 		}
 	}
+	for i := range conditions {
+		if strings.HasSuffix(conditions[i], orAbsent) && len(conditions) > 1 {
+			conditions[i] = "(" + conditions[i] + ")"
+		}
+	}
 	if hidden := len(conditions) - maxRequirements; hidden > 0 {
 		conditions = append(conditions[:maxRequirements], fmt.Sprintf("%d more conditions hold", hidden))
 	}
@@ -329,47 +334,101 @@ func ask(questions []string, q string) []string {
 
 // String says the requirement: "aws:PrincipalTag/team = orders".
 func (q Requirement) String() string {
-	if q.Question != "" {
+	values := listed(q.Values)
+	switch {
+	case q.Question != "":
 		return q.Question
+	case q.Operator == OperatorResource && q.Not:
+		return listed(q.Found) + " does not match " + values
+	case q.Operator == OperatorResource:
+		return listed(q.Found) + " matches " + values
+	case q.Operator == OperatorContextEquals:
+		return q.negated("the encryption context is " + values)
+	case q.Operator == OperatorContextSubset:
+		return q.negated("the encryption context has " + values)
 	}
-	text := q.text()
+	op, ok := operator.Parse(q.Operator)
+	switch {
+	case !ok:
+		return q.negated(q.Key + " " + q.Operator + " " + values)
+	case op.Kind == operator.Null && len(q.Values) == 1:
+		return q.negated(q.subject() + map[bool]string{true: " is absent", false: " is present"}[strings.EqualFold(q.Values[0], "true")])
+	case op.Set != operator.NoSet:
+		return q.negated(q.ofSet(op))
+	case q.Not:
+		return q.opposite(op)
+	case op.IfExists:
+		return q.compared(op) + orAbsent
+	}
+	return q.compared(op)
+}
+
+// orAbsent ends what a key need not be there for.
+const orAbsent = " or it is absent"
+
+func (q *Requirement) negated(text string) string {
 	if q.Not {
 		return "not (" + text + ")"
 	}
 	return text
 }
 
-func (q *Requirement) text() string {
-	values := listed(q.Values)
-	switch q.Operator {
-	case OperatorResource:
-		return listed(q.Found) + " matches " + values
-	case OperatorContextEquals:
-		return "the encryption context is " + values
-	case OperatorContextSubset:
-		return "the encryption context has " + values
-	}
-	op, ok := operator.Parse(q.Operator)
-	if !ok {
-		return q.Key + " " + q.Operator + " " + values
-	}
-	subject := q.Key
+func (q *Requirement) subject() string {
 	if q.Found != nil {
-		subject += " (" + listed(q.Found) + ")"
+		return q.Key + " (" + listed(q.Found) + ")"
 	}
-	switch op.Set {
-	case operator.ForAllValues:
-		subject = "every value of " + subject
-	case operator.ForAnyValue:
-		subject = "some value of " + subject
-	case operator.NoSet:
+	return q.Key
+}
+
+// ofSet says a condition under a set operator.
+func (q *Requirement) ofSet(op operator.Operator) string {
+	quantity := "some value of "
+	switch {
+	case op.Set == operator.ForAllValues && op.Negated:
+		quantity, op.Negated = "no value of ", false
+	case op.Set == operator.ForAllValues:
+		quantity = "every value of "
 	}
-	text := subject + " " + verb(op, len(q.Values)) + " " + values
-	if op.Kind == operator.Null && len(q.Values) == 1 {
-		text = subject + map[bool]string{true: " is absent", false: " is present"}[strings.EqualFold(q.Values[0], "true")]
-	}
+	text := quantity + q.compared(op)
 	if op.IfExists {
-		text += " or it is absent"
+		text += orAbsent
+	}
+	return text
+}
+
+// opposite says that a condition does not hold which no operator turns round,
+// because of what becomes of it where the key is absent.
+func (q *Requirement) opposite(op operator.Operator) string {
+	single := len(q.Values) == 1
+	absent := orAbsent // where op does not hold either
+	if op.IfExists {
+		absent = ""
+	}
+	switch opposite := map[string]string{"true": "false", "false": "true"}; {
+	case op.Kind == operator.Bool && single && op.IfExists && opposite[q.Values[0]] != "":
+		return q.subject() + " = " + opposite[q.Values[0]]
+	case op.Kind == operator.Bool && single && !op.IfExists:
+		return q.subject() + " is not " + listed(q.Values)
+	case op.Relation != operator.Equal && single:
+		op.Relation = [...]operator.Relation{
+			operator.Less: operator.GreaterOrEqual, operator.LessOrEqual: operator.Greater, operator.Greater: operator.LessOrEqual, operator.GreaterOrEqual: operator.Less,
+		}[op.Relation]
+		return q.compared(op) + absent
+	case op.Relation != operator.Equal || op.Kind == operator.Bool || op.Negated:
+		return q.negated(q.compared(op) + map[bool]string{true: orAbsent}[op.IfExists])
+	case op.IfExists:
+		op.Negated = true
+		return q.compared(op) + " and it is present"
+	}
+	op.Negated = true // absent keys, too
+	return q.compared(op)
+}
+
+// compared says how the key compares with the values.
+func (q *Requirement) compared(op operator.Operator) string {
+	text := q.subject() + " " + verb(op, len(q.Values)) + " " + listed(q.Values)
+	if op.Kind == operator.StringIgnoreCase {
+		text += " in any case"
 	}
 	return text
 }
@@ -378,7 +437,6 @@ func (q *Requirement) text() string {
 func verb(op operator.Operator, n int) string {
 	one := map[operator.Kind][2]string{
 		operator.StringLike: {"like", "not like"}, operator.ARN: {"like", "not like"}, operator.IP: {"in", "not in"},
-		operator.StringIgnoreCase: {"= (in any case)", "≠ (in any case)"},
 	}
 	text := [2]string{"=", "≠"}
 	if special, ok := one[op.Kind]; ok {
@@ -387,17 +445,14 @@ func verb(op operator.Operator, n int) string {
 	if op.Kind == operator.Numeric || op.Kind == operator.Date {
 		text[0] = [...]string{"=", "<", "≤", ">", "≥"}[op.Relation]
 	}
-	if n == 1 {
-		if op.Negated {
-			return text[1]
-		}
-		return text[0]
-	}
-	several := map[string]string{"=": "is one of", "≠": "is none of", "in": "in one of", "not in": "in none of", "like": "like one of", "not like": "like none of"}
 	word := text[0]
 	if op.Negated {
 		word = text[1]
 	}
+	if n == 1 {
+		return word
+	}
+	several := map[string]string{"=": "is one of", "≠": "is none of", "in": "in one of", "not in": "in none of", "like": "like one of", "not like": "like none of"}
 	if s, ok := several[word]; ok {
 		return s
 	}
