@@ -59,6 +59,28 @@ func TestListsSayWhatOneCanBe(t *testing.T) {
 	}
 }
 
+func TestPatternsStandForWhatIsListed(t *testing.T) {
+	w := newWorld(t)
+	r := w.Stile(t, nil, "each", "team-[0-9]/ReadOnly", "--", "true")
+	if r.Code != 1 || !strings.Contains(r.Stderr, "team-[0-9]/ReadOnly") { // only * is special
+		t.Errorf("exit %d, %s", r.Code, r.Stderr)
+	}
+	w.since()
+	r = w.Stile(t, nil, "each", "*-3/*", "team-4/Read*", "--", "sh", "-c", "echo here")
+	if want := "team-3/Admin     here\nteam-3/ReadOnly  here\nteam-4/ReadOnly  here\n"; r.Code != 0 || strings.Join(sortedLines(r.Stdout), "") != want {
+		t.Errorf("exit %d, %s%s, want\n%s", r.Code, r.Stdout, r.Stderr, want)
+	}
+	if n := w.since()["ListAccountRoles"]; n != 2 {
+		t.Errorf("%d ListAccountRoles, want those of the two accounts that fit", n)
+	}
+	if r := w.Stile(t, nil, "each", "*/Nobody", "--", "true"); r.Code != 1 || !strings.Contains(r.Stderr, "nothing fits that people's sources list") {
+		t.Errorf("nothing fits: exit %d, %s", r.Code, r.Stderr)
+	}
+}
+
+// sortedLines are the lines of a text with their ends, sorted.
+func sortedLines(text string) []string { return slices.Sorted(strings.Lines(text)) }
+
 func TestSessionsAreKept(t *testing.T) {
 	w := newWorld(t)
 	w.says(t, words("sessions add admin3 --source acme --account team-3 --role Admin --label env=prod --region eu-west-1"))

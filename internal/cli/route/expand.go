@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -26,21 +25,37 @@ func (o *Options) Expand(ctx context.Context, s *term.Streams, patterns []string
 		}
 		out = append(out, p)
 	}
-	if len(open) > 0 {
-		err := o.maps(ctx, s, func(a atlas, from string) error {
-			fitting, err := a.fitting(open, from)
-			out = append(out, fitting...)
-			return err
-		})
-		if errors.Is(err, errNoDeclarations) {
-			return nil, fmt.Errorf("expanding %s: %w", strings.Join(open, " "), err)
-		}
+	for _, p := range open {
+		fitting, err := o.fitting(ctx, s, p)
 		if err != nil {
 			return nil, err
 		}
+		out = append(out, fitting...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
+}
+
+// fitting lists the addresses that fit a pattern: of declarations, or else of
+// people's sources.
+func (o *Options) fitting(ctx context.Context, s *term.Streams, pattern string) (out []string, err error) {
+	err = o.maps(ctx, s, func(a atlas, from string) error {
+		out, err = a.fitting(pattern, from)
+		return err
+	})
+	if err == nil || o.declaredOnly() {
+		return out, err
+	}
+	people, listErr := listed(ctx, s, pattern)
+	switch {
+	case listErr != nil:
+		return nil, fmt.Errorf("expanding %s: %w", pattern, listErr)
+	case len(people) > 0:
+		return people, nil
+	case errors.Is(err, errNoDeclarations):
+		return nil, fmt.Errorf("expanding %s: nothing fits that people's sources list (stile ls), and there are %w", pattern, err)
+	}
+	return nil, err
 }
 
 // Place is an address, and what is known of it without going there.
@@ -73,23 +88,16 @@ func (o *Options) Places(ctx context.Context, s *term.Streams, patterns []string
 	return out, nil
 }
 
-// fitting lists the known addresses that fit one of the patterns.
-func (a atlas) fitting(patterns []string, from string) ([]string, error) {
+// fitting lists the known addresses that fit a pattern.
+func (a atlas) fitting(pattern, from string) ([]string, error) {
 	var out []string
-	for _, p := range patterns {
-		re, err := regexp.Compile("^" + strings.ReplaceAll(regexp.QuoteMeta(p), `\*`, ".*") + "$")
-		if err != nil {
-			return nil, fmt.Errorf("expanding %s: %w", p, err)
+	for _, address := range a.addresses() {
+		if wild(pattern).MatchString(address) {
+			out = append(out, address)
 		}
-		before := len(out)
-		for _, address := range a.addresses() {
-			if re.MatchString(address) {
-				out = append(out, address)
-			}
-		}
-		if len(out) == before {
-			return nil, fmt.Errorf("expanding %s: no address fits by %s%s", p, from, a.known())
-		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("expanding %s: no address fits by %s%s", pattern, from, a.known())
 	}
 	return out, nil
 }
