@@ -57,7 +57,7 @@ func New(s *term.Streams) *cobra.Command {
 			"  stile can --inventory acme.json.gz --fix tooling/deploy secretsmanager:GetSecretValue arn:aws:secretsmanager:…:secret:db-AbCdEf",
 		Args: term.ArgsBetween(2, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.run(cmd.Context(), append(args, catalog.Everything))
+			return o.run(cmd.Context(), args)
 		},
 	}
 	f := cmd.Flags()
@@ -81,11 +81,13 @@ func (o *options) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := world.Action(args[1]); err != nil {
+	target, err := world.Target(args[1], args[2:])
+	if err != nil {
 		return err
 	}
-	if args[2] != "*" && !arn.Is(args[2]) {
-		return fmt.Errorf("reading RESOURCE %q: want an ARN, as arn:aws:dynamodb:us-east-1:222222222222:table/Orders, or nothing for actions without one", args[2])
+	args = append(args[:2], target)
+	if target != catalog.Everything && !arn.Is(target) {
+		return fmt.Errorf("reading RESOURCE %q: want an ARN, as arn:aws:dynamodb:us-east-1:222222222222:table/Orders, or nothing for actions without one", target)
 	}
 	if o.source.Inventory == "" && (o.source.Assume || len(o.source.With) > 0) {
 		return errors.New("reading the flags: --with and --assume go with --inventory")
@@ -94,7 +96,7 @@ func (o *options) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	q := verify.Query{Who: who, Action: args[1], Resource: args[2], Now: time.Now(), Context: sent, PassRole: o.passRole, Endpoint: o.endpoint}
+	q := verify.Query{Who: who, Action: args[1], Resource: target, Now: time.Now(), Context: sent, PassRole: o.passRole, Endpoint: o.endpoint}
 	answer, err := o.answer(ctx, q)
 	if err != nil {
 		return err

@@ -66,10 +66,14 @@ func (o *options) run(ctx context.Context, args []string) error {
 		return fmt.Errorf("reading TO %q: a RESOURCE goes with an action, as s3:GetObject", args[1])
 	}
 	if use {
-		args = append(args, "*")
-		if err := world.Resource(args[2]); err != nil {
+		target, err := world.Target(args[1], args[2:])
+		if err != nil {
 			return err
 		}
+		if err := world.Resource(target); err != nil {
+			return err
+		}
+		args = append(args[:2], target)
 	}
 	g, err := o.source.Graph(ctx)
 	if err != nil {

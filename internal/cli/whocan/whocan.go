@@ -36,7 +36,7 @@ func New(s *term.Streams) *cobra.Command {
 		Example: "  stile who-can --inventory acme.json.gz secretsmanager:GetSecretValue arn:aws:secretsmanager:us-east-1:222222222222:secret:db-AbCdEf\n" +
 			"  stile who-can --inventory details.json --assume --direct iam:CreateUser arn:aws:iam::222222222222:user/new",
 		Args: term.ArgsBetween(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), append(args, "*")) },
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	o.source.Flags(cmd)
 	f := cmd.Flags()
@@ -68,10 +68,11 @@ type through struct {
 }
 
 func (o *options) run(ctx context.Context, args []string) error {
-	q := reach.Query{Action: args[0], Resource: args[1], Owner: arn.AccountID(o.owner)}
-	if err := world.Action(q.Action); err != nil {
+	target, err := world.Target(args[0], args[1:])
+	if err != nil {
 		return err
 	}
+	q := reach.Query{Action: args[0], Resource: target, Owner: arn.AccountID(o.owner)}
 	if err := world.Resource(q.Resource); err != nil {
 		return err
 	}

@@ -241,6 +241,23 @@ func Action(text string) error {
 	return nil
 }
 
+// Target is the RESOURCE that was given after ACTION, or "*" where requests name
+// none. Others are refused without one, for whoever may do the action on one
+// resource alone would be left out of the answer.
+func Target(action string, given []string) (string, error) {
+	if err := Action(action); err != nil {
+		return "", err
+	}
+	if len(given) > 0 {
+		return given[0], nil
+	}
+	if known, _ := catalog.ActionOf(action); len(known.ResourceTypes) > 0 {
+		return "", fmt.Errorf("reading RESOURCE: none is given, and requests of %s name one (%s): say its ARN, or '*' for all of them",
+			known.Name, strings.Join(known.ResourceTypes, ", "))
+	}
+	return catalog.Everything, nil
+}
+
 // Resource wants an ARN without wildcards, or "*".
 func Resource(text string) error {
 	if text != "*" && (!arn.Is(text) || strings.ContainsAny(text, "*?")) {
