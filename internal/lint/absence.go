@@ -90,8 +90,12 @@ func (r *report) networkOnly(st *policy.Statement) {
 	}
 	for _, c := range st.Conditions {
 		if strings.EqualFold(c.Key, "aws:SourceIp") && policy.SplitOperator(c.Operator).Base == "NotIpAddress" {
+			severity := rule.OfRule
+			if r.kind == policy.Resource {
+				severity = rule.Info // guides have it so (S3, ECR: access from specific IP addresses)
+			}
 			r.add(c.OperatorPos, rule.Finding{
-				Code: rule.NoEndpointCase, Summary: "requests through VPC endpoints and from AWS services are denied as well",
+				Severity: severity, Code: rule.NoEndpointCase, Summary: "requests through VPC endpoints and from AWS services are denied as well",
 				Detail: "Requests through a VPC endpoint carry no aws:SourceIp, those a service makes for a principal carry the service's address.",
 				Hint:   `add "Bool": {"aws:ViaAWSService": "false"} and, for VPC endpoints, "StringNotEquals": {"aws:SourceVpce": […]}`,
 			})

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/internal/lint/tree"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -34,7 +36,7 @@ func (r *report) actions(st *policy.Statement) {
 
 func (r *report) action(st *policy.Statement, t policy.Text) {
 	service, name, ok := strings.Cut(t.Value, ":")
-	if !ok || service == "" || name == "" || unresolved(t.Value) || strings.ContainsAny(service, "*?") {
+	if !ok || service == "" || name == "" || tree.Unresolved(t.Value) || strings.ContainsAny(service, "*?") {
 		return
 	}
 	switch {
@@ -72,6 +74,9 @@ func (r *report) unknownService(t policy.Text, service string) {
 }
 
 func (r *report) unknownAction(t policy.Text) {
+	if r.kind == policy.Trust {
+		return // no trust policy can grant it: reported as that
+	}
 	f := rule.Finding{
 		Code: rule.UnknownAction, Summary: fmt.Sprintf("there is no action %q", t.Value),
 		Detail: "AWS accepts the policy; the action is neither allowed nor denied by it.",
@@ -140,10 +145,26 @@ func (r *report) actionResources(st *policy.Statement, t policy.Text, actions []
 	r.wrongResource(st, t, actions)
 }
 
+// accountsOf reports resources in accounts that cannot be: IAM does not look at
+// the account of a resource when a policy is saved.
+func (r *report) accountsOf(st *policy.Statement) {
+	for _, t := range slices.Concat(st.Resources, st.NotResources) {
+		a, err := arn.Parse(t.Value)
+		if err != nil || a.Owner == "" || a.Account.Valid() || strings.Trim(a.Owner, "0123456789") != "" {
+			continue
+		}
+		r.add(t.Pos, rule.Finding{
+			Code: "policy/" + string(policy.CodeResource), Summary: fmt.Sprintf("resource %q has an account id of %d digits", t.Value, len(a.Owner)),
+			Detail: "There is no such account, so the statement applies to nothing.",
+			Hint:   "an account id has exactly 12 digits",
+		})
+	}
+}
+
 // comparable reports whether a resource says enough of itself: "*" fits
 // everything, and short forms (execute-api:/…) are the services' own.
 func comparable(resource string) bool {
-	return strings.HasPrefix(resource, "arn:") && strings.Count(resource, ":") >= 5 && !unresolved(resource)
+	return strings.HasPrefix(resource, "arn:") && strings.Count(resource, ":") >= 5 && !tree.Unresolved(resource)
 }
 
 func (r *report) needsStar(st *policy.Statement, t policy.Text) {

@@ -142,7 +142,7 @@ func trustExamples() []example {
 		{rule.WeakExternalID, trust(trustIn(role, withID("222222222222")), inOrg), goodID},
 		{rule.WeakExternalID, trust(trustIn(role, withID("ExternalID")), inOrg), goodID},
 		{rule.WeakExternalID, trust(trustIn(role, `,"Condition":{"StringLike":{"sts:ExternalId":"vendor-*"}}`), inOrg), goodID},
-		{rule.ConfusedDeputy, trust(service("codebuild.amazonaws.com", ``), none()), trust(service("codebuild.amazonaws.com", `,"Condition":{"StringEquals":{"aws:SourceAccount":"111111111111"}}`), none())},
+		{rule.ConfusedDeputy, trust(service("firehose.amazonaws.com", ``), none()), trust(service("firehose.amazonaws.com", `,"Condition":{"StringEquals":{"aws:SourceAccount":"111111111111"}}`), none())},
 		{rule.ConfusedDeputy, trust(service("s3.amazonaws.com", `,"Condition":{"ArnLikeIfExists":{"aws:SourceArn":"arn:aws:s3:::b"}}`), none()), trust(service("ec2.amazonaws.com", ``), none())},
 		{rule.PodIdentity, trust(service("pods.eks.amazonaws.com", ``), none()),
 			trust(document(`"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Principal":{"Service":"pods.eks.amazonaws.com"}`), none())},

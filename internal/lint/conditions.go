@@ -88,7 +88,6 @@ func (r *report) exactWildcards(st *policy.Statement) {
 				Summary: fmt.Sprintf("%s compares %q literally; it knows no wildcards", c.Operator, v.Value),
 				Detail:  "No request carries a * or ? there, so the condition " + never(op.Negated()) + ".",
 				Hint:    fmt.Sprintf("use %s, or write the exact value", op),
-				Fix:     op.String(),
 			})
 		}
 	}
@@ -236,7 +235,6 @@ func (r *report) usable(doc *policy.Document, t policy.Text, x variable) bool {
 			Summary: fmt.Sprintf("${%s} is literal text here, not a variable", x.key),
 			Detail:  "Policy variables exist since version 2012-10-17; a document without Version is of 2008-10-17.",
 			Hint:    `add "Version": "2012-10-17"`,
-			Fix:     `"Version": "2012-10-17"`,
 		})
 	case catalog.Facts().Multivalued[strings.ToLower(x.key)]: // IAM guide, single-valued and multivalued context keys
 		r.add(t.Pos, rule.Finding{

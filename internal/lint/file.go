@@ -3,11 +3,14 @@ package lint
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/lint/awsauth"
 	"github.com/stile-aws/stile/internal/lint/awsconfig"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/internal/lint/tree"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -131,15 +134,16 @@ func fromPolicy(file string, err error) rule.List {
 }
 
 func (ctx Context) yaml(src []byte) rule.List {
-	docs, list := readYAML(ctx.File, src)
+	docs, err := tree.ReadYAML(src)
+	list := unreadable(ctx.File, err)
 	found := len(list) > 0
 	for _, doc := range docs {
-		if isAWSAuth(doc) {
-			list = append(list, awsAuth(ctx.File, src, doc)...)
+		if awsauth.Is(doc) {
+			list = append(list, awsauth.Check(ctx.File, src, doc)...)
 			found = true
 			continue
 		}
-		inside, some := ctx.inside(fromYAML(src, doc), src)
+		inside, some := ctx.inside(tree.FromYAML(src, doc), src)
 		list = append(list, inside...)
 		found = found || some
 	}
@@ -161,10 +165,11 @@ func (ctx Context) decoded(root policy.Node, kindOf func(*policy.Document) polic
 	doc, err := policy.Decode(root)
 	if err != nil {
 		for _, d := range diag.FromPolicy(ctx.File, err) {
-			if !unresolved(d.Summary) {
+			if !tree.Unresolved(d.Summary) {
 				r.diagnostic(d)
 			}
 		}
+		r.list = withoutMisspelt(r.list, root)
 		doc, r.partial = readable(root), true
 	}
 	if len(doc.Statements) > 0 {
@@ -174,13 +179,39 @@ func (ctx Context) decoded(root policy.Node, kindOf func(*policy.Document) polic
 	return r
 }
 
+// withoutMisspelt takes out elements that are missing from a statement because
+// they are misspelt there, which has its own finding.
+func withoutMisspelt(list rule.List, root policy.Node) rule.List {
+	meant := map[spot]string{} // by place of a misspelt name
+	for _, f := range list {
+		if f.Code == "policy/unknown-element" && f.Fix != "" {
+			meant[spot{f.Pos.Line, f.Pos.Column}] = f.Fix
+		}
+	}
+	if len(meant) == 0 {
+		return list
+	}
+	elements := map[spot][]string{} // by place of a statement
+	for _, st := range append([]policy.Node{tree.Member(root, "Statement")}, tree.Member(root, "Statement").Items...) {
+		for _, m := range st.Members {
+			if element := meant[spotOf(m.NamePos)]; element != "" {
+				elements[spotOf(st.Pos)] = append(elements[spotOf(st.Pos)], element)
+			}
+		}
+	}
+	return slices.DeleteFunc(list, func(f rule.Finding) bool {
+		return f.Code == "policy/missing-element" &&
+			slices.ContainsFunc(elements[spot{f.Pos.Line, f.Pos.Column}], func(e string) bool { return strings.Contains(f.Summary, e) })
+	})
+}
+
 // readable is the document of those statements of a tree that can be read.
 func readable(root policy.Node) *policy.Document {
 	out := &policy.Document{Version: policy.Version2012, Pos: root.Pos}
-	if v := member(root, "Version").Text; v == string(policy.Version2008) || member(root, "Version").Kind == policy.NullNode {
+	if v := tree.Member(root, "Version").Text; v == string(policy.Version2008) || tree.Member(root, "Version").Kind == policy.NullNode {
 		out.Version = policy.Version(v)
 	}
-	statements := member(root, "Statement")
+	statements := tree.Member(root, "Statement")
 	for _, st := range append([]policy.Node{statements}, statements.Items...) {
 		if st.Kind != policy.ObjectNode {
 			continue
@@ -224,17 +255,6 @@ func guessKind(doc *policy.Document) policy.Kind {
 		return policy.Key
 	}
 	return policy.Resource
-}
-
-// member is the value under a name of an object, the zero Node when there is
-// none.
-func member(n policy.Node, name string) policy.Node {
-	for _, m := range n.Members {
-		if m.Name == name {
-			return m.Value
-		}
-	}
-	return policy.Node{}
 }
 
 // Source checks a program for secrets asked for by name. It sees literals in

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/internal/lint/tree"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -23,7 +24,7 @@ func (r *report) assumeAnywhere(doc *policy.Document) {
 		for _, res := range st.Resources {
 			a, err := arn.Parse(res.Value)
 			everywhere := res.Value == "*" || err == nil && a.Service == "iam" && strings.ContainsAny(withoutVariables(a.Owner), "*?")
-			if !everywhere || unresolved(a.Owner) {
+			if !everywhere || tree.Unresolved(a.Owner) {
 				continue
 			}
 			r.add(res.Pos, rule.Finding{

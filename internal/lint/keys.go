@@ -7,6 +7,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/internal/lint/tree"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -18,8 +19,8 @@ func (r *report) conditionKeys(st *policy.Statement) {
 		if r.lookups++; r.lookups > maxLookups {
 			return
 		}
-		prefix, _, ok := strings.Cut(c.Key, ":")
-		if !ok || unresolved(c.Key) || strings.Contains(prefix, ".") || strings.Contains(prefix, "/") {
+		prefix, name, ok := strings.Cut(c.Key, ":")
+		if !ok || tree.Unresolved(c.Key) || strings.Contains(prefix, ".") || strings.Contains(prefix, "/") || strings.HasPrefix(name, "//") {
 			continue // an issuer's claims have rules of their own
 		}
 		key, known := catalog.ConditionKeyOf(c.Key)
@@ -47,12 +48,29 @@ func (r *report) unknownKey(st *policy.Statement, c policy.Condition, prefix str
 	if strings.EqualFold(prefix, "aws") {
 		f.Severity = rule.OfRule
 	}
-	if near := policy.Closest(c.Key, known); near != "" {
+	if near := nearestKey(c.Key, known); near != "" {
 		f.Severity, f.Fix, f.Hint = rule.OfRule, near, fmt.Sprintf("did you mean %q?", near)
 	} else if key, ok := r.otherPrefix(st, c.Key); ok {
 		f.Severity, f.Fix, f.Hint = rule.OfRule, key, fmt.Sprintf("did you mean %q?", key)
 	}
 	r.add(c.Pos, f)
+}
+
+// nearestKey is the known key that was most likely meant. Of a family of keys,
+// aws:PrincipalTag/${TagKey}, only the part before the slash can be misspelt.
+func nearestKey(key string, known []string) string {
+	if family, member, ok := strings.Cut(key, "/"); ok {
+		var families []string
+		for _, k := range known {
+			if head, _, open := strings.Cut(k, "/${"); open {
+				families = append(families, head)
+			}
+		}
+		if near := policy.Closest(family, families); near != "" {
+			return near + "/" + member
+		}
+	}
+	return policy.Closest(key, known)
 }
 
 // otherPrefix finds a key of the same name under aws: or the prefix of one of
@@ -98,7 +116,7 @@ func (r *report) unsupportedKey(st *policy.Statement, c policy.Condition, key ca
 // for, can carry the key. What is not known may.
 func mayHave(action string, key catalog.ConditionKey) bool {
 	service := beforeColon(action)
-	if unresolved(action) || strings.ContainsAny(service, "*?") || !catalog.KnownService(service) {
+	if tree.Unresolved(action) || strings.ContainsAny(service, "*?") || !catalog.KnownService(service) {
 		return true
 	}
 	if strings.HasSuffix(action, ":*") {
@@ -168,5 +186,5 @@ func fitting(op string, kind catalog.KeyType, values []policy.Text) string {
 
 // looksLikeARN: several keys that the reference calls strings hold ARNs.
 func looksLikeARN(t policy.Text) bool {
-	return strings.HasPrefix(t.Value, "arn:") || strings.ContainsAny(t.Value, "*$") || unresolved(t.Value)
+	return strings.HasPrefix(t.Value, "arn:") || strings.ContainsAny(t.Value, "*$") || tree.Unresolved(t.Value)
 }

@@ -15,12 +15,14 @@
 package lint
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/internal/lint/tree"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -132,19 +134,20 @@ type report struct {
 
 func (r *report) check() {
 	for _, d := range diag.FromPolicy(r.ctx.File, asError(policy.Validate(r.doc, r.kind))) {
-		if !unresolved(d.Summary) {
+		if !tree.Unresolved(d.Summary) {
 			r.diagnostic(d)
 		}
 	}
 	for i := range r.doc.Statements {
 		st := &r.doc.Statements[i]
-		r.principals(st, r.kind)
+		r.principals(st)
 		r.exactWildcards(st)
 		r.variables(r.doc, st)
 		r.actions(st)
 		r.conditionKeys(st)
 		r.absence(st)
 		r.podConditions(st)
+		r.accountsOf(st)
 	}
 	r.otherPartition()
 	switch r.kind {
@@ -156,6 +159,9 @@ func (r *report) check() {
 	case policy.Resource:
 		r.managedKey(r.doc)
 		r.sharing()
+		for i := range r.doc.Statements {
+			r.confusedDeputy(&r.doc.Statements[i])
+		}
 	case policy.Identity, policy.Managed:
 		r.assumeAnywhere(r.doc)
 		r.readOnlyDeployer(r.doc)
@@ -166,6 +172,7 @@ func (r *report) check() {
 		r.perimeter()
 	case policy.Endpoint:
 	}
+	r.mergedFixes()
 }
 
 func (r *report) trust() {
@@ -181,6 +188,46 @@ func (r *report) trust() {
 	}
 	if r.ctx.Privileged {
 		Privileged(r.list)
+	}
+}
+
+// spot is a place in a text.
+type spot struct{ line, column int }
+
+func spotOf(pos policy.Pos) spot { return spot{pos.Line, pos.Column} }
+
+// mergedFixes takes back corrections of operators and condition keys that
+// would write a name twice into one object.
+func (r *report) mergedFixes() {
+	type name struct {
+		object spot // of the statement, or of the operator whose keys they are
+		text   string
+	}
+	names := map[name]spot{}
+	objects := map[spot]spot{} // by place of a name, that of its object
+	for i := range r.doc.Statements {
+		st := &r.doc.Statements[i]
+		for _, c := range st.Conditions {
+			for _, n := range []struct {
+				at, object spot
+				text       string
+			}{{spotOf(c.OperatorPos), spotOf(st.Pos), c.Operator}, {spotOf(c.Pos), spotOf(c.OperatorPos), c.Key}} {
+				objects[n.at] = n.object
+				names[name{n.object, strings.ToLower(n.text)}] = n.at
+			}
+		}
+	}
+	for i := range r.list {
+		f := &r.list[i]
+		at := spot{f.Pos.Line, f.Pos.Column}
+		object, ok := objects[at]
+		if !ok || f.Fix == "" {
+			continue
+		}
+		if other, taken := names[name{object, strings.ToLower(f.Fix)}]; taken && other != at {
+			f.Hint += fmt.Sprintf("; there is %q already: join the two", f.Fix)
+			f.Fix = ""
+		}
 	}
 }
 
@@ -265,14 +312,6 @@ func Privileged(list rule.List) {
 		f.Detail = strings.TrimSpace(f.Detail + " The role is an administrator's.")
 	}
 }
-
-// placeholder opens a value that could not be worked out from the file alone,
-// such as a reference to another CloudFormation resource.
-const placeholder = "⟨"
-
-// unresolved reports whether text holds such a value, so that nothing can be
-// said about its form.
-func unresolved(text string) bool { return strings.Contains(text, placeholder) }
 
 // allows reports whether st is an Allow statement whose actions can cover action.
 func allows(st *policy.Statement, action string) bool {

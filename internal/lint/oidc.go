@@ -10,6 +10,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/internal/lint/tree"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -38,7 +39,7 @@ func issuersOf(st *policy.Statement) []issuer {
 			continue
 		}
 		if a, err := arn.Parse(e.Value.Value); err == nil && a.Type() == "oidc-provider" {
-			out = append(out, issuer{url: a.Name(), text: e.Value})
+			out = append(out, issuer{url: strings.TrimPrefix(strings.TrimPrefix(a.Resource, "oidc-provider/"), "https://"), text: e.Value})
 		}
 	}
 	return out
@@ -50,7 +51,8 @@ func (r *report) webIdentity(st *policy.Statement) {
 	if len(issuers) == 0 {
 		return
 	}
-	if !allows(st, "sts:AssumeRoleWithWebIdentity") {
+	named(issuers, st)
+	if !allows(st, "sts:AssumeRoleWithWebIdentity") && !r.misspelt(st) {
 		r.add(issuers[0].text.Pos, rule.Finding{
 			Code:    rule.WrongAction,
 			Summary: "bearers of OIDC tokens call sts:AssumeRoleWithWebIdentity, which this statement does not allow",
@@ -73,11 +75,34 @@ func (r *report) webIdentity(st *policy.Statement) {
 	}
 }
 
+// named takes, for a provider whose name a template does not tell, the issuer
+// that the condition keys name.
+func named(issuers []issuer, st *policy.Statement) {
+	if len(issuers) != 1 || !tree.Unresolved(issuers[0].url) {
+		return
+	}
+	for _, c := range st.Conditions {
+		url, claim, ok := cutLast(c.Key, ":")
+		if ok && (claim == "sub" || claim == "aud") && (strings.Contains(url, ".") || tree.Unresolved(url)) {
+			issuers[0].url = url
+			return
+		}
+	}
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
 // claimKey is T05. It reports whether the condition cannot do what it was
 // written for.
 func (r *report) claimKey(c policy.Condition, issuers []issuer) bool {
 	key := strings.ToLower(c.Key)
-	if unresolved(key) || strings.HasPrefix(key, "aws:") || strings.HasPrefix(key, "sts:") {
+	if tree.Unresolved(key) || strings.HasPrefix(key, "aws:") || strings.HasPrefix(key, "sts:") {
 		return false
 	}
 	bare := strings.TrimPrefix(key, "https://")
@@ -101,7 +126,7 @@ func (r *report) claimKey(c policy.Condition, issuers []issuer) bool {
 		return r.claim(c, iss, rest[1:])
 	}
 	host, _, hasClaim := strings.Cut(bare, ":")
-	if !strings.Contains(host, ".") || unresolved(issuers[0].url) {
+	if !strings.Contains(host, ".") || tree.Unresolved(issuers[0].url) {
 		return false
 	}
 	r.otherIssuer(c, issuers[0], hasClaim)
@@ -148,13 +173,13 @@ func (r *report) otherIssuer(c policy.Condition, iss issuer, hasClaim bool) {
 // no condition key of any issuer.
 func (r *report) claim(c policy.Condition, iss issuer, claim string) bool {
 	known := []string{"sub", "aud"}
-	eks := strings.HasPrefix(iss.url, eksIssuer)
-	if !eks && claim != "iss" && claim != "subject" && claim != "audience" || slices.Contains(known, claim) {
-		return false
-	}
 	near := map[string]string{"subject": "sub", "audience": "aud"}[claim]
 	if near == "" {
 		near = policy.Closest(claim, known)
+	}
+	eks := strings.HasPrefix(iss.url, eksIssuer)
+	if slices.Contains(known, claim) || !eks && (claim == "oaud" || near == "" && claim != "iss") {
+		return false
 	}
 	d := rule.Finding{
 		Code:    rule.UnknownClaim,
@@ -314,10 +339,14 @@ func (r *report) subjectValues(st *policy.Statement, iss issuer) {
 
 func judgeSubject(iss issuer, value string, like bool) verdict {
 	switch {
-	case unresolved(value):
+	case tree.Unresolved(value):
 		return verdict{}
 	case like && strings.Trim(value, "*?") == "":
-		return verdict{rule.OfRule, rule.WideSubject, "every subject of " + iss.url + " matches " + value, "name the subject: " + exampleClaim(iss, "sub")}
+		severity := rule.OfRule
+		if known, ok := catalog.IssuerFor(iss.url); ok && known.Shared && known.Claim == "sub" {
+			severity = rule.Critical // as without a condition
+		}
+		return verdict{severity, rule.WideSubject, "every subject of " + iss.url + " matches " + value, "name the subject: " + exampleClaim(iss, "sub")}
 	case strings.HasPrefix(iss.url, eksIssuer):
 		return judgeServiceAccount(value, like)
 	case iss.url == githubIssuer:
@@ -359,7 +388,10 @@ func judgeRepository(value string, like bool) verdict {
 	}
 	rest, ok := strings.CutPrefix(value, "repo:")
 	if !ok {
-		return verdict{}
+		return judgeBeginning(value)
+	}
+	if v := judgeContext(value, rest, like); v.summary != "" {
+		return v
 	}
 	if strings.HasSuffix(value, ":pull_request") {
 		return verdict{rule.Medium, rule.WideSubject, "whoever can open a pull request in the repository may assume the role", "name a branch or an environment"}
@@ -379,6 +411,43 @@ func judgeRepository(value string, like bool) verdict {
 		return verdict{rule.Medium, rule.WideSubject, fmt.Sprintf("%q matches several repositories of the organization", value), "name the repository"}
 	}
 	return judgeNames(organization)
+}
+
+// judgeBeginning judges a subject that does not begin with repo:. A customized
+// one begins with the name of a claim (GitHub docs, "OpenID Connect reference",
+// customizing the token claims); subjects are compared with regard to case.
+func judgeBeginning(value string) verdict {
+	first := beforeColon(value)
+	switch {
+	case strings.EqualFold(first, "repo"):
+		return verdict{rule.OfRule, rule.SubjectShape, fmt.Sprintf("no token has the subject %q: letter case counts, and GitHub's begin with repo:", value), "write repo" + value[len("repo"):]}
+	case strings.Contains(first, "/") && !strings.ContainsAny(first, "*?"):
+		return verdict{rule.OfRule, rule.SubjectShape, fmt.Sprintf("no token has the subject %q: GitHub's begin with repo:", value), "write repo:" + value}
+	}
+	return verdict{}
+}
+
+// judgeContext judges what follows repo:ORGANIZATION/REPOSITORY: as GitHub
+// writes it: pull_request, or the name of a claim and its value.
+func judgeContext(value, rest string, like bool) verdict {
+	_, context, has := strings.Cut(rest, ":")
+	wild := strings.IndexAny(context, "*?")
+	if !has || !like && wild >= 0 || context == "pull_request" {
+		return verdict{} // a wildcard in an exact operator is reported as that
+	}
+	literal := context
+	if wild >= 0 {
+		literal = context[:wild]
+	}
+	wrong := verdict{rule.OfRule, rule.SubjectShape, fmt.Sprintf("no token has the subject %q", value), "write ref:refs/heads/BRANCH, ref:refs/tags/TAG, environment:NAME or pull_request after the repository"}
+	ref, isRef := strings.CutPrefix(literal, "ref:")
+	switch {
+	case wild < 0 && !strings.Contains(context, ":"):
+		return wrong
+	case isRef && !strings.HasPrefix(ref, "refs/") && (wild < 0 || !strings.HasPrefix("refs/", ref)):
+		return wrong
+	}
+	return verdict{}
 }
 
 func beforeColon(s string) string {

@@ -8,6 +8,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/internal/lint/tree"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -32,6 +33,9 @@ func (r *report) perimeter() {
 // RCP also meets services that call for themselves, and either kind meets
 // requests that a service makes for a principal from its own network.
 func (r *report) servicesDenied(st *policy.Statement) {
+	if mentions(st, "aws:TagKeys") || slices.ContainsFunc(st.Conditions, func(c policy.Condition) bool { return strings.HasPrefix(strings.ToLower(c.Key), "aws:requesttag/") }) {
+		return // it is about tags somebody sets, not about where data goes
+	}
 	identity := anyOf("aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalAccount")
 	network := anyOf("aws:SourceIp", "aws:SourceVpc", "aws:SourceVpce", "aws:VpceOrgID", "aws:VpceOrgPaths", "aws:VpceAccount")
 	for _, c := range st.Conditions {
@@ -69,7 +73,7 @@ func (r *report) outsideRCP(st *policy.Statement) {
 	services := catalog.Facts().RCPServices
 	for _, t := range st.Actions {
 		service := strings.ToLower(beforeColon(t.Value))
-		if supported, known := services[service]; known && !supported && !unresolved(t.Value) {
+		if supported, known := services[service]; known && !supported && !tree.Unresolved(t.Value) {
 			r.add(t.Pos, rule.Finding{
 				Code: rule.OutsideRCP, Summary: fmt.Sprintf("resource control policies have no effect on %s", service),
 				Detail: "The service is not among those whose resources they protect.",

@@ -9,26 +9,12 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/internal/lint/tree"
 	"github.com/stile-aws/stile/policy"
 )
 
-// limitingKeys are the condition keys that turn everyone into somebody: who
-// the principal is, or for which account, network or resource it acts.
-func limitingKeys(kind policy.Kind) []string {
-	keys := []string{
-		"aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalArn", "aws:PrincipalAccount",
-		"aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOrgPaths", "aws:userid",
-	}
-	if kind == policy.Trust {
-		return keys
-	}
-	// A network is a limit for data, hardly for becoming a role.
-	return append(keys, "aws:SourceVpc", "aws:SourceVpce", "aws:SourceVpcArn", "aws:VpceAccount", "aws:VpceOrgID", "aws:VpceOrgPaths", "aws:SourceIp", "aws:VpcSourceIp",
-		"aws:SourceOwner", "kms:CallerAccount", "s3:DataAccessPointAccount", "s3:DataAccessPointArn")
-}
-
 // principals holds the rules on Principal elements that hold for every kind.
-func (r *report) principals(st *policy.Statement, kind policy.Kind) {
+func (r *report) principals(st *policy.Statement) {
 	if np := st.NotPrincipal; np != nil {
 		r.exceptPrincipal(st, np)
 	}
@@ -46,44 +32,60 @@ func (r *report) principals(st *policy.Statement, kind policy.Kind) {
 			})
 		}
 	}
-	if pos, yes := everyone(p); yes && st.Effect == policy.Allow && kind != policy.Endpoint && !limited(st, kind) {
-		what := "may do this"
-		if kind == policy.Trust {
-			what = "may assume the role"
-		}
-		r.add(pos, rule.Finding{
-			Code:    rule.Everyone, // T11, R05
-			Summary: "every principal of every AWS account " + what,
-			Detail:  "The wildcard principal is not limited by a condition on who calls; a condition that passes when its key is absent does not count.",
-			Hint:    `name the principals by full ARN, or add "StringEquals": {"aws:PrincipalOrgID": …}`,
-		})
-	}
-}
-
-// limited reports whether a condition limits whom a statement for everyone is
-// for.
-func limited(st *policy.Statement, kind policy.Kind) bool {
-	if restricts(st, anyOf(limitingKeys(kind)...)) == tested {
-		return true
-	}
-	// A mount target is in a VPC (EFS guide, "Default EFS file system policy").
-	return kind != policy.Trust && slices.ContainsFunc(st.Conditions, func(c policy.Condition) bool {
-		return c.Operator == "Bool" && strings.EqualFold(c.Key, "elasticfilesystem:AccessedViaMountTarget") &&
-			len(c.Values) == 1 && strings.EqualFold(c.Values[0].Value, "true")
-	})
-}
-
-// everyone reports whether p names "*", and where.
-func everyone(p *policy.Principals) (policy.Pos, bool) {
-	if p.Everyone {
-		return p.Pos, true
-	}
 	for _, e := range p.Entries {
-		if e.Type == "AWS" && e.Value.Value == "*" {
-			return e.Value.Pos, true
+		if near := nearService(e); near != "" {
+			r.add(e.Value.Pos, rule.Finding{
+				Code: "policy/" + string(policy.CodePrincipal), Severity: rule.Medium, Summary: fmt.Sprintf("no service that stile knows is called %q", e.Value.Value),
+				Detail: "AWS refuses principals of services that do not exist.",
+				Hint:   fmt.Sprintf("did you mean %q?", near), Fix: near,
+			})
 		}
 	}
-	return policy.Pos{}, false
+	if pos, yes := everyone(p); yes && st.Effect == policy.Allow && r.kind != policy.Endpoint && !r.limited(st) {
+		r.openToEveryone(st, pos)
+	}
+}
+
+// nearService is the service principal that one which is not known was most
+// likely meant to be; "" when it is known, or like none. Not all are known.
+func nearService(e policy.PrincipalEntry) string {
+	name, ok := strings.CutSuffix(e.Value.Value, ".amazonaws.com")
+	if e.Type != "Service" || !ok || len(name) < 5 || tree.Unresolved(name) {
+		return ""
+	}
+	if _, known := catalog.ServicePrincipalOf(e.Value.Value); known || catalog.KnownService(beforeDot(name)) {
+		return ""
+	}
+	names := slices.Concat(catalog.Services(), catalog.ServicePrincipals())
+	i := slices.IndexFunc(names, func(known string) bool { return oneEdit(name, strings.TrimSuffix(known, ".amazonaws.com")) })
+	if i < 0 {
+		return ""
+	}
+	return strings.TrimSuffix(names[i], ".amazonaws.com") + ".amazonaws.com"
+}
+
+func beforeDot(s string) string {
+	before, _, _ := strings.Cut(s, ".")
+	return before
+}
+
+// oneEdit reports whether inserting, deleting or replacing one letter, or
+// swapping two neighbours, turns a into b.
+func oneEdit(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	if len(b)-len(a) > 1 || a == b {
+		return false
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	if len(a) < len(b) {
+		return a[i:] == b[i+1:]
+	}
+	return a[i+1:] == b[i+1:] || i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
 }
 
 // exceptPrincipal is R08 (IAM guide, NotPrincipal).
@@ -106,7 +108,7 @@ func (r *report) exceptPrincipal(st *policy.Statement, np *policy.Principals) {
 // trusted holds the rules on whom an Allow statement of a trust policy names.
 func (r *report) trusted(st *policy.Statement) {
 	for _, e := range st.Principal.Entries {
-		if unresolved(e.Value.Value) {
+		if tree.Unresolved(e.Value.Value) {
 			continue
 		}
 		switch e.Type {
@@ -126,7 +128,7 @@ func (r *report) trustedAWS(st *policy.Statement, v policy.Text) {
 			Code:    rule.WholeAccount, // T09
 			Summary: fmt.Sprintf("the whole account %s may assume the role", account),
 			Detail:  "Whoever administers that account decides who becomes this role.",
-			Hint:    `name the role, or add "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::` + string(account) + `:role/…"}`,
+			Hint:    fmt.Sprintf(`name the role, or add "ArnLike": {"aws:PrincipalArn": "arn:%s:iam::%s:role/…"}`, partitionOf(v.Value), account),
 		})
 	}
 	if r.ctx.Organization != nil && r.foreign(account) && !slices.Contains(r.ctx.Organization, account) &&
@@ -139,13 +141,38 @@ func (r *report) trustedAWS(st *policy.Statement, v policy.Text) {
 		})
 	}
 	r.nodeRole(v)
-	if !assumesByRole(st) {
+	if !assumesByRole(st) && !isProvider(v.Value) && !r.misspelt(st) {
 		r.add(v.Pos, rule.Finding{
 			Code:    rule.WrongAction,
 			Summary: "AWS principals call sts:AssumeRole, which this statement does not allow",
 			Hint:    `write "Action": "sts:AssumeRole"`,
 		})
 	}
+}
+
+// partitionOf is the partition of a principal's ARN; an account id is of the
+// document's own, which is most often aws.
+func partitionOf(principal string) string {
+	if a, err := arn.Parse(principal); err == nil {
+		return a.Partition
+	}
+	return "aws"
+}
+
+// isProvider reports whether a principal of type AWS is an identity provider,
+// which has its own finding.
+func isProvider(principal string) bool {
+	a, err := arn.Parse(principal)
+	return err == nil && (a.Type() == "oidc-provider" || a.Type() == "saml-provider")
+}
+
+// misspelt reports whether st has an action that no trust policy can grant: it
+// has its own finding, and may be the one that is missing.
+func (r *report) misspelt(st *policy.Statement) bool {
+	return slices.ContainsFunc(st.Actions, func(t policy.Text) bool {
+		_, known := catalog.ActionOf(t.Value)
+		return !known && !strings.ContainsAny(t.Value, "*?") && !tree.Unresolved(t.Value)
+	})
 }
 
 // assumesByRole reports whether st lets its AWS principals do anything: become
@@ -204,15 +231,15 @@ func (r *report) trustedService(st *policy.Statement, v policy.Text) {
 				Summary: "EKS Pod Identity cannot assume the role without sts:TagSession",
 				Detail:  "The service always passes the pod's cluster, namespace and service account as session tags.",
 				Hint:    `write "Action": ["sts:AssumeRole", "sts:TagSession"]`,
-				Fix:     `"Action": ["sts:AssumeRole", "sts:TagSession"]`,
 			})
 		}
 	}
 	// Where it is not known that the service sends the keys, asking for them
 	// could lock it out.
 	known, ok := catalog.ServicePrincipalOf(v.Value)
-	sources := anyOf("aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOrgPaths")
-	if ok && !known.Exempt && known.Name != "rolesanywhere.amazonaws.com" && (known.SourceArn || known.SourceAccount) && restricts(st, sources) != tested {
+	sources := anyOf(sourceKeys()...)
+	strength := restricts(st, sources)
+	if ok && (!known.Exempt || strength == vacuous) && known.Name != "rolesanywhere.amazonaws.com" && (known.SourceArn || known.SourceAccount) && strength != tested {
 		r.add(v.Pos, rule.Finding{
 			Code:    rule.ConfusedDeputy, // T16
 			Summary: fmt.Sprintf("%s may assume the role on behalf of any account", v.Value),
@@ -251,7 +278,7 @@ func (r *report) weakExternalID(st *policy.Statement) {
 func externalIDWeakness(value string) string {
 	common := []string{"external-id", "externalid", "external_id", "changeme", "password", "example", "12345678", "my-external-id"}
 	switch {
-	case unresolved(value):
+	case tree.Unresolved(value):
 	case strings.ContainsAny(value, "*?"):
 		return "has a wildcard"
 	case arn.AccountID(value).Valid():

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/internal/lint/tree"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -79,7 +81,7 @@ func (r *report) unmanageable(doc *policy.Document) {
 		}
 		for _, e := range st.Principal.Entries {
 			own := r.ctx.Account == "" || accountOf(e.Value.Value) == r.ctx.Account
-			if e.Type == "AWS" && (unresolved(e.Value.Value) || own && isAccount(e.Value.Value)) {
+			if e.Type == "AWS" && (tree.Unresolved(e.Value.Value) || own && isAccount(e.Value.Value)) {
 				return
 			}
 		}
@@ -98,7 +100,7 @@ func (r *report) unmanageable(doc *policy.Document) {
 // "Access AWS Secrets Manager secrets from a different account").
 func SecretID(pos diag.Position, id string, caller, owner arn.AccountID) rule.List {
 	known := caller != "" && owner != ""
-	if id == "" || unresolved(id) || known && caller == owner {
+	if id == "" || tree.Unresolved(id) || known && caller == owner {
 		return nil
 	}
 	a, err := arn.Parse(id)
@@ -128,7 +130,7 @@ func SecretID(pos diag.Position, id string, caller, owner arn.AccountID) rule.Li
 // secretSuffix reports whether the resource of a secret's ARN can match a real
 // one: it ends in a hyphen and six characters, or in a wildcard.
 func secretSuffix(resource string) bool {
-	if strings.HasSuffix(resource, "*") || unresolved(resource) {
+	if strings.HasSuffix(resource, "*") || tree.Unresolved(resource) {
 		return true
 	}
 	i := strings.LastIndexByte(resource, '-')
@@ -136,6 +138,15 @@ func secretSuffix(resource string) bool {
 }
 
 // one is a list of one finding.
+// unreadable tells where a text is not YAML; nothing when err is nil.
+func unreadable(file string, err error) rule.List {
+	u, ok := errors.AsType[*tree.Unreadable](err)
+	if !ok {
+		return nil
+	}
+	return one(rule.Finding{Pos: diag.Position{File: file, Line: u.Line}, Code: rule.Unreadable, Summary: u.Error(), Hint: u.Hint})
+}
+
 func one(f rule.Finding) rule.List {
 	var list rule.List
 	list.Add(f)

@@ -29,6 +29,7 @@ func (r *report) podConditions(st *policy.Statement) {
 		}
 	}
 	if found == nil {
+		r.podVariables(st)
 		return
 	}
 	severity := rule.OfRule
@@ -42,6 +43,37 @@ func (r *report) podConditions(st *policy.Statement) {
 		Code: rule.PodCluster, Severity: severity, Summary: fmt.Sprintf("%s alone also fits Pods of other clusters", found.Key),
 		Detail: "Whoever runs another cluster chooses the names of its namespaces and service accounts.",
 		Hint:   fmt.Sprintf(`add "StringEquals": {"%s/eks-cluster-arn": "arn:aws:eks:REGION:ACCOUNT:cluster/NAME"}`, prefix),
+	})
+}
+
+// podVariables is T18 for permissions whose resources or values follow from the
+// namespace's name.
+func (r *report) podVariables(st *policy.Statement) {
+	texts := slices.Clone(st.Resources)
+	for _, c := range st.Conditions {
+		texts = append(texts, c.Values...)
+	}
+	var found *policy.Text
+	tag := ""
+	for i := range texts {
+		for _, v := range variablesIn(texts[i].Value) {
+			switch name := sessionTag(v.key); name {
+			case "eks-cluster-arn", "eks-cluster-name", "kubernetes-pod-uid":
+				return
+			case "kubernetes-namespace", "kubernetes-service-account":
+				if found == nil {
+					found, tag = &texts[i], v.key
+				}
+			}
+		}
+	}
+	if found == nil || r.doc.Version != policy.Version2012 {
+		return
+	}
+	r.add(found.Pos, rule.Finding{
+		Code: rule.PodCluster, Severity: rule.Medium, Summary: fmt.Sprintf("${%s} alone is the same for Pods of other clusters", tag),
+		Detail: "Whoever runs another cluster chooses the names of its namespaces and service accounts.",
+		Hint:   `add "StringEquals": {"aws:PrincipalTag/eks-cluster-arn": "arn:aws:eks:REGION:ACCOUNT:cluster/NAME"}, or put ${aws:PrincipalTag/eks-cluster-name} into the name as well`,
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/internal/lint/tree"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -64,7 +65,7 @@ func (r *report) owner() arn.AccountID {
 // onlyForeign names the first principal when all are of other accounts.
 func onlyForeign(p *policy.Principals, own arn.AccountID) string {
 	for _, e := range p.Entries {
-		if id := accountOf(e.Value.Value); e.Type != "AWS" || id == "" || id == own || unresolved(e.Value.Value) {
+		if id := accountOf(e.Value.Value); e.Type != "AWS" || id == "" || id == own || tree.Unresolved(e.Value.Value) {
 			return ""
 		}
 	}
@@ -77,7 +78,7 @@ func onlyForeign(p *policy.Principals, own arn.AccountID) string {
 // someForeign names the first principal of another account.
 func someForeign(p *policy.Principals, own arn.AccountID) string {
 	for _, e := range p.Entries {
-		if id := accountOf(e.Value.Value); e.Type == "AWS" && id != "" && id != own && !unresolved(e.Value.Value) {
+		if id := accountOf(e.Value.Value); e.Type == "AWS" && id != "" && id != own && !tree.Unresolved(e.Value.Value) {
 			return e.Value.Value
 		}
 	}
@@ -127,13 +128,34 @@ func (r *report) escalation(st *policy.Statement, who string) {
 			if !r.opens(t.Value, door) || door == "kms:CreateGrant" && confined {
 				continue
 			}
-			r.add(t.Pos, rule.Finding{
+			f := rule.Finding{
 				Code: rule.Escalation, Summary: fmt.Sprintf("%s may change who has access, by %s", who, door),
 				Detail: "Another account then decides over this resource, and may lock its owner out.",
 				Hint:   "name only the actions that use the resource",
-			})
+			}
+			if door == "kms:CreateGrant" {
+				r.grants(st, &f)
+			}
+			r.add(t.Pos, f)
 			return
 		}
+	}
+}
+
+// grants completes what is said of kms:CreateGrant. Who may decrypt already can
+// only hand that on, as the keys of the EC2 Auto Scaling guide let another
+// account do ("Required AWS KMS key policy for use with encrypted volumes").
+func (r *report) grants(st *policy.Statement, f *rule.Finding) {
+	f.Detail = "A grant may be for any operation that grants have, and for anybody; only kms:GrantOperations and kms:GranteePrincipal limit it."
+	f.Hint = `add "Bool": {"kms:GrantIsForAWSResource": "true"} where AWS services need the grants, or name kms:GrantOperations and kms:GranteePrincipal`
+	uses := func(e policy.PrincipalEntry) bool {
+		return slices.ContainsFunc(r.doc.Statements, func(other policy.Statement) bool {
+			return allows(&other, "kms:Decrypt") && other.Principal != nil && len(other.Conditions) == 0 &&
+				slices.ContainsFunc(other.Principal.Entries, func(o policy.PrincipalEntry) bool { return o.Type == e.Type && o.Value.Value == e.Value.Value })
+		})
+	}
+	if len(st.Principal.Entries) > 0 && !slices.ContainsFunc(st.Principal.Entries, func(e policy.PrincipalEntry) bool { return !uses(e) }) {
+		f.Severity = rule.Info
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/internal/lint/tree"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -16,20 +17,75 @@ func (ctx Context) inside(root policy.Node, src []byte) (list rule.List, found b
 	if isPlan(root) {
 		return ctx.plan(root, src), true
 	}
-	resolve := &resolver{account: ctx.Account}
-	root = resolve.node(root)
-	w := &walker{ctx: ctx, src: src, keys: secretKeys(root)}
-	w.visit(root, place{})
-	return asTemplate(w.list), w.found
+	variants := tree.Variants(root, ctx.Account)
+	var lists []rule.List
+	for _, v := range variants {
+		w := &walker{ctx: ctx, src: src, keys: secretKeys(v.Root)}
+		w.visit(v.Root, place{})
+		lists, found = append(lists, w.list), found || w.found
+	}
+	return asWritten(inCases(lists, variants)), found
+}
+
+// inCases joins the findings on a template's cases, each once, and says of
+// those that are not in all of them in which case they are.
+func inCases(lists []rule.List, variants []tree.Variant) rule.List {
+	if len(lists) == 1 {
+		return lists[0]
+	}
+	type key struct {
+		at                     diag.Position
+		code, subject, summary string
+	}
+	var out rule.List
+	seen, count := map[key]int{}, []int{}
+	for i, list := range lists {
+		now := map[key]bool{}
+		for _, f := range list {
+			k := key{f.Pos, f.Code, f.Subject, f.Summary}
+			at, known := seen[k]
+			switch {
+			case now[k] && known:
+			case known:
+				count[at]++
+			default:
+				seen[k] = len(out)
+				f.Detail = strings.TrimSpace(f.Detail + " \x00" + variants[i].Where)
+				out, count = append(out, f), append(count, 1)
+			}
+			now[k] = true
+		}
+	}
+	for i := range out {
+		before, where, _ := strings.Cut(out[i].Detail, "\x00")
+		out[i].Detail = strings.TrimSpace(before)
+		if count[i] < len(lists) {
+			out[i].Detail = strings.TrimSpace(before + "It is so where " + where + ".")
+		}
+	}
+	return out
+}
+
+// asWritten gives texts that speak of stand-ins their own words. A correction
+// with a stand-in cannot be put in as it is.
+func asWritten(list rule.List) rule.List {
+	for i := range list {
+		f := &list[i]
+		f.Summary, f.Detail, f.Hint = tree.AsWritten(f.Summary), tree.AsWritten(f.Detail), tree.AsWritten(f.Hint)
+		if tree.Unresolved(f.Fix) {
+			f.Fix = ""
+		}
+	}
+	return list
 }
 
 // secretKeys maps the logical names of a template's secrets to their KMS keys,
 // "" for the AWS managed one.
 func secretKeys(root policy.Node) map[string]string {
 	keys := map[string]string{}
-	for _, m := range member(root, "Resources").Members {
-		if member(m.Value, "Type").Text == "AWS::SecretsManager::Secret" {
-			keys[m.Name] = member(member(m.Value, "Properties"), "KmsKeyId").Text
+	for _, m := range tree.Member(root, "Resources").Members {
+		if tree.Member(m.Value, "Type").Text == "AWS::SecretsManager::Secret" {
+			keys[m.Name] = tree.Member(tree.Member(m.Value, "Properties"), "KmsKeyId").Text
 		}
 	}
 	return keys
@@ -76,17 +132,102 @@ func (w *walker) visit(n policy.Node, at place) {
 			return
 		}
 		at = w.enter(n, at)
+		if at.resource == "AWS::Lambda::Permission" && tree.Member(n, "Type").Text == at.resource {
+			w.permission(tree.Member(n, "Properties"), at)
+			return
+		}
 		for _, m := range n.Members {
 			at.element = m.Name
 			w.visit(m.Value, at)
 		}
 	case policy.StringNode:
-		if looksLikeDocument(n.Text) {
+		switch {
+		case looksLikeDocument(n.Text):
 			w.found = true
 			w.list = append(w.list, w.context(at).text(n, w.src, w.kindAt(at))...)
+		case tree.Unresolved(n.Text) && isDocumentElement(at):
+			w.found = true
+			w.list = append(w.list, w.context(at).notKnown(n.Pos, "the template does not tell what the document is: it is "+n.Text)...)
 		}
 	case policy.NullNode, policy.NumberNode, policy.BoolNode:
 	}
+}
+
+// isDocumentElement reports whether a property holds a policy document.
+func isDocumentElement(at place) bool {
+	switch at.element {
+	case "AssumeRolePolicyDocument", "PolicyDocument", "KeyPolicy", "ResourcePolicy", "RepositoryPolicyText", "FileSystemPolicy":
+		return strings.HasPrefix(at.resource, "AWS::")
+	}
+	return false
+}
+
+// notKnown says that a document is known only once something else is there, so
+// that nobody takes silence for praise.
+func (ctx Context) notKnown(pos policy.Pos, summary string) rule.List {
+	return one(rule.Finding{
+		Pos: diag.At(ctx.File, pos), Subject: ctx.Subject, Code: rule.NotKnown, Summary: summary, Detail: "It was not checked.",
+		Hint: "check it where it is written, or what is deployed with --inventory",
+	})
+}
+
+// permission checks what AddPermission of Lambda writes for a resource
+// AWS::Lambda::Permission (Lambda API reference, AddPermission).
+func (w *walker) permission(properties policy.Node, at place) {
+	at.element = "Properties"
+	w.found = true
+	get := func(name string) policy.Node { return tree.Member(properties, name) }
+	doc := permissionDocument(properties.Pos, get("Action"), get("Principal"), []condition{
+		{"ArnLike", "aws:SourceArn", get("SourceArn")}, {"StringEquals", "aws:SourceAccount", get("SourceAccount")}, {"StringEquals", "aws:PrincipalOrgID", get("PrincipalOrgID")},
+		{"StringEquals", "lambda:EventSourceToken", get("EventSourceToken")}, {"StringEquals", "lambda:FunctionUrlAuthType", get("FunctionUrlAuthType")},
+	})
+	w.list = append(w.list, w.context(at).decode(doc, func(*policy.Document) policy.Kind { return policy.Resource })...)
+}
+
+// condition is an operator and key with the node of its value; one of no kind
+// was not given.
+type condition struct {
+	operator, key string
+	value         policy.Node
+}
+
+// permissionDocument is the statement that a Lambda permission stands for, with
+// its parts at their places.
+func permissionDocument(pos policy.Pos, action, principal policy.Node, conditions []condition) policy.Node {
+	object := func(members ...policy.Member) policy.Node {
+		return policy.Node{Kind: policy.ObjectNode, Pos: pos, Members: members}
+	}
+	named := func(name string, value policy.Node) policy.Member {
+		if value.Kind == policy.StringNode {
+			return policy.Member{Name: name, NamePos: value.Pos, Value: value}
+		}
+		return policy.Member{Name: name, NamePos: pos, Value: value}
+	}
+	text := func(s string) policy.Node { return policy.Node{Kind: policy.StringNode, Text: s, Pos: pos} }
+	if principal.Text != "*" {
+		kind := "AWS"
+		if strings.Contains(principal.Text, ".amazonaws.com") || strings.Contains(principal.Text, ".amazon.com") {
+			kind = "Service"
+		}
+		principal = object(named(kind, principal))
+	}
+	st := []policy.Member{named("Effect", text("Allow")), named("Principal", principal), named("Action", action), named("Resource", text("*"))}
+	var operators []policy.Member
+	for _, c := range conditions {
+		if c.value.Kind != policy.StringNode || c.value.Text == "" {
+			continue
+		}
+		i := slices.IndexFunc(operators, func(m policy.Member) bool { return m.Name == c.operator })
+		if i < 0 {
+			i = len(operators)
+			operators = append(operators, named(c.operator, object()))
+		}
+		operators[i].Value.Members = append(operators[i].Value.Members, named(c.key, c.value))
+	}
+	if len(operators) > 0 {
+		st = append(st, named("Condition", object(operators...)))
+	}
+	return object(named("Version", text(string(policy.Version2012))), named("Statement", object(st...)))
 }
 
 func looksLikeDocument(text string) bool {
@@ -116,20 +257,20 @@ func isDocument(n policy.Node) bool {
 
 // enter notes what an object says about the documents inside.
 func (w *walker) enter(n policy.Node, at place) place {
-	if kind := member(n, "Type").Text; strings.HasPrefix(kind, "AWS::") {
-		properties := member(n, "Properties")
+	if kind := tree.Member(n, "Type").Text; strings.HasPrefix(kind, "AWS::") {
+		properties := tree.Member(n, "Properties")
 		at = place{logical: at.element, resource: kind, depth: at.depth}
-		at.policyType = member(properties, "Type").Text
+		at.policyType = tree.Member(properties, "Type").Text
 		at.privileged = kind == "AWS::IAM::Role" && isAdministrator(properties)
 	}
 	for _, m := range n.Members {
 		switch m.Name {
 		case "RoleName", "PolicyName", "ManagedPolicyName":
-			if m.Value.Kind == policy.StringNode && !unresolved(m.Value.Text) && at.name == "" {
+			if m.Value.Kind == policy.StringNode && !tree.Unresolved(m.Value.Text) && at.name == "" {
 				at.name = m.Value.Text
 			}
 		case "SecretId":
-			logical := strings.TrimSuffix(strings.TrimPrefix(m.Value.Text, placeholder), "⟩")
+			logical := tree.Name(m.Value.Text)
 			if key, ok := w.keys[logical]; ok && at.resource == "AWS::SecretsManager::ResourcePolicy" {
 				at.secret = &Secret{KMSKey: key}
 			}
@@ -140,13 +281,13 @@ func (w *walker) enter(n policy.Node, at place) place {
 
 // isAdministrator reports whether the properties of a role make it one.
 func isAdministrator(properties policy.Node) bool {
-	for _, item := range member(properties, "ManagedPolicyArns").Items {
+	for _, item := range tree.Member(properties, "ManagedPolicyArns").Items {
 		if IsAdministratorPolicy(item.Text) {
 			return true
 		}
 	}
-	for _, p := range member(properties, "Policies").Items {
-		if doc, err := policy.Decode(member(p, "PolicyDocument")); err == nil && IsAdministrator(doc) {
+	for _, p := range tree.Member(properties, "Policies").Items {
+		if doc, err := policy.Decode(tree.Member(p, "PolicyDocument")); err == nil && IsAdministrator(doc) {
 			return true
 		}
 	}
@@ -173,7 +314,7 @@ func IsAdministrator(doc *policy.Document) bool {
 func (w *walker) context(at place) Context {
 	ctx := w.ctx
 	if ctx.Account == "" && strings.HasPrefix(at.resource, "AWS::") {
-		ctx.Account = arn.AccountID(ownAccount)
+		ctx.Account = arn.AccountID(tree.OwnAccount)
 	}
 	if at.name != "" {
 		ctx.Name = at.name
@@ -229,10 +370,10 @@ func (ctx Context) text(n policy.Node, src []byte, kindOf func(*policy.Document)
 	if len(list) == 0 {
 		return list
 	}
-	places := newPlaces(n, src)
+	places := tree.NewPlaces(n, src)
 	for i := range list {
 		p := &list[i].Pos
-		*p = diag.At(ctx.File, places.at(p.Line, p.Column))
+		*p = diag.At(ctx.File, places.At(p.Line, p.Column))
 	}
 	return list
 }

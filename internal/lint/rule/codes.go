@@ -89,6 +89,7 @@ const (
 	// Files.
 	UnknownFile     = "file/unknown"
 	Unreadable      = "file/unreadable"
+	NotKnown        = "file/not-known"
 	ProfileHeading  = "credentials/profile-heading"
 	ForeignSection  = "credentials/section"
 	NoPrefix        = "config/no-profile-prefix"
@@ -241,6 +242,7 @@ func fileRules() []Rule {
 	return []Rule{
 		{UnknownFile, "", Info, "a file of no kind stile checks", Document},
 		{Unreadable, "", High, "a file that is not the YAML it seems to be", Document},
+		{NotKnown, "", Info, "a document that is known only once something else is there", Document},
 		{ProfileHeading, "", High, "[profile x] in a credentials file", Document},
 		{ForeignSection, "", High, "a section in a credentials file that only config files have", Document},
 		{NoPrefix, "", High, "[x] in a config file", Document},

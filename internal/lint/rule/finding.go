@@ -133,10 +133,7 @@ func (l *List) Add(fs ...Finding) {
 // as medium, unless the registry knows the code better.
 func (l *List) AddDiagnostics(ds diag.List) {
 	for _, d := range ds {
-		f := Finding{Pos: d.Pos, Code: d.Code, Summary: d.Summary, Detail: d.Detail, Hint: d.Hint}
-		if rest, ok := strings.CutPrefix(d.Hint, `did you mean "`); ok {
-			f.Fix, _, _ = strings.Cut(rest, `"?`)
-		}
+		f := Finding{Pos: d.Pos, Code: d.Code, Summary: d.Summary, Detail: d.Detail, Hint: cmp.Or(d.Hint, hints()[d.Code]), Fix: fixOf(d)}
 		if r, ok := Of(d.Code); !ok || d.Severity == diag.Info {
 			f.Severity = map[diag.Severity]Severity{diag.Error: High, diag.Warning: Medium, diag.Info: Info}[d.Severity]
 		} else {
@@ -144,6 +141,45 @@ func (l *List) AddDiagnostics(ds diag.List) {
 		}
 		l.Add(f)
 	}
+}
+
+// hints are what to do about diagnostics that do not say it themselves.
+func hints() map[string]string {
+	return map[string]string{
+		"policy/json":            "correct the text here; it must be JSON without comments and trailing commas",
+		"policy/type":            "write a value of that type",
+		"policy/duplicate":       "join the two: of a name that comes twice readers take one and drop the other",
+		"policy/missing-element": "add what is missing",
+		"policy/principal":       "name an account by its id, or a user, role, session or provider by its full ARN",
+		"policy/action":          `write SERVICE:ACTION, such as "s3:GetObject"`,
+		"policy/resource":        `write an ARN of six parts, arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE, or "*"`,
+	}
+}
+
+// fixOf is the corrected text that a diagnostic gives in words.
+func fixOf(d diag.Diagnostic) string {
+	quoted := func(text, before string) string {
+		_, rest, found := strings.Cut(text, before+`"`)
+		if !found {
+			return ""
+		}
+		value, _, _ := strings.Cut(rest, `"`)
+		return value
+	}
+	switch d.Code {
+	case "policy/version":
+		return quoted(d.Hint, "use ")
+	case "policy/effect":
+		for _, effect := range []string{"Allow", "Deny"} {
+			if strings.EqualFold(quoted(d.Summary, "Effect is "), effect) {
+				return effect
+			}
+		}
+	}
+	if !strings.HasPrefix(d.Hint, "did you mean ") {
+		return ""
+	}
+	return quoted(d.Hint, "did you mean ")
 }
 
 // Sort orders by file, line and column, then the worst first, then by subject

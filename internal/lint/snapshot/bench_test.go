@@ -10,7 +10,7 @@ import (
 
 // BenchmarkCheck lints generated organizations: every document by itself, and
 // both sides of 20 edges a role.
-func BenchmarkCheckSizes(b *testing.B) {
+func BenchmarkCheck(b *testing.B) {
 	for _, size := range []inventorytest.Size{
 		{Seed: 1, Accounts: 5, Roles: 20, Edges: 5}, {Seed: 1, Accounts: 50, Roles: 100, Edges: 20}, {Seed: 1, Accounts: 200, Roles: 100, Edges: 20},
 	} {

@@ -23,15 +23,18 @@ func settled(key string) bool {
 // either side depends on, unless q gives it.
 func open(q effective.Question, sides ...*effective.Side) authz.Context {
 	out := q.Context.Clone()
+	note := func(st *policy.Statement) {
+		for key := range keysOf(st) {
+			key = strings.ToLower(key)
+			if _, present, known := q.Context.Get(key); !settled(key) && !present && known {
+				out.SetUnknown(key)
+			}
+		}
+	}
 	for _, side := range sides {
 		for doc := range documentsOf(side.Policies()) {
 			for i := range doc.Statements {
-				for key := range keysOf(&doc.Statements[i]) {
-					key = strings.ToLower(key)
-					if _, present, known := q.Context.Get(key); !settled(key) && !present && known {
-						out.SetUnknown(key)
-					}
-				}
+				note(&doc.Statements[i])
 			}
 		}
 	}

@@ -198,16 +198,6 @@ func TestWhatDependsOnHowIsNotDead(t *testing.T) {
 	}
 }
 
-func BenchmarkCheck(b *testing.B) {
-	inv := inventorytest.Organization(inventorytest.Size{Accounts: 50, Roles: 100})
-	b.ReportAllocs()
-	n := 0
-	for b.Loop() {
-		n = len(snapshot.Check(inv, snapshot.Options{}))
-	}
-	b.ReportMetric(float64(n), "findings")
-}
-
 // A provider that nobody looked for is not absent: GetAccountAuthorizationDetails
 // lists everything of IAM but providers.
 func TestProvidersNobodyListedAreNotDead(t *testing.T) {

@@ -1,4 +1,4 @@
-package lint
+package tree
 
 import (
 	"bytes"
@@ -9,9 +9,9 @@ import (
 	"github.com/stile-aws/stile/policy"
 )
 
-// places finds the places of a document that is written as a string inside
+// Places finds the places of a document that is written as a string inside
 // another text.
-type places struct {
+type Places struct {
 	start policy.Pos // of the string
 	// JSON: where each byte of the document is in the line of the string, and
 	// where each line of the document begins in it.
@@ -23,10 +23,10 @@ type places struct {
 	block        bool
 }
 
-// newPlaces follows the string n of src. Where src does not hold n as it is
+// NewPlaces follows the string n of src. Where src does not hold n as it is
 // (values were filled in, or YAML has folded it), only the start is known.
-func newPlaces(n policy.Node, src []byte) *places {
-	p := &places{start: n.Pos}
+func NewPlaces(n policy.Node, src []byte) *Places {
+	p := &Places{start: n.Pos}
 	if n.Pos.Offset < 0 || n.Pos.Offset >= len(src) {
 		return p
 	}
@@ -40,7 +40,7 @@ func newPlaces(n policy.Node, src []byte) *places {
 }
 
 // quoted follows a JSON string, escape by escape.
-func (p *places) quoted(n policy.Node, rest []byte) {
+func (p *Places) quoted(n policy.Node, rest []byte) {
 	var decoded string
 	if err := json.NewDecoder(bytes.NewReader(rest)).Decode(&decoded); err != nil || decoded != n.Text {
 		return
@@ -85,7 +85,7 @@ func escape(s []byte) (size, width int) {
 }
 
 // literal follows a YAML block scalar, whose lines are those of the document.
-func (p *places) literal(n policy.Node, rest []byte) {
+func (p *Places) literal(n policy.Node, rest []byte) {
 	header, body, found := bytes.Cut(rest, []byte("\n"))
 	if !found || strings.ContainsAny(string(header), "123456789") {
 		return
@@ -99,8 +99,8 @@ func (p *places) literal(n policy.Node, rest []byte) {
 	p.block, p.line = true, n.Pos.Line
 }
 
-// at is the place in the file of a line and column of the document.
-func (p *places) at(line, column int) policy.Pos {
+// At is the place in the file of a line and column of the document.
+func (p *Places) At(line, column int) policy.Pos {
 	switch {
 	case line < 1 || column < 1:
 		return p.start
