@@ -39,7 +39,8 @@ func New(s *term.Streams) *cobra.Command {
 		Use:   "apply PATH|PLAN.json",
 		Short: "Make AWS as the declarations say, over all their accounts",
 		Long: "Make AWS as the declarations at PATH say, or execute exactly a plan saved by stile plan --out.\n" +
-			"Killed or failed half-way, run it again: it goes on from what exists.",
+			"Killed or failed half-way, run it again: it goes on from what exists.\n\n" +
+			"Exit status: 0 when AWS is as declared, 1 when something was not done, or was refused when asked.",
 		Args: term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.path = args[0]
@@ -58,7 +59,9 @@ func NewDestroy(s *term.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "destroy PATH",
 		Short: "Delete everything the scope at PATH owns, and nothing else",
-		Args:  term.Args(1),
+		Long: "Delete everything the scope at PATH owns, and nothing else. Killed or failed half-way, run it again.\n\n" +
+			"Exit status: 0 when nothing of it is left, 1 when something was not done, or was refused when asked.",
+		Args: term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.path = args[0]
 			return o.run(cmd.Context())
@@ -105,6 +108,7 @@ func (o *options) say(format string, args ...any) {
 
 // plan reads a saved plan, or makes one.
 func (o *options) plan(ctx context.Context) (*plan.Plan, *scope.Source, error) {
+	defer o.streams.Follow(false, func() string { return "stile: reading the accounts" })()
 	if strings.HasSuffix(o.path, ".json") && !o.destroy {
 		saved, err := readPlan(o.path)
 		if err != nil {

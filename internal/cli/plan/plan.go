@@ -106,6 +106,7 @@ func (o *options) make(ctx context.Context) (*plan.Plan, diag.List, error) {
 		return nil, nil, diags
 	}
 	s.Repattern = o.repattern
+	defer o.streams.Follow(false, func() string { return "stile: reading the accounts" })()
 	p, _, more, err := s.Plan(ctx, scope.PlanOptions{Destroy: o.destroy, Adopt: o.adopt, Now: time.Now()})
 	return p, append(diags, more...), err
 }

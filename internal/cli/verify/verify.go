@@ -74,7 +74,9 @@ func (o *options) run(ctx context.Context) error {
 	if s == nil {
 		return diags
 	}
+	ended := o.streams.Follow(false, func() string { return "stile: reading the accounts" })
 	view, more, err := s.Look(ctx)
+	ended()
 	if err != nil {
 		return err
 	}
@@ -90,7 +92,10 @@ func (o *options) run(ctx context.Context) error {
 		if !out.OK {
 			cfg.Patience = -1 // waiting does not mend what the documents say
 		}
-		if out.Probes, err = probe.Run(ctx, view.Wanted, cfg); err != nil {
+		ended := o.streams.Follow(false, func() string { return "stile: trying it live, which waits for what IAM does not know yet" })
+		out.Probes, err = probe.Run(ctx, view.Wanted, cfg)
+		ended()
+		if err != nil {
 			return err
 		}
 	}
