@@ -43,7 +43,10 @@ func (d *differ) follow(f *following, tails []string) []Change {
 		if i%100 == 0 {
 			d.progress("comparing chains", i, len(back.Reached()))
 		}
-		if out = append(out, f.from(from)...); len(out) > maxChains {
+		if d.unread(f.less, f.more.Node(from).Key) {
+			continue // what it comes to there is not known
+		}
+		if out = append(out, d.from(f, from)...); len(out) > maxChains {
 			d.out.Gaps = append(d.out.Gaps, reach.Gap{What: "chains " + f.kind.String(), Why: fmt.Sprintf("there are more than %d; the rest is not listed", maxChains)})
 			return out[:maxChains]
 		}
@@ -52,7 +55,7 @@ func (d *differ) follow(f *following, tails []string) []Change {
 }
 
 // from lists what one node can come to in the one graph and not in the other.
-func (f *following) from(n reach.NodeID) []Change {
+func (d *differ) from(f *following, n reach.NodeID) []Change {
 	search := f.more.Search(reach.Unread, false)
 	search.Begin(n)
 	search.Run()
@@ -61,7 +64,7 @@ func (f *following) from(n reach.NodeID) []Change {
 	var out []Change
 	for _, to := range search.Reached()[1:] {
 		target := f.more.Node(to)
-		if known[target.Key] || f.direct[[2]string{key, target.Key}] {
+		if known[target.Key] || f.direct[[2]string{key, target.Key}] || d.unread(f.less, target.Key) {
 			continue
 		}
 		path := search.Path(to)

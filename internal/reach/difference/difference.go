@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/reach"
 )
 
@@ -148,7 +150,7 @@ func (d *differ) sessions() {
 		}
 	}
 	for pair := range pairs {
-		was, is := proofBetween(d.before, pair), proofBetween(d.after, pair)
+		was, is := d.proof(d.before, pair), d.proof(d.after, pair)
 		if kind, differs := kindOf(was, is); differs {
 			target := d.node(pair[1])
 			d.out.Changes = append(d.out.Changes, Change{Kind: kind, What: Session, Principal: d.node(pair[0]), Target: &target, Before: was, After: is})
@@ -165,14 +167,39 @@ func sessionsOf(g *reach.Graph, key string) []reach.NodeID {
 	return g.Sessions(n)
 }
 
-func proofBetween(g *reach.Graph, pair [2]string) reach.Proof {
+// proof is that of an edge, 0 for none. There may be one to what was not read.
+func (d *differ) proof(g *reach.Graph, pair [2]string) reach.Proof {
 	from, known := g.Find(pair[0])
 	to, both := g.Find(pair[1])
-	if !known || !both {
-		return 0
+	switch {
+	case known && both:
+		e, _ := g.Edge(from, to)
+		return e.Proof
+	case d.unread(g, pair[0]) || d.unread(g, pair[1]):
+		return reach.Unread
 	}
-	e, _ := g.Edge(from, to)
-	return e.Proof
+	return 0
+}
+
+// unread reports whether a node is missing from a graph because its account, or
+// it there, was not read: whether it exists is not known then.
+func (d *differ) unread(g *reach.Graph, key string) bool {
+	n := d.node(key)
+	if _, known := g.Find(key); known || n.Account == "" {
+		return false
+	}
+	account := g.Inventory().Accounts[n.Account]
+	a, err := arn.Parse(key)
+	state := inventory.Absent
+	switch {
+	case account == nil:
+		return true
+	case err == nil && n.Kind == reach.Role:
+		_, state = account.Role(a.Name())
+	case err == nil && n.Kind == reach.User:
+		_, state = account.User(a.Name())
+	}
+	return state != inventory.Absent && state != inventory.Exists
 }
 
 // kindOf compares two proofs, 0 for none.

@@ -157,3 +157,28 @@ func allReached(g *reach.Graph) map[string]bool {
 	}
 	return out
 }
+
+// What is in an account that one side did not read is not lost, and not gained.
+func TestAnAccountThatWasNotReadLosesNothing(t *testing.T) {
+	size := inventorytest.Size{Seed: 4, Accounts: 4, Roles: 12, Edges: 6}
+	whole, part, bare := inventorytest.Organization(size), inventorytest.Organization(size), inventorytest.Organization(size)
+	missing := inventorytest.AccountID(2)
+	delete(part.Accounts, missing)
+	// Nothing of it could be read.
+	bare.Accounts[missing] = &inventory.Account{ID: missing, Problems: []inventory.Problem{{What: inventory.AllOfIt, Why: "denied"}}}
+	for name, other := range map[string]*inventory.Inventory{"not in the inventory": part, "nothing could be read": bare} {
+		for _, later := range []bool{false, true} {
+			before, after := reach.New(whole, reach.Config{}), reach.New(other, reach.Config{})
+			if later {
+				before, after = after, before
+			}
+			for _, c := range difference.Between(before, after, nil).Changes {
+				there := c.Principal.Account == missing || c.Target != nil && c.Target.Account == missing
+				if there && (c.Kind == difference.Lost || c.Kind == difference.Gained) && (c.Principal.Kind == reach.Role || c.Principal.Kind == reach.User) {
+					t.Errorf("%s (read later: %v): %+v", name, later, c)
+					break
+				}
+			}
+		}
+	}
+}

@@ -87,6 +87,9 @@ type use struct {
 }
 
 func (d *differ) usesOf(key string) []Change {
+	if d.unread(d.before, key) || d.unread(d.after, key) {
+		return nil // told by what is not looked at
+	}
 	before, after := permittedTo(d.before, key), permittedTo(d.after, key)
 	groups := map[use][]string{}
 	for _, list := range []permitted{before, after} {
