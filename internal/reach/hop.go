@@ -292,7 +292,7 @@ func (g *Graph) bearerQuestions(n *node, d *door, p trustees.Provider) []effecti
 	}
 	known, state := inventory.Get(account.Providers, a.Name())
 	if state != inventory.Exists {
-		if state == inventory.Absent || account.Complete {
+		if state == inventory.Absent || account.Kind(inventory.KindProviders, "") == inventory.Exists {
 			return nil
 		}
 		q.Context.SetUnknown(issuer + ":aud")
