@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/lint/awsauth"
 	"github.com/stile-aws/stile/internal/lint/awsconfig"
 	"github.com/stile-aws/stile/internal/lint/rule"
@@ -112,6 +113,11 @@ func unknown(file, summary string) rule.List {
 
 // json checks a file that holds a policy document, or has some inside.
 func (ctx Context) json(src []byte) rule.List {
+	if inventory.Saved(src) {
+		list := unknown(ctx.File, "the file is a saved inventory")
+		list[0].Hint = "stile lint --inventory " + ctx.File + " checks it, with what is known of both sides"
+		return list
+	}
 	root, err := policy.ParseNode(src)
 	if err != nil {
 		return fromPolicy(ctx.File, err)

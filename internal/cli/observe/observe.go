@@ -3,12 +3,14 @@ package observe
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,6 +112,9 @@ func (o *options) run(ctx context.Context) error {
 	}
 	sum := summarize(inv, t)
 	sum.Calls, sum.Seconds = opt.Meter.Progress().Calls, time.Since(began).Round(time.Millisecond).Seconds()
+	if why := nothingRead(inv); why != "" {
+		return fmt.Errorf("reading the accounts: nothing could be read of any, and nothing was written: %s", why)
+	}
 	if err := o.save(inv); err != nil {
 		return err
 	}
@@ -120,6 +125,20 @@ func (o *options) run(ctx context.Context) error {
 		return &term.Exit{Code: Partial}
 	}
 	return nil
+}
+
+// nothingRead gives the reason when not one account could be entered.
+func nothingRead(inv *inventory.Inventory) string {
+	why := ""
+	for _, id := range slices.Sorted(maps.Keys(inv.Accounts)) {
+		problems := inv.Accounts[id].Problems
+		i := slices.IndexFunc(problems, func(p inventory.Problem) bool { return p.What == inventory.AllOfIt })
+		if i < 0 {
+			return ""
+		}
+		why = cmp.Or(why, "account "+string(id)+": "+problems[i].Why)
+	}
+	return why
 }
 
 // check refuses what cannot be meant, before anything is read.

@@ -38,7 +38,8 @@ func newTest(s *term.Streams) *cobra.Command {
 			"cases, as JSON Lines (.jsonl), YAML or JSON; - is standard input. A case is a request, the policies\n" +
 			"around it, and the answer expected; without `expected` the answer is printed. docs/policy-test.md\n" +
 			"has the fields.\n\n" +
-			"Exit status: 0 when every answer is as expected, 1 when one is not, 2 when a case cannot be read.",
+			"Exit status: 0 when every answer is as expected, 1 when one is not, 2 when a case cannot be read\n" +
+			"or there is none.",
 		Example: "  stile policy test cases/\n" +
 			"  stile policy test --json - < cases.jsonl",
 		Args: term.ArgsBetween(1, -1),
@@ -69,6 +70,8 @@ func (o *testOptions) run() error {
 		return &term.Exit{Code: badInput}
 	case t.wrong > 0:
 		return term.ErrSaid
+	case t.right+t.asked == 0:
+		return &term.Exit{Code: badInput, Err: errors.New("there are no cases in what was given, so nothing was tested")}
 	}
 	return nil
 }

@@ -106,6 +106,9 @@ func (o *options) run(ctx context.Context, args []string) error {
 // exit maps the answer to the exit code.
 func exit(w *reach.WhoCan) error {
 	if len(w.Direct) == 0 {
+		if len(w.Gaps) > 0 {
+			return &term.Exit{Code: world.Depends}
+		}
 		return term.ErrSaid
 	}
 	for _, a := range w.Direct {
@@ -137,7 +140,10 @@ func resultOf(g *reach.Graph, w *reach.WhoCan, gaps []reach.Gap) result {
 func (o *options) print(g *reach.Graph, w *reach.WhoCan) {
 	s, names := o.source.Streams, world.NamesOf(g.Inventory())
 	s.Printf("%s on %s\n", w.Query.Action, w.Query.Resource)
-	if len(w.Direct) == 0 {
+	switch {
+	case len(w.Direct) == 0 && len(w.Gaps) > 0:
+		s.Printf("  nobody of whom it is known\n")
+	case len(w.Direct) == 0:
 		s.Printf("  nobody may\n")
 	}
 	account := ""
