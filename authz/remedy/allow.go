@@ -59,7 +59,7 @@ func (w *world) candidates(d *authz.Decision) (out []candidate, problems []Reaso
 		switch {
 		case outcome(d, authz.LayerIdentity) == authz.Allowed:
 		case p.ServiceLinked:
-			problems = append(problems, Reason{Text: "the policies of a service-linked role are its service's to change"})
+			problems = append(problems, Reason{Text: servicesOwn})
 		default:
 			out = append(out, w.candidate(place{layer: authz.LayerIdentity}, &c))
 		}
@@ -68,6 +68,8 @@ func (w *world) candidates(d *authz.Decision) (out []candidate, problems []Reaso
 	case !w.takesPolicy():
 	case why != "":
 		problems = append(problems, Reason{Text: why})
+	case w.fixed() != "":
+		problems = append(problems, Reason{Text: w.fixed()})
 	default:
 		out = append(out, w.candidate(place{layer: authz.LayerResource}, &c))
 	}

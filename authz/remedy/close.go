@@ -21,6 +21,12 @@ func (o Options) Close(req *authz.Request, pols *authz.Policies, facts *authz.Fa
 	out := append(w.removals(), w.denials()...)
 	if len(out) == 0 {
 		r := &Refusal{}
+		if w.req.Principal.ServiceLinked {
+			r.Reasons = append(r.Reasons, Reason{Text: servicesOwn})
+		}
+		if why := w.fixed(); why != "" {
+			r.Reasons = append(r.Reasons, Reason{Text: why})
+		}
 		for _, i := range d.Deciding {
 			if l := &d.Layers[i]; l.Note != "" {
 				r.Reasons = append(r.Reasons, Reason{Text: l.Note})
@@ -35,6 +41,9 @@ func (o Options) Close(req *authz.Request, pols *authz.Policies, facts *authz.Fa
 	return out, nil
 }
 
+// servicesOwn is why nothing is proposed for what a service-linked role carries.
+const servicesOwn = "the policies of a service-linked role are its service's to change"
+
 // A loss is the edits that take the grants of one layer away, with what else
 // goes with them.
 type loss struct {
@@ -47,7 +56,14 @@ type loss struct {
 // so that there the loss of one closes it.
 func (w *world) removals() []Change {
 	var losses []loss
-	for _, l := range []loss{w.loss(place{layer: authz.LayerIdentity}), w.loss(place{layer: authz.LayerResource}), w.grantLoss()} {
+	identity, resource := w.loss(place{layer: authz.LayerIdentity}), w.loss(place{layer: authz.LayerResource})
+	if w.req.Principal.ServiceLinked {
+		identity.edits = nil
+	}
+	if w.fixed() != "" {
+		resource.edits = nil
+	}
+	for _, l := range []loss{identity, resource, w.grantLoss()} {
 		if len(l.edits) > 0 {
 			losses = append(losses, l)
 		}
@@ -166,7 +182,7 @@ func (w *world) denials() []Change {
 	if (p.Kind == authz.User || p.Kind == authz.RoleSession || p.Kind == authz.FederatedUser && p.Entity.Type() == "user") && !p.ServiceLinked {
 		try(place{layer: authz.LayerIdentity})
 	}
-	if w.takesPolicy() && why == "" {
+	if w.takesPolicy() && why == "" && w.fixed() == "" {
 		try(place{layer: authz.LayerResource})
 	}
 	if len(out) == 0 && len(w.pols.SCPs) > 0 && c.inCondition != nil {

@@ -243,6 +243,9 @@ func TestAllowRefuses(t *testing.T) {
 			"a federated user cannot call STS operations", ""},
 		{"a service-linked role has what its service gives it", "dynamodb:GetItem", "*", linked, func(*testing.T) *authz.Policies { return &authz.Policies{} },
 			"the policies of a service-linked role are its service's to change", ""},
+		{"a service-linked role trusts whom its service says", "sts:AssumeRole", "arn:aws:iam::222222222222:role/aws-service-role/backup.amazonaws.com/AWSServiceRoleForBackup", session(home, "app"), func(t *testing.T) *authz.Policies {
+			return &authz.Policies{Identity: []*authz.Policy{inline(t, allowAll)}, Resource: trust(t, `{"Effect":"Allow","Principal":{"Service":"backup.amazonaws.com"},"Action":"sts:AssumeRole"}`)}
+		}, "the trust policy of a service-linked role is its service's and cannot be changed", ""},
 		{"a token without a subject", "sts:AssumeRoleWithWebIdentity", reader, callers[7], func(t *testing.T) *authz.Policies {
 			return &authz.Policies{Resource: trust(t, `{"Effect":"Allow","Principal":{"AWS":"222222222222"},"Action":"sts:AssumeRole"}`)}
 		}, "would admit everybody of arn:aws:iam::111111111111:oidc-provider/ci.example", ""},
@@ -264,6 +267,30 @@ func TestAllowRefuses(t *testing.T) {
 				t.Errorf("the reason names %+v, want the statement %s", refusal.Reasons[0], test.sid)
 			}
 		})
+	}
+}
+
+func TestNobodyChangesThePolicyOfAKeyThatAWSManages(t *testing.T) {
+	key := compiled(t, authz.Source{Layer: authz.LayerKey, Account: home, Name: "key alias/aws/s3"}, doc(`{"Effect":"Allow","Principal":{"AWS":"`+app+`"},"Action":"kms:Decrypt","Resource":"*"}`))
+	req := &authz.Request{Principal: session(home, "app"), Action: "kms:Encrypt", Resource: "arn:aws:kms:us-east-1:111111111111:key/k", ResourceAWSManaged: true}
+	if changes, err := remedy.Allow(req, &authz.Policies{Resource: key}, nil); err == nil || !strings.Contains(err.Error(), "that AWS manages cannot be changed") {
+		t.Errorf("Allow = %q, %v; want a refusal", proposals(changes), err)
+	}
+	req.Action = "kms:Decrypt"
+	changes, err := remedy.Close(req, &authz.Policies{Resource: key}, nil)
+	want := []string{`make a new identity-based policy in role/app (111111111111) -> {"Effect":"Deny","Action":"kms:Decrypt","Resource":"arn:aws:kms:us-east-1:111111111111:key/k"}`}
+	if diff := cmp.Diff(want, proposals(changes)); diff != "" || err != nil {
+		t.Errorf("Close: %v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestNobodyTakesFromAServiceLinkedRole(t *testing.T) {
+	linked := session(home, "app")
+	linked.ServiceLinked = true
+	req := &authz.Request{Principal: linked, Action: "dynamodb:ListTables", Resource: "*"}
+	changes, err := remedy.Close(req, &authz.Policies{Identity: []*authz.Policy{inline(t, `{"Effect":"Allow","Action":"dynamodb:*","Resource":"*"}`)}}, nil)
+	if err == nil || !strings.Contains(err.Error(), "the policies of a service-linked role are its service's to change") {
+		t.Errorf("Close = %q, %v; want a refusal", proposals(changes), err)
 	}
 }
 

@@ -266,6 +266,19 @@ func (w *world) carrier() string {
 	return w.req.Resource
 }
 
+// fixed says why the policy of the resource is nobody's to change, "" where it is
+// its owner's.
+func (w *world) fixed() string {
+	a, err := arn.Parse(w.req.Resource)
+	switch {
+	case w.req.ResourceAWSManaged:
+		return "the policy of a KMS key that AWS manages cannot be changed"
+	case err == nil && a.Service == "iam" && w.resourceLayer() == authz.LayerTrust && strings.HasPrefix(a.Path(), "/aws-service-role/"):
+		return "the trust policy of a service-linked role is its service's and cannot be changed"
+	}
+	return ""
+}
+
 // guards reports whether the policy of the resource has a say about the
 // action, as a trust policy has about sessions alone.
 func (w *world) guards() bool {

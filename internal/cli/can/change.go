@@ -62,9 +62,13 @@ func propose(a *verify.Answer, l *effective.Leg, to string, find finder) proposa
 	}
 	req, pols := a.View.Prepare(l.Question)
 	changes, err := find(remedy.Options{Carrier: effective.Carrier, Pin: l.Question.Via}, req, pols, a.View.Facts())
-	if refusal, ok := errors.AsType[*remedy.Refusal](err); ok {
+	refusal, refused := errors.AsType[*remedy.Refusal](err)
+	switch {
+	case refused:
 		p.Refused = refusal
-	} else if err != nil {
+	case err != nil && l.Decision.Outcome == authz.Unknown: // by what sessions are called
+		p.Refused = &remedy.Refusal{Reasons: []remedy.Reason{{Text: "it depends on what is not known: " + strings.Join(l.Decision.Missing, ", ")}}}
+	case err != nil:
 		p.Refused = &remedy.Refusal{Reasons: []remedy.Reason{{Text: err.Error()}}}
 	}
 	p.Changes = changes
