@@ -70,7 +70,9 @@ func (w *world) question() question {
 	case 3, 4:
 		q.action, q.resource, q.sent = "secretsmanager:GetSecretValue", secret, map[string][]string{"secretsmanager:VersionStage": {"AWSCURRENT"}}
 		in := &secretsmanager.GetSecretValueInput{SecretId: &secret, VersionStage: aws.String("AWSCURRENT")}
-		q.call = func(ctx context.Context) error { return second(secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, in)) }
+		q.call = func(ctx context.Context) error {
+			return second(secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, in))
+		}
 	case 5:
 		q.action, q.resource = "secretsmanager:DescribeSecret", secret
 		q.call = func(ctx context.Context) error {
@@ -94,7 +96,9 @@ func (w *world) question() question {
 		q.call = func(ctx context.Context) error { return second(dynamodb.NewFromConfig(cfg).GetItem(ctx, in)) }
 	default:
 		q.action, q.resource = "dynamodb:ListTables", "*"
-		q.call = func(ctx context.Context) error { return second(dynamodb.NewFromConfig(cfg).ListTables(ctx, &dynamodb.ListTablesInput{})) }
+		q.call = func(ctx context.Context) error {
+			return second(dynamodb.NewFromConfig(cfg).ListTables(ctx, &dynamodb.ListTablesInput{}))
+		}
 		if w.one(2) {
 			q.action, q.resource = "iam:GetRole", arn.IAM("aws", q.caller.arn.Account, "role", "/", "hub").String()
 			q.call = func(ctx context.Context) error {

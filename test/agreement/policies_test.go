@@ -12,7 +12,9 @@ import (
 // now and then a condition that about half of all requests meet. Nothing in
 // them keeps the administrators from reading.
 
-func document(statements ...policy.Statement) string { return policy.NewDocument(statements...).String() }
+func document(statements ...policy.Statement) string {
+	return policy.NewDocument(statements...).String()
+}
 
 // reader is the condition that holds for the administrators alone, or for all
 // but them.
@@ -64,7 +66,7 @@ func (w *world) resource() string {
 	return pick(w,
 		"arn:aws:iam::"+id+":role/*", "arn:aws:iam::*:role/workloads/app", "arn:aws:secretsmanager:*:"+id+":secret:db-??????",
 		"arn:aws:secretsmanager:"+region+":*:secret:*", "arn:aws:dynamodb:"+region+":"+id+":table/Orders", "arn:aws:kms:*:"+id+":key/*",
-		"arn:aws:*:*:"+id+":*", "arn:aws:dynamodb:*:*:table/${aws:PrincipalTag/team}", "arn:aws:iam::${aws:PrincipalAccount}:role/hub",
+		"arn:aws:secretsmanager:*:"+id+":*", "arn:aws:dynamodb:*:*:table/${aws:PrincipalTag/team}", "arn:aws:iam::*:role/${aws:PrincipalTag/team, 'hub'}",
 	)
 }
 

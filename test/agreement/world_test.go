@@ -244,7 +244,7 @@ var roles = map[string]string{"app": "/workloads/", "hub": "/", "AWSServiceRoleF
 func (w *world) identities(state *store.World, id arn.AccountID) {
 	own := &state.Accounts[id].IAM
 	for _, name := range []string{"shared", "bounds"} {
-		p := &store.Policy{Name: name, Path: "/", Default: "v1", Versions: []store.PolicyVersion{{ID: "v1", Document: w.identity()}}}
+		p := &store.Policy{Name: name, Path: "/", Default: "v1", Next: 2, Versions: []store.PolicyVersion{{ID: "v1", Document: w.identity()}}}
 		if name == "bounds" {
 			p.Versions[0].Document = w.boundary()
 		}
