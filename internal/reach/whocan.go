@@ -163,7 +163,7 @@ func (w *WhoCan) named(add func(NodeID)) {
 		w.Gaps = append(w.Gaps, Gap{What: "the account that owns " + w.Query.Resource, Why: "it is not known; those whose own policies may allow the request are listed"})
 	}
 	if account := g.inv.Accounts[owner]; owner != "" && (account == nil || account.Failed(inventory.AllOfIt)) {
-		w.Gaps = append(w.Gaps, Gap{Account: owner, What: "account " + string(owner) + ", which owns the resource", Why: "it was not read"})
+		w.Gaps = append(w.Gaps, Gap{Account: owner, What: "the account that owns the resource", Why: "it was not read"})
 	}
 	if everybody || t.Everyone {
 		for _, n := range g.members[owner] {
