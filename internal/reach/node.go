@@ -173,7 +173,6 @@ type tagset struct {
 	cluster, clusterARN, namespace, serviceAccount string
 }
 
-
 // known are the tags whose values follow from the service account; the pod's
 // name and uid differ from pod to pod.
 func (t *tagset) known() [][2]string {
