@@ -106,9 +106,11 @@ func TestCredentialsExpireInTheBubblesTime(t *testing.T) {
 
 func TestWrongNamesEndTheTest(t *testing.T) {
 	for name, use := range map[string]func(*stiletest.Organization){
-		"unknown account":       func(o *stiletest.Organization) { o.Admin("order") },
-		"not ACCOUNT/ROLE":      func(o *stiletest.Organization) { o.Role("reader", stiletest.Role{}) },
-		"trusting what is not":  func(o *stiletest.Organization) { o.Role("tooling/x", stiletest.Role{TrustedBy: []string{"tooling/none"}}) },
+		"unknown account":  func(o *stiletest.Organization) { o.Admin("order") },
+		"not ACCOUNT/ROLE": func(o *stiletest.Organization) { o.Role("reader", stiletest.Role{}) },
+		"trusting what is not": func(o *stiletest.Organization) {
+			o.Role("tooling/x", stiletest.Role{TrustedBy: []string{"tooling/none"}})
+		},
 		"a document that is no": func(o *stiletest.Organization) { o.Role("tooling/x", stiletest.Role{Policy: "{"}) },
 	} {
 		f := &fatal{TB: t}

@@ -34,6 +34,10 @@ func CloudFormation(base *inventory.Inventory, name string, src []byte, o Option
 			Pos: diag.Position{File: name}, Severity: diag.Warning, Code: CodeNotRead,
 			Summary: "macro " + macro + " is not expanded: what it makes is not read", Hint: "give the processed template, as get-template --template-stage Processed prints it",
 		})
+		// Loops, which the extensions of the language are about, are resources here.
+		if macro != "AWS::LanguageExtensions" {
+			c.hidden(o.Account, "what macro "+macro+" makes", name+": macros are not expanded")
+		}
 	}
 	resources := template.Resources(cfn.Env{Account: o.Account, Region: o.Region, Partition: c.partition, StackName: o.StackName, Parameters: o.Parameters})
 	for phase := range cfnPhases {
@@ -124,8 +128,8 @@ func (c *cloudFormation) put(res *cfn.Resource, phase int) {
 	at := place{pos: diag.At(c.file, res.Pos), address: "resource " + res.Logical}
 	kind, known := cfnKinds[res.Type]
 	if !known {
-		if phase == 0 && cfnDecides(res) {
-			c.find(at, diag.Info, CodeNotRead, "resources of type "+res.Type+" are not read", "")
+		if phase == 0 {
+			c.ignored(at, res)
 		}
 		return
 	}
@@ -174,18 +178,20 @@ func cfnWhat(kind string) string {
 	return strings.TrimPrefix(kind, "AWS::")
 }
 
-// cfnDecides reports whether a resource of a type that is not taken over is about
-// access.
-func cfnDecides(r *cfn.Resource) bool {
-	if r.Type == "AWS::IAM::InstanceProfile" || r.Type == "AWS::IAM::AccessKey" {
-		return false
+// ignored tells that a resource that decides about access is of a type that is not
+// taken over. One that stands for others may make principals.
+func (c *cloudFormation) ignored(at place, r *cfn.Resource) {
+	has := func(parts ...string) bool {
+		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(r.Type, part) })
 	}
-	for _, part := range []string{"Policy", "Permission", "AWS::IAM::", "AWS::SSO::", "AWS::RAM::", "AWS::LakeFormation::", "AWS::Serverless::", "AWS::CloudFormation::Stack", "Fn::ForEach", "Custom::", "::MODULE"} {
-		if strings.Contains(r.Type, part) {
-			return true
-		}
+	switch {
+	case r.Type == "AWS::IAM::InstanceProfile" || r.Type == "AWS::IAM::AccessKey":
+	case has("AWS::CloudFormation::Stack", "::MODULE", "Fn::ForEach", "Fn::Transform"):
+		c.find(at, diag.Warning, CodeNotRead, "what a resource of type "+r.Type+" makes is not read", "give the template of what it makes, too, or the processed template")
+		c.hidden(c.options.Account, "what "+r.Logical+" makes", at.address+" is of type "+r.Type+", which is not expanded")
+	case has("Policy", "Permission", "AWS::IAM::", "AWS::SSO::", "AWS::RAM::", "AWS::LakeFormation::", "AWS::Serverless::", "Custom::"):
+		c.find(at, diag.Info, CodeNotRead, "resources of type "+r.Type+" are not read", "")
 	}
-	return false
 }
 
 // isNew reports whether the base does not have the resource: it knows that there

@@ -106,6 +106,15 @@ func (o *overlay) problem(id arn.AccountID, what, why string) {
 	}
 }
 
+// hidden says that an input makes things that are not read. Then no role or user
+// of the account is known to be absent.
+func (o *overlay) hidden(id arn.AccountID, what, why string) {
+	if id != "" {
+		o.problem(id, what, why)
+		o.account(id).Complete = false
+	}
+}
+
 // document is the text of a policy, or what stands for one that is not known.
 func (o *overlay) document(id arn.AccountID, at place, what string, v value) string {
 	text, why := v.document()

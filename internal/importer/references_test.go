@@ -3,10 +3,12 @@ package importer_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/importer"
 	"github.com/stile-aws/stile/internal/inventory"
 )
@@ -194,6 +196,9 @@ func TestPoliciesOfPrincipals(t *testing.T) {
 		"policies that it shows and does not manage": {"", []string{update("aws_iam_role", role(`, "managed_policy_arns": ["`+old+`"]`), role(`, "managed_policy_arns": ["`+old+`"]`))}, "[old] [Old] u:g[Old] v:"},
 		"inline policies of the role's own":          {`"inline_policy": [{}]`, []string{update("aws_iam_role", role(`, "inline_policy": [{"name": "old", "policy": "{}"}]`), role(`, "inline_policy": [{"name": "new", "policy": "{}"}]`))}, "[new] [Old] u:g[Old] v:"},
 		"attachments kept exclusively":               {"", []string{create("aws_iam_role_policy_attachments_exclusive", `{"role_name": "r", "policy_arns": ["`+fresh+`"]}`)}, "[old] [New] u:g[Old] v:"},
+		"attachments of a user's group likewise":     {"", []string{create("aws_iam_group_policy_attachments_exclusive", `{"group_name": "g", "policy_arns": ["`+fresh+`"]}`)}, "[old] [Old] u:g[New] v:"},
+		"inline policies kept exclusively":           {"", []string{create("aws_iam_role_policies_exclusive", `{"role_name": "r", "policy_names": ["new"]}`), create("aws_iam_role_policy", `{"role": "r", "name": "new", "policy": "{}"}`)}, "[new] [Old] u:g[Old] v:"},
+		"no inline policies kept":                    {"", []string{create("aws_iam_role_policies_exclusive", `{"role_name": "r", "policy_names": []}`)}, "[] [Old] u:g[Old] v:"},
 		"a deposed role is not the role":             {"", []string{strings.Replace(change("aws_iam_role", "r", `["delete"]`, `{"name": "gone", "arn": "arn:aws:iam::111111111111:role/gone"}`, "null", "{}"), `"mode"`, `"deposed": "abc", "mode"`, 1)}, "[old] [Old] u:g[Old] v:"},
 	} {
 		src := plan("{}", test.changes...)
@@ -293,5 +298,59 @@ Resources:
 	}
 	if base.Organization.Root.SCPs != nil || base.Organization.Policies["p-old"].Document != "{}" {
 		t.Error("the base's organization was changed")
+	}
+}
+
+func TestWhatInputsHideIsNotAbsent(t *testing.T) {
+	const id = "111111111111"
+	base := func() *inventory.Inventory {
+		return &inventory.Inventory{Accounts: map[arn.AccountID]*inventory.Account{id: {ID: id, Complete: true}}}
+	}
+	none := plan("{}", change("aws_sqs_queue", "q", `["create"]`, "null", `{"name": "q"}`, "{}"))
+	with := func(member string) string { return strings.Replace(none, "{", "{"+member+",", 1) }
+	template := func(text string) string { return "AWSTemplateFormatVersion: 2010-09-09\n" + text }
+	for name, test := range map[string]struct {
+		text    string
+		hidden  bool
+		finding string // how one begins
+	}{
+		"a plan":                       {none, false, ""},
+		"a whole plan":                 {with(`"complete": true`), false, ""},
+		"a plan of some targets":       {with(`"complete": false`), true, "the plan does not have all"},
+		"a plan that failed":           {with(`"errored": true, "complete": false`), true, "the plan does not have all that the configuration will change: planning ended in an error"},
+		"a plan with deferred changes": {with(`"deferred_changes": [{}]`), true, "the plan does not have all that the configuration will change: it puts 1 resources off"},
+		"a stack in a plan":            {plan("{}", change("aws_cloudformation_stack", "s", `["create"]`, "null", `{"name": "s"}`, "{}")), true, "what resources of type aws_cloudformation_stack make is not read"},
+		"a role by the other provider": {plan("{}", change("awscc_iam_role", "s", `["create"]`, "null", `{"role_name": "s"}`, "{}")), true, "what resources of type awscc_iam_role make is not read"},
+		"a stack that stays":           {plan("{}", change("aws_cloudformation_stack", "s", `["no-op"]`, `{"name": "s"}`, `{"name": "s"}`, "{}")), false, ""},
+		"a template":                   {template("Resources: {Q: {Type: 'AWS::SQS::Queue', Properties: {QueueName: q}}}"), false, ""},
+		"a nested stack":               {template("Resources: {S: {Type: 'AWS::CloudFormation::Stack', Properties: {TemplateURL: u}}}"), true, "what a resource of type AWS::CloudFormation::Stack makes is not read"},
+		"a module":                     {template("Resources: {S: {Type: 'My::S3::Bucket::MODULE'}}"), true, "what a resource of type My::S3::Bucket::MODULE makes is not read"},
+		"a macro among the resources":  {template("Resources: {'Fn::Transform': {Name: 'AWS::Include', Parameters: {Location: u}}}"), true, "what a resource of type Fn::Transform makes is not read"},
+		"a macro":                      {template("Transform: AWS::Serverless-2016-10-31\nResources: {F: {Type: 'AWS::Serverless::Function'}}"), true, "macro AWS::Serverless-2016-10-31 is not expanded"},
+		"a language's extensions":      {template("Transform: AWS::LanguageExtensions\nResources: {Q: {Type: 'AWS::SQS::Queue', Properties: {QueueName: q}}}"), false, "macro AWS::LanguageExtensions"},
+		"a loop":                       {template("Transform: AWS::LanguageExtensions\nResources: {'Fn::ForEach::Roles': [N, [a, b], {'R${N}': {Type: 'AWS::IAM::Role'}}]}"), true, "what a resource of type Fn::ForEach makes is not read"},
+		"a function of its own":        {template("Resources: {F: {Type: 'Custom::Thing'}}"), false, "resources of type Custom::Thing are not read"},
+	} {
+		o := importer.Options{Account: id, Region: "eu-west-1"}
+		read := importer.Terraform
+		if strings.HasPrefix(test.text, "AWS") {
+			read = importer.CloudFormation
+		}
+		inv, findings, err := read(base(), "in", []byte(test.text), o)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		_, state := inv.Accounts[id].Role("made-elsewhere")
+		if hidden := state != inventory.Absent; hidden != test.hidden {
+			t.Errorf("%s: a role that is not there is %v, findings %v", name, state, findings)
+		}
+		if test.hidden != (len(inv.Accounts[id].Problems) > 0) {
+			t.Errorf("%s: problems %v", name, inv.Accounts[id].Problems)
+		}
+		told := slices.ContainsFunc(findings, func(d diag.Diagnostic) bool { return strings.HasPrefix(d.Summary, test.finding) })
+		if test.finding == "" && len(findings) > 0 || test.finding != "" && !told {
+			t.Errorf("%s: findings %v, want one that begins %q", name, findings, test.finding)
+		}
 	}
 }

@@ -50,6 +50,7 @@ func Terraform(base *inventory.Inventory, name string, src []byte, o Options) (*
 	t.run((*tfResource).removes, (*tfResource).beforehand, remove)
 	t.run((*tfResource).puts, (*tfResource).putting, put)
 	t.ignored()
+	t.whole()
 	t.findings.Sort()
 	return t.inv, t.findings, nil
 }
@@ -60,7 +61,10 @@ type tfPlan struct {
 	Variables     map[string]struct {
 		Value json.RawMessage `json:"value"`
 	} `json:"variables"`
-	ResourceChanges []tfChange `json:"resource_changes"`
+	Errored         bool              `json:"errored"`
+	Complete        *bool             `json:"complete"` // since Terraform 1.8
+	Deferred        []json.RawMessage `json:"deferred_changes"`
+	ResourceChanges []tfChange        `json:"resource_changes"`
 	Configuration   struct {
 		ProviderConfig map[string]struct {
 			Expressions map[string]json.RawMessage `json:"expressions"`
@@ -132,7 +136,7 @@ type tfResource struct {
 func (t *terraform) load() error {
 	for i := range t.plan.ResourceChanges {
 		c := &t.plan.ResourceChanges[i]
-		if c.Mode == "data" || !strings.HasPrefix(c.Type, "aws_") {
+		if c.Mode == "data" || !strings.HasPrefix(c.Type, "aws_") && !strings.HasPrefix(c.Type, "awscc_") {
 			continue
 		}
 		r := &tfResource{tfChange: c, number: i, modules: moduleNames(c.ModuleAddress)}
@@ -311,16 +315,51 @@ func (t *terraform) at(r *tfResource) place {
 	return place{pos: diag.Position{File: t.file + "#/resource_changes/" + strconv.Itoa(r.number)}, address: r.Address}
 }
 
-// ignored tells which resources decide about access and were not looked at.
+// ignored tells which resources decide about access and were not looked at. What
+// one that stands for others makes may be anything.
 func (t *terraform) ignored() {
 	told := map[string]bool{}
 	for _, r := range t.resources {
 		_, known := tfKinds[r.Type]
-		if known || told[r.Type] || !tfDecides(r.Type) || slices.Equal(r.Change.Actions, []string{"no-op"}) {
+		if known || slices.Equal(r.Change.Actions, []string{"no-op"}) {
 			continue
 		}
-		told[r.Type] = true
-		t.find(t.at(r), diag.Info, CodeNotRead, "resources of type "+r.Type+" are not read", "")
+		makes := strings.HasPrefix(r.Type, "aws_cloudformation_stack") || strings.HasPrefix(r.Type, "awscc_iam_") || strings.HasPrefix(r.Type, "awscc_cloudformation_stack")
+		if makes {
+			t.hidden(r.account, "what "+r.Address+" makes", "resources of type "+r.Type+" are not read")
+		}
+		if told[r.Type] {
+			continue
+		}
+		switch told[r.Type] = true; {
+		case makes:
+			t.find(t.at(r), diag.Warning, CodeNotRead, "what resources of type "+r.Type+" make is not read", "")
+		case tfDecides(r.Type):
+			t.find(t.at(r), diag.Info, CodeNotRead, "resources of type "+r.Type+" are not read", "")
+		}
+	}
+}
+
+// whole tells that the plan says of itself that it is not all there will be.
+func (t *terraform) whole() {
+	why := ""
+	switch {
+	case t.plan.Errored:
+		why = "planning ended in an error"
+	case len(t.plan.Deferred) > 0:
+		why = "it puts " + strconv.Itoa(len(t.plan.Deferred)) + " resources off to a later plan"
+	case t.plan.Complete != nil && !*t.plan.Complete:
+		why = "it says so, as one made with -target does"
+	default:
+		return
+	}
+	t.find(place{pos: diag.Position{File: t.file}}, diag.Warning, CodeNotRead, "the plan does not have all that the configuration will change: "+why, "plan all of it")
+	told := map[arn.AccountID]bool{}
+	for _, r := range t.resources {
+		if !told[r.account] {
+			t.hidden(r.account, "what the plan leaves out", why)
+		}
+		told[r.account] = true
 	}
 }
 

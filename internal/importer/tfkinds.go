@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,9 +18,9 @@ type tfKind struct {
 	put, remove func(*terraform, *tfResource)
 }
 
-// tfPhases is the number of phases: keys and principals, what refers to them, and
-// what is of either.
-const tfPhases = 3
+// tfPhases is the number of phases: keys and principals, things that refer to them,
+// what is of either, and what takes away what nothing names.
+const tfPhases = 4
 
 // tfKinds are the types that are taken over.
 var tfKinds = map[string]tfKind{
@@ -51,7 +52,12 @@ var tfKinds = map[string]tfKind{
 	"aws_iam_user_policy_attachment":                     {2, false, attachTo("user", "user"), detachFrom("user", "user")},
 	"aws_iam_group_policy_attachment":                    {2, false, attachTo("group", "group"), detachFrom("group", "group")},
 	"aws_iam_policy_attachment":                          {2, false, (*terraform).attachAll, (*terraform).detachAll},
-	"aws_iam_role_policy_attachments_exclusive":          {2, false, (*terraform).attachOnly, func(*terraform, *tfResource) {}},
+	"aws_iam_role_policy_attachments_exclusive":          {2, false, attachOnly("role"), func(*terraform, *tfResource) {}},
+	"aws_iam_user_policy_attachments_exclusive":          {2, false, attachOnly("user"), func(*terraform, *tfResource) {}},
+	"aws_iam_group_policy_attachments_exclusive":         {2, false, attachOnly("group"), func(*terraform, *tfResource) {}},
+	"aws_iam_role_policies_exclusive":                    {3, false, inlineOnly("role"), func(*terraform, *tfResource) {}},
+	"aws_iam_user_policies_exclusive":                    {3, false, inlineOnly("user"), func(*terraform, *tfResource) {}},
+	"aws_iam_group_policies_exclusive":                   {3, false, inlineOnly("group"), func(*terraform, *tfResource) {}},
 	"aws_iam_group_membership":                           {2, false, members(true), members(false)},
 	"aws_iam_user_group_membership":                      {2, false, memberships(true), memberships(false)},
 	"aws_organizations_policy_attachment":                {2, true, orgAttachment(true), orgAttachment(false)},
@@ -248,9 +254,32 @@ func (t *terraform) detachAll(r *tfResource) {
 	}
 }
 
-func (t *terraform) attachOnly(r *tfResource) {
-	if h, ok := t.holder(r, "role", "role_name"); ok {
-		t.exclusive(t.at(r), h, r.v.at("policy_arns"))
+// attachOnly attaches a list of policies to a holder, and takes away others.
+func attachOnly(kind string) func(*terraform, *tfResource) {
+	return func(t *terraform, r *tfResource) {
+		if h, ok := t.holder(r, kind, kind+"_name"); ok {
+			t.exclusive(t.at(r), h, r.v.at("policy_arns"))
+		}
+	}
+}
+
+// inlineOnly takes away a holder's inline policies that a list does not name.
+func inlineOnly(kind string) func(*terraform, *tfResource) {
+	return func(t *terraform, r *tfResource) {
+		h, ok := t.holder(r, kind, kind+"_name")
+		if !ok {
+			return
+		}
+		names, why := r.v.at("policy_names").texts()
+		if why != "" {
+			t.unread(h.account, t.at(r), "which inline policies "+h.String()+" keeps", why)
+			return
+		}
+		if !t.change(h, func(p *policies) {
+			maps.DeleteFunc(p.inline, func(name, _ string) bool { return !slices.Contains(names, name) })
+		}) {
+			t.holderUnknown(t.at(r), h, "which inline policies it keeps")
+		}
 	}
 }
 

@@ -103,6 +103,10 @@ func (r *resolver) resource(m policy.Member) (res Resource, made bool) {
 		res.Type, res.Unknown = "Fn::ForEach", "loops are not expanded"
 		return res, true
 	}
+	if m.Name == "Fn::Transform" {
+		res.Type, res.Unknown = m.Name, "macros are not expanded"
+		return res, true
+	}
 	if condition := tree.Member(m.Value, "Condition"); condition.Kind == policy.StringNode {
 		holds, why := r.condition(condition.Text)
 		if why == "" && !holds {
