@@ -17,6 +17,8 @@ var ruleNames = [rule.Count]string{
 	rule.NoPermissionNeeded:     "no-permission-needed",
 	rule.RootFullAccess:         "root-full-access",
 	rule.RootCannotAssume:       "root-cannot-assume",
+	rule.OwnersOnly:             "owners-only",
+	rule.RootKeepsPolicy:        "root-keeps-policy",
 	rule.FederatedSTS:           "federated-user-sts",
 	rule.FederatedIAM:           "federated-user-iam",
 	rule.SessionToken:           "session-token",

@@ -22,6 +22,10 @@ type Facts struct {
 	NoPermission map[string]bool
 	// RootForbidden has the actions that the root user cannot call.
 	RootForbidden map[string]bool
+	// OwnersOnly has operations on a resource's policy that only callers of the
+	// resource's own account can use, and that this policy cannot deny to the
+	// root user of the account.
+	OwnersOnly map[string]bool
 	// Multivalued has the condition keys that hold several values.
 	Multivalued map[string]bool
 }
@@ -35,6 +39,7 @@ func DefaultFacts() *Facts {
 		CrossAccount:  maps.Clone(d.CrossAccount),
 		NoPermission:  maps.Clone(d.NoPermission),
 		RootForbidden: maps.Clone(d.RootForbidden),
+		OwnersOnly:    maps.Clone(d.OwnersOnly),
 		Multivalued:   maps.Clone(d.Multivalued),
 	}
 }
@@ -69,6 +74,12 @@ var defaultFacts = sync.OnceValue(func() *Facts {
 		// AWS STS API Reference, AssumeRole: "You cannot use AWS account root
 		// user credentials to call AssumeRole."
 		RootForbidden: set("sts:assumerole"),
+		// Amazon S3 API Reference, PutBucketPolicy: "the calling identity must …
+		// belong to the bucket owner's account"; "the root principal in a bucket
+		// owner's AWS account can perform the GetBucketPolicy, PutBucketPolicy, and
+		// DeleteBucketPolicy API actions, even if their bucket policy explicitly
+		// denies the root principal's access".
+		OwnersOnly: set("s3:getbucketpolicy", "s3:putbucketpolicy", "s3:deletebucketpolicy"),
 		// IAM User Guide, "AWS global condition context keys", value type
 		// "Multivalued"; KMS and DynamoDB pages of their own keys.
 		Multivalued: set(

@@ -341,6 +341,8 @@ func (e *evaluation) askResource(a *answers) {
 		return
 	}
 	switch {
+	case e.keepsPolicy():
+		e.note(kind, e.resourceSide(), Allowed, "the policy of a bucket cannot keep the root user of its account from it")
 	case e.retires():
 		e.askRetire(a)
 	case p != nil || e.unread(kind):
@@ -349,6 +351,12 @@ func (e *evaluation) askResource(a *answers) {
 	case e.rec != nil && (a.needsResource || e.cross || !e.req.Principal.signed()):
 		e.note(kind, e.resourceSide(), ImplicitDeny, e.req.Resource+" has no "+kind.policyType()+" that applies")
 	}
+}
+
+// keepsPolicy holds for the root user of the resource's account who asks for the
+// resource's policy itself, which that cannot deny.
+func (e *evaluation) keepsPolicy() bool {
+	return e.req.Principal.Kind == Root && !e.cross && e.facts.OwnersOnly[e.action()] && !e.Off.Has(rule.RootKeepsPolicy)
 }
 
 // resourceLayer is the kind of policy that guards the resource for this action.
@@ -400,7 +408,7 @@ func (e *evaluation) cannotCross() string {
 	}
 	operations, limited := e.facts.CrossAccount[e.service()]
 	switch {
-	case limited && !operations[e.action()] && !e.Off.Has(rule.KeyCrossAccount):
+	case limited && !operations[e.action()] && !e.Off.Has(rule.KeyCrossAccount), e.facts.OwnersOnly[e.action()] && !e.Off.Has(rule.OwnersOnly):
 		return "the operation does not work on resources of other accounts"
 	case e.IsARN && e.Segments[1] != e.req.Principal.ARN.Partition && !e.Off.Has(rule.Partition):
 		return "access is never delegated between partitions"

@@ -269,13 +269,16 @@ func boolText(b bool) string {
 
 // derivePrincipalARN gives aws:PrincipalArn: for a role session the ARN of the
 // role, for everybody else the caller's own ARN, and nothing for callers that
-// have not signed the request.
+// have not signed the request. What it is for services AWS does not say.
 func (c *Comparer) derivePrincipalARN() Found {
 	a := c.Caller.Self
 	if c.Caller.Kind == RoleSession && !c.Off.Has(rule.KeyPrincipalARN) {
 		a = &c.Caller.Role
 	}
-	if a.IsZero() {
+	switch {
+	case a.IsZero() && c.Caller.Kind == Service && !c.Off.Has(rule.KeyPrincipalARN):
+		return Found{Presence: Unknown}
+	case a.IsZero():
 		return Found{}
 	}
 	b := appendARN(c.principalARN[:0], a)
@@ -321,7 +324,7 @@ func (c *Comparer) deriveUserID() Found {
 	switch {
 	case c.Off.Has(rule.KeyUserID):
 		return Found{}
-	case caller.Kind == Anonymous:
+	case caller.Kind == Anonymous, caller.ID == "" && caller.Kind == Service:
 		return Found{Presence: Unknown}
 	case caller.ID == "" && caller.Kind == Root:
 		return value(string(caller.Self.Account), true)

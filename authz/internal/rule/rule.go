@@ -18,6 +18,8 @@ const (
 	NoPermissionNeeded
 	RootFullAccess
 	RootCannotAssume
+	OwnersOnly
+	RootKeepsPolicy
 	FederatedSTS
 	FederatedIAM
 	SessionToken
