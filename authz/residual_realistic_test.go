@@ -178,9 +178,7 @@ func (r *realistic) request(t *testing.T) *authz.Request {
 	for _, key := range slices.Sorted(maps.Keys(realisticValues)) {
 		values := realisticValues[key]
 		if key == "aws:PrincipalArn" || key == "aws:userid" {
-			if req.Principal.Kind != authz.Service {
-				continue // they follow from the principal
-			}
+			continue // they follow from the principal
 		}
 		if v := choose(r, values...); v != nil {
 			req.Context.Set(key, v...)

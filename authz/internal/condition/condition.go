@@ -63,7 +63,7 @@ func (e *Comparer) Compare(c *Condition, got *Found) Term {
 		return e.isNull(c, got)
 	}
 	if got.Presence == Unknown {
-		return perhaps
+		return e.open(c)
 	}
 	if got.Len() == 0 {
 		return e.missing(c)
@@ -84,6 +84,27 @@ func (e *Comparer) Compare(c *Condition, got *Found) Term {
 		return perhaps // AWS documents set operators as required here, and nothing else
 	}
 	return e.compare(c, got.At(0))
+}
+
+// open is the result for a key of which nothing is known. Where every value of
+// the policy has a variable without a value, none of the request's can match:
+// who has no team is in no resource's.
+func (e *Comparer) open(c *Condition) Term {
+	switch {
+	case len(c.Patterns) == 0, c.Set == operator.NoSet && e.Multivalued[c.Key.Name],
+		c.Set == operator.ForAllValues && !c.Negated, c.Set == operator.ForAnyValue && c.Negated, c.IfExists && !c.Negated:
+		return perhaps // it matters whether the key is there
+	}
+	for i := range c.Patterns {
+		p := &c.Patterns[i]
+		if p.parts == nil {
+			return perhaps
+		}
+		if x := e.Expand(p); !x.Missing {
+			return perhaps
+		}
+	}
+	return formula.Of(c.Negated)
 }
 
 // Unclear reports whether AWS does not say what c means, whatever the request

@@ -269,16 +269,14 @@ func boolText(b bool) string {
 
 // derivePrincipalARN gives aws:PrincipalArn: for a role session the ARN of the
 // role, for everybody else the caller's own ARN, and nothing for callers that
-// have not signed the request. What it is for services AWS does not say.
+// have not signed the request. What it is for services AWS does not say; none
+// of the ARNs of roles and users that policies look for, which comes to the same.
 func (c *Comparer) derivePrincipalARN() Found {
 	a := c.Caller.Self
 	if c.Caller.Kind == RoleSession && !c.Off.Has(rule.KeyPrincipalARN) {
 		a = &c.Caller.Role
 	}
-	switch {
-	case a.IsZero() && c.Caller.Kind == Service && !c.Off.Has(rule.KeyPrincipalARN):
-		return Found{Presence: Unknown}
-	case a.IsZero():
+	if a.IsZero() {
 		return Found{}
 	}
 	b := appendARN(c.principalARN[:0], a)
@@ -324,7 +322,7 @@ func (c *Comparer) deriveUserID() Found {
 	switch {
 	case c.Off.Has(rule.KeyUserID):
 		return Found{}
-	case caller.Kind == Anonymous, caller.ID == "" && caller.Kind == Service:
+	case caller.Kind == Anonymous:
 		return Found{Presence: Unknown}
 	case caller.ID == "" && caller.Kind == Root:
 		return value(string(caller.Self.Account), true)
