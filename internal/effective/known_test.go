@@ -243,3 +243,15 @@ func TestAccountsThatWereNotReadMayBeInAnOrganization(t *testing.T) {
 		t.Errorf("what SCPs say to the root user of an account that was not read: %v, want Unknown", o)
 	}
 }
+
+// What is denied under any name is denied, though under one of them explicitly.
+func TestSessionsThatAreDeniedInDifferentWays(t *testing.T) {
+	inv := full()
+	inv.Accounts[away].Roles["reader"].Inline["p"] = strings.Replace(strings.Replace(allow("sqs:*"), "Allow", "Deny", 1), `"Resource"`, `"Condition":{"StringLike":{"aws:userid":"AROAREADER:run-*"}},"Resource"`, 1)
+	v := effective.New(inv)
+	p, _ := v.Principal(reader)
+	q := effective.Question{Principal: p, Action: "sqs:SendMessage", Resource: "arn:aws:sqs:us-east-1:222222222222:jobs"}
+	if d := v.Ask(q); d.Outcome != authz.ImplicitDeny || v.Outcome(q) != authz.ImplicitDeny {
+		t.Errorf("Ask = %v, Outcome = %v, want ImplicitDeny:\n%s", d.Outcome, v.Outcome(q), d.Text())
+	}
+}

@@ -86,7 +86,13 @@ func decideAll(p *authz.Principal, variants []variant, evaluate func(*authz.Prin
 	d := evaluate(p)
 	for i := range variants {
 		other := evaluate(&variants[i].principal)
-		if other.Outcome == d.Outcome {
+		switch {
+		case other.Outcome == d.Outcome:
+			continue
+		case denied(other.Outcome) && denied(d.Outcome):
+			if other.Outcome == authz.ImplicitDeny {
+				d = other // not every one is denied explicitly
+			}
 			continue
 		}
 		if d.Allowed() {
@@ -97,6 +103,8 @@ func decideAll(p *authz.Principal, variants []variant, evaluate func(*authz.Prin
 	}
 	return d
 }
+
+func denied(o authz.Outcome) bool { return o == authz.ImplicitDeny || o == authz.ExplicitDeny }
 
 // sessionNames lists names of sessions of p's role that documents treat by name,
 // as a principal or by aws:userid, where p's own is made up.

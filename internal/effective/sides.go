@@ -116,7 +116,11 @@ func (v *View) Decide(q Question, caller, guard *Side) authz.Outcome {
 	o := decide(&q.Principal)
 	variants := v.variants(&q.Principal, &both)
 	for i := range variants {
-		if decide(&variants[i].principal) != o {
+		switch other := decide(&variants[i].principal); {
+		case other == o:
+		case denied(other) && denied(o):
+			o = authz.ImplicitDeny
+		default:
 			return authz.Unknown
 		}
 	}
