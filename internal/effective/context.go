@@ -105,13 +105,11 @@ func (v *View) wellKnown(req *authz.Request, wanted []string, anyTags bool) {
 			set("kms:ResourceAliases", k.Aliases...)
 		}
 	}
-	if path := v.inOrganization(req.Principal.Account()); path != nil && any("aws:principalorg") {
-		set("aws:PrincipalOrgID", v.inv.Organization.ID)
-		set("aws:PrincipalOrgPaths", orgPath(v.inv.Organization.ID, path))
+	if any("aws:principalorg") {
+		v.setOrganization("aws:Principal", req.Principal.Account(), set)
 	}
-	if path := v.inOrganization(ownerOf(req)); path != nil && any("aws:resourceorg") {
-		set("aws:ResourceOrgID", v.inv.Organization.ID)
-		set("aws:ResourceOrgPaths", orgPath(v.inv.Organization.ID, path))
+	if any("aws:resourceorg") {
+		v.setOrganization("aws:Resource", ownerOf(req), set)
 	}
 	if any(principalTag) && !anyTags {
 		v.setTags(req, wanted)
@@ -121,6 +119,19 @@ func (v *View) wellKnown(req *authz.Request, wanted []string, anyTags bool) {
 	}
 	if a, err := arn.Parse(req.Resource); err == nil && a.Region != "" && !strings.ContainsAny(a.Region, "*?") {
 		set("aws:RequestedRegion", a.Region)
+	} else if catalog.ServiceOf(req.Action) == "iam" && req.Principal.ARN.Partition == "aws" {
+		set("aws:RequestedRegion", "us-east-1") // "IAM calls are always made to the us-east-1 Region"
+	}
+}
+
+// setOrganization sets the organization of an account, as far as it is known:
+// the account may say which one it is in though that was not read.
+func (v *View) setOrganization(prefix string, id arn.AccountID, set func(key string, values ...string)) {
+	if path := v.inOrganization(id); path != nil {
+		set(prefix+"OrgID", v.inv.Organization.ID)
+		set(prefix+"OrgPaths", orgPath(v.inv.Organization.ID, path))
+	} else if a := v.inv.Accounts[id]; a != nil && a.Member.State == inventory.Exists {
+		set(prefix+"OrgID", a.Member.Organization)
 	}
 }
 

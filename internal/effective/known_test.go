@@ -51,6 +51,14 @@ func TestAskKnowsWhichKeysARequestCarries(t *testing.T) {
 		{"a resource of an account in no organization", "sqs:SendMessage", queue, both(may(`"StringNotEqualsIfExists":{"aws:ResourceOrgID":"o-a1b2c3d4e5"}`), func(inv *inventory.Inventory) {
 			outside(inv, inventory.Membership{State: inventory.Absent})
 		}), authz.Allowed},
+		{"the organization that an account says it is in", "sqs:SendMessage", queue, both(may(`"StringEquals":{"aws:PrincipalOrgID":"o-other"},"StringNotEquals":{"aws:ResourceOrgID":"o-a1b2c3d4e5"}`), func(inv *inventory.Inventory) {
+			outside(inv, inventory.Membership{State: inventory.Exists, Organization: "o-other", Management: away})
+		}), authz.Allowed},
+		{"the organization that an account does not say it is in", "sqs:SendMessage", queue, both(may(`"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}`), func(inv *inventory.Inventory) {
+			outside(inv, inventory.Membership{State: inventory.Exists, Organization: "o-other", Management: away})
+		}), authz.ImplicitDeny},
+		{"IAM has one Region", "iam:GetRole", runner, may(`"StringEquals":{"aws:RequestedRegion":"us-east-1"}`), authz.Allowed},
+		{"a list of buckets comes from anywhere", "s3:ListAllMyBuckets", "*", may(`"StringEquals":{"aws:RequestedRegion":"us-east-1"}`), authz.Unknown},
 		{"a secret's tag", "secretsmanager:DescribeSecret", secret, both(may(`"StringEquals":{"aws:ResourceTag/team":"pay","secretsmanager:ResourceTag/Team":"pay"}`), tags(map[string]string{"team": "pay"})), authz.Allowed},
 		{"a tag the secret does not have", "secretsmanager:DescribeSecret", secret, both(may(`"StringEquals":{"aws:ResourceTag/env":"prod"}`), tags(map[string]string{"team": "pay"})), authz.ImplicitDeny},
 		{"a role's tag", "sts:AssumeRole", runner, both(may(`"StringEquals":{"iam:ResourceTag/team":"pay"}`), func(inv *inventory.Inventory) {

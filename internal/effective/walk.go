@@ -3,6 +3,7 @@ package effective
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -118,7 +119,7 @@ func (t *traveller) context() authz.Context {
 	var c authz.Context
 	if !t.time.IsZero() {
 		c.Set("aws:CurrentTime", t.time.UTC().Format(time.RFC3339))
-		c.Set("aws:EpochTime", t.time.UTC().Format(time.RFC3339))
+		c.Set("aws:EpochTime", strconv.FormatInt(t.time.Unix(), 10))
 	}
 	for _, k := range slices.Sorted(maps.Keys(t.tags)) {
 		c.Set("aws:PrincipalTag/"+k, t.tags[k])

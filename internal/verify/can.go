@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -145,6 +146,7 @@ func (c *canner) itself() error {
 	var ctx authz.Context
 	if !c.q.Now.IsZero() {
 		ctx.Set("aws:CurrentTime", c.q.Now.UTC().Format(time.RFC3339))
+		ctx.Set("aws:EpochTime", strconv.FormatInt(c.q.Now.Unix(), 10))
 	}
 	c.ways = append(c.ways, Way{As: c.self, Uses: c.uses(effective.Question{Principal: p, Context: ctx, AnyTags: true}, c.self)})
 	return nil
