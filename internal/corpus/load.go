@@ -198,8 +198,8 @@ func (l *loader) inherit(n policy.Node, c *Case, a, of about) error {
 
 func (l *loader) expected(c *Case, a about) error {
 	if n := a.expected; n.Kind != policy.NullNode {
-		if err := c.Expected.UnmarshalText([]byte(n.Text)); err != nil {
-			return l.failf(n.Pos, "expected: %w", err)
+		if err := c.Expected.UnmarshalText([]byte(n.Text)); err != nil || c.Expected == authz.NotApplicable {
+			return l.failf(n.Pos, "expected: parsing %q: want Allowed, ExplicitDeny, ImplicitDeny or Unknown", n.Text)
 		}
 		c.HasExpected = true
 	}

@@ -41,6 +41,9 @@ func Load(name string, data []byte) ([]Case, error) {
 func Scan(name string, r io.Reader) iter.Seq2[*Case, error] {
 	return func(yield func(*Case, error) bool) {
 		input := bufio.NewReaderSize(r, 1<<16)
+		if start, _ := input.Peek(len(byteOrderMark)); string(start) == byteOrderMark {
+			_, _ = input.Discard(len(byteOrderMark)) // it is there
+		}
 		l := loader{file: name, byID: map[string]int{}, yield: yield}
 		var err error
 		switch ext := path.Ext(name); {
@@ -56,6 +59,9 @@ func Scan(name string, r io.Reader) iter.Seq2[*Case, error] {
 		}
 	}
 }
+
+// byteOrderMark is what editors on Windows begin a text with.
+const byteOrderMark = "\ufeff"
 
 // errStopped ends the reading when the caller has had enough.
 var errStopped = errors.New("stopped")

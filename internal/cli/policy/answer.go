@@ -28,10 +28,12 @@ type answer struct {
 	Statement *place `json:"statement,omitempty"`
 	// Missing is what would have to be known, for Unknown, and Residual the
 	// condition on which the answer depends.
-	Missing  []string        `json:"missing,omitempty"`
-	Residual string          `json:"residual,omitempty"`
-	Explain  *authz.Decision `json:"explanation,omitempty"`
-	Error    string          `json:"error,omitempty"`
+	Missing  []string `json:"missing,omitempty"`
+	Residual string   `json:"residual,omitempty"`
+	// Doubts is what in the request cannot be meant.
+	Doubts  []string        `json:"doubts,omitempty"`
+	Explain *authz.Decision `json:"explanation,omitempty"`
+	Error   string          `json:"error,omitempty"`
 }
 
 // place is where a statement stands in the file of its case.

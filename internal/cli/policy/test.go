@@ -55,7 +55,7 @@ func newTest(s *term.Streams) *cobra.Command {
 
 func (o *testOptions) run() error {
 	out := bufio.NewWriter(o.streams.Out)
-	t := &tester{options: o, out: out, facts: catalog.Facts()}
+	t := &tester{options: o, out: out, facts: catalog.Facts(), doubts: newDoubter()}
 	err := t.paths(o.paths)
 	if err == nil && !o.json {
 		t.summary()
@@ -66,7 +66,7 @@ func (o *testOptions) run() error {
 	switch {
 	case err != nil:
 		return &term.Exit{Code: badInput, Err: err}
-	case t.unusable > 0:
+	case t.unusable+t.unread > 0:
 		return &term.Exit{Code: badInput}
 	case t.wrong > 0:
 		return term.ErrSaid
@@ -81,24 +81,25 @@ type tester struct {
 	options *testOptions
 	out     *bufio.Writer
 	facts   *authz.Facts
+	doubts  *doubter
 
 	right, wrong, asked int
 	// unusable counts the cases that were read and make no sense.
 	unusable int
+	// unread counts the files that could not be read, or not to their end.
+	unread int
 }
 
-// paths runs what is in files and directories, in the order given.
+// paths runs what is in files and directories, in the order given. What cannot be
+// read is told; the error is that of writing.
 func (t *tester) paths(paths []string) error {
 	for _, path := range paths {
-		if path == "-" {
-			if err := t.cases("-", t.options.streams.In); err != nil {
-				return err
+		files := []string{path}
+		if path != "-" {
+			var err error
+			if files, err = caseFiles(path); err != nil {
+				t.cannotRead(err)
 			}
-			continue
-		}
-		files, err := caseFiles(path)
-		if err != nil {
-			return err
 		}
 		for _, name := range files {
 			if err := t.file(name); err != nil {
@@ -107,6 +108,11 @@ func (t *tester) paths(paths []string) error {
 		}
 	}
 	return nil
+}
+
+func (t *tester) cannotRead(err error) {
+	t.unread++
+	t.options.streams.Note("stile: %v", err)
 }
 
 // caseFiles is path itself when it is a file, else the files of cases below it.
@@ -137,19 +143,28 @@ func caseFiles(path string) ([]string, error) {
 	return files, err
 }
 
-func (t *tester) file(name string) (err error) {
+// file runs the cases of a file, or of standard input.
+func (t *tester) file(name string) error {
+	if name == "-" {
+		return t.cases(name, t.options.streams.In)
+	}
 	f, err := os.Open(name)
 	if err != nil {
-		return err
+		t.cannotRead(err)
+		return nil
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return t.cases(name, f)
+	err = t.cases(name, f)
+	if closed := f.Close(); closed != nil {
+		t.cannotRead(closed)
+	}
+	return err
 }
 
 func (t *tester) cases(name string, r io.Reader) error {
 	for c, err := range corpus.Scan(name, r) {
 		if err != nil {
-			return err
+			t.cannotRead(err)
+			return nil
 		}
 		if err := t.run(c); err != nil {
 			return fmt.Errorf("writing the answer to %s: %w", c.ID, err)
@@ -168,6 +183,10 @@ func (t *tester) run(c *corpus.Case) error {
 			return t.line(&answer{ID: c.ID, File: c.File, Line: c.Line, Error: err.Error()})
 		}
 		return nil
+	}
+	doubts := t.doubts.of(req)
+	for _, doubt := range doubts {
+		t.options.streams.Note("%s:%d: %s: %s", c.File, c.Line, c.ID, doubt)
 	}
 	var d authz.Decision
 	outcome := authz.Decide(req, pols, t.facts)
@@ -191,7 +210,9 @@ func (t *tester) run(c *corpus.Case) error {
 		d = authz.Evaluate(req, pols, t.facts)
 	}
 	if t.options.json {
-		return t.line(newAnswer(c, &d, t.options.explain))
+		a := newAnswer(c, &d, t.options.explain)
+		a.Doubts = doubts
+		return t.line(a)
 	}
 	return t.text(c, &d)
 }
@@ -201,7 +222,7 @@ func (t *tester) summary() {
 	for _, part := range []struct {
 		n    int
 		text string
-	}{{t.right, "as expected"}, {t.wrong, "not as expected"}, {t.asked, "without an expected answer"}, {t.unusable, "unusable"}} {
+	}{{t.right, "as expected"}, {t.wrong, "not as expected"}, {t.asked, "without an expected answer"}, {t.unusable, "unusable"}, {t.unread, "not read to the end"}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
 		}
