@@ -24,6 +24,8 @@ func File(name string, src []byte) rule.List { return Context{}.FileIn(name, src
 // FileIn is [File] for a file whose surroundings are known.
 func (ctx Context) FileIn(name string, src []byte) rule.List {
 	ctx.File = name
+	written := src
+	src = tree.Plain(src)
 	switch recognise(name, src) {
 	case credentialsFile:
 		return awsconfig.Credentials(name, src)
@@ -32,7 +34,7 @@ func (ctx Context) FileIn(name string, src []byte) rule.List {
 	case programFile:
 		return ctx.Source(src)
 	case jsonFile:
-		return ctx.json(src)
+		return ctx.json(src, written)
 	case yamlFile:
 		return ctx.yaml(src)
 	case unknownFile:
@@ -111,8 +113,9 @@ func unknown(file, summary string) rule.List {
 	return list
 }
 
-// json checks a file that holds a policy document, or has some inside.
-func (ctx Context) json(src []byte) rule.List {
+// json checks a file that holds a policy document, or has some inside. The text
+// as it is written may begin with a mark, which AWS refuses in a document.
+func (ctx Context) json(src, written []byte) rule.List {
 	if inventory.Saved(src) {
 		list := unknown(ctx.File, "the file is a saved inventory")
 		list[0].Hint = "stile lint --inventory " + ctx.File + " checks it, with what is known of both sides"
@@ -129,6 +132,12 @@ func (ctx Context) json(src []byte) rule.List {
 		}
 	}
 	list := ctx.decode(root, ctx.kindOf)
+	if len(written) != len(src) {
+		list = append(list, fromPolicy(ctx.File, policy.Errors{{
+			Pos: policy.Pos{Line: 1, Column: 1}, Code: policy.CodeJSON,
+			Msg: "AWS takes documents in UTF-8 without a byte order mark, and this one begins with a mark", Hint: "save it in UTF-8 without a mark",
+		}})...)
+	}
 	list.Sort()
 	return list
 }
@@ -149,9 +158,10 @@ func (ctx Context) yaml(src []byte) rule.List {
 			found = true
 			continue
 		}
-		inside, some := ctx.inside(tree.FromYAML(src, doc), src)
-		list = append(list, inside...)
-		found = found || some
+		root, err := tree.FromYAML(src, doc)
+		inside, some := ctx.inside(root, src)
+		list = append(append(list, unreadable(ctx.File, err)...), inside...)
+		found = found || some || err != nil
 	}
 	if !found {
 		list = append(list, unknown(ctx.File, "the file has no policy document and no aws-auth map")...)

@@ -147,8 +147,38 @@ func TestAliasesDoNotMultiplyWithoutEnd(t *testing.T) {
 		fmt.Fprintf(&b, "a%d: &a%d [*a%d, *a%d, *a%d]\n", i, i, i-1, i-1, i-1)
 	}
 	for _, text := range []string{b.String(), "a: &a [*a, *a]\n", "a: &a\n  Statement: *a\n"} {
-		if got := lint.File("bomb.yaml", []byte(text)); len(got) == 0 {
-			t.Errorf("no word about %.20q, a file without a policy", text)
+		if got := lint.File("bomb.yaml", []byte(text)); len(got) == 0 || got[0].Code != rule.Unreadable || got[0].Pos.Line == 0 {
+			t.Errorf("%.20q…: %v, want to be told that it is not all read", text, got)
+		}
+	}
+}
+
+// What is in a text counts, and places are as editors show them.
+func TestTextsWithAMark(t *testing.T) {
+	const document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObjct","Resource":"*"}]}`
+	const template = "AWSTemplateFormatVersion: 2010-09-09\nResources: {P: {Type: 'AWS::IAM::ManagedPolicy', Properties: {PolicyDocument: " + document + "}}}\n"
+	wide := func(text string) string {
+		out := "\xff\xfe"
+		for i := range len(text) {
+			out += text[i:i+1] + "\x00"
+		}
+		return out
+	}
+	for text, want := range map[string]string{
+		document:            "action/unknown 1:65",
+		"\ufeff" + document: "policy/json 1:1, action/unknown 1:65",
+		wide(document):      "policy/json 1:1, action/unknown 1:65",
+		template:            "action/unknown 2:143",
+		"\ufeff" + template: "action/unknown 2:143",
+		wide(template):      "action/unknown 2:143",
+		"\ufeff[default]\n": "",
+	} {
+		var got []string
+		for _, f := range lint.File("x", []byte(text)) {
+			got = append(got, fmt.Sprintf("%s %d:%d", f.Code, f.Pos.Line, f.Pos.Column))
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%.30q…: %q, want %q", text, got, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package tree_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -17,7 +18,48 @@ func read(t *testing.T, src string) policy.Node {
 	if err != nil || len(docs) != 1 {
 		t.Fatalf("ReadYAML: %d documents, %v", len(docs), err)
 	}
-	return tree.FromYAML([]byte(src), docs[0])
+	root, err := tree.FromYAML([]byte(src), docs[0])
+	if err != nil {
+		t.Fatalf("FromYAML: %v", err)
+	}
+	return root
+}
+
+func TestWhatIsBeyondBounds(t *testing.T) {
+	aliases := "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+	for i := 1; i < 8; i++ {
+		aliases += fmt.Sprintf("a%d: &a%[1]d [%s]\n", i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 9), ", "))
+	}
+	for src, line := range map[string]int{
+		"a: " + strings.Repeat("[", 90) + strings.Repeat("]", 90):         0,
+		"b: 1\na: " + strings.Repeat("[", 200) + strings.Repeat("]", 200): 2,
+		"b:\n" + strings.ReplaceAll(aliases, "a0: &", "c: &"):             -1, // some line
+	} {
+		docs, err := tree.ReadYAML([]byte(src))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tree.FromYAML([]byte(src), docs[0])
+		beyond, ok := errors.AsType[*tree.Unreadable](err)
+		if ok != (line != 0) || ok && line > 0 && beyond.Line != line {
+			t.Errorf("FromYAML(%.20q…): %+v, want one in line %d", src, beyond, line)
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for src, want := range map[string]string{
+		"{}":                             "{}",
+		"":                               "",
+		"\xef\xbb\xbf{}":                 "{}",
+		"\xff\xfe{\x00}\x00":             "{}",
+		"\xfe\xff\x00{\x00}":             "{}",
+		"\xff\xfe\x3d\xd8\x00\xdea\x00b": "😀a",
+	} {
+		if got := string(tree.Plain([]byte(src))); got != want {
+			t.Errorf("Plain(%q) = %q, want %q", src, got, want)
+		}
+	}
 }
 
 // Each variant's value of Resources.R.P, and the case it is in.

@@ -9,10 +9,12 @@ package tree
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -28,6 +30,29 @@ type Unreadable struct {
 }
 
 func (u *Unreadable) Error() string { return "reading YAML: " + u.Text }
+
+// Plain is a text as editors show it: in UTF-8 without the mark that texts of
+// Windows begin with.
+func Plain(src []byte) []byte {
+	for _, mark := range []struct {
+		text  string
+		order binary.ByteOrder
+	}{{"\xef\xbb\xbf", nil}, {"\xff\xfe", binary.LittleEndian}, {"\xfe\xff", binary.BigEndian}} {
+		rest, ok := bytes.CutPrefix(src, []byte(mark.text))
+		if !ok {
+			continue
+		}
+		if mark.order == nil {
+			return rest
+		}
+		units := make([]uint16, len(rest)/2)
+		for i := range units {
+			units[i] = mark.order.Uint16(rest[2*i:])
+		}
+		return []byte(string(utf16.Decode(units)))
+	}
+	return src
+}
 
 // ReadYAML reads the documents of a YAML or JSON text. What comes before a fault
 // is returned with the error, an *[Unreadable].
@@ -114,6 +139,7 @@ type treeReader struct {
 	lines  *Lines
 	budget int // nodes left
 	depth  int // of the node being read
+	beyond int // line of the first node that is too deep or one too many
 }
 
 // Bounds on what one file may expand to: aliases could multiply, or contain
@@ -124,10 +150,17 @@ const (
 )
 
 // FromYAML gives a YAML document as a tree. Tags of CloudFormation's short
-// forms become the objects they stand for: !Ref x is {"Ref": x}.
-func FromYAML(src []byte, doc *yaml.Node) policy.Node {
-	t := &treeReader{budget: maxNodes, lines: NewLines(src)}
-	return t.node(doc)
+// forms become the objects they stand for: !Ref x is {"Ref": x}. The error is an
+// *[Unreadable] for a document that is too large or too deep; the tree then lacks
+// what is beyond.
+func FromYAML(src []byte, doc *yaml.Node) (policy.Node, error) {
+	// What is written out counts no node for less than a byte.
+	t := &treeReader{budget: maxNodes + len(src), lines: NewLines(src)}
+	root := t.node(doc)
+	if t.beyond > 0 {
+		return root, &Unreadable{Line: t.beyond, Text: "values are nested too deep or repeated by aliases too often, what is in them is not checked"}
+	}
+	return root, nil
 }
 
 func (t *treeReader) pos(n *yaml.Node) policy.Pos { return t.lines.Pos(n.Line, n.Column) }
@@ -141,6 +174,9 @@ func (t *treeReader) node(n *yaml.Node) policy.Node {
 	t.depth++
 	defer func() { t.depth-- }()
 	if t.budget < 0 || t.depth > maxDepth {
+		if t.beyond == 0 {
+			t.beyond = n.Line
+		}
 		return out
 	}
 	switch n.Kind {
