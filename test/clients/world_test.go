@@ -139,6 +139,7 @@ func (w *world) env(extra ...string) []string {
 	env := []string{
 		"PATH=" + filepath.Join(w.dir, "bin") + ":/usr/bin:/bin", "HOME=" + w.dir, "LC_ALL=C.UTF-8",
 		"XDG_STATE_HOME=" + w.file("state"),
+		"STILE_BROKER=off", // it would outlive the test; internal/cli/broker has its own
 		"AWS_CONFIG_FILE=" + w.file("config"), "AWS_SHARED_CREDENTIALS_FILE=" + w.file("credentials"),
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=",
 	}

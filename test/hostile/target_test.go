@@ -43,7 +43,7 @@ const (
 	orders  arn.AccountID = "222222222222"
 	region                = "us-east-1"
 	// patience is what an answer may take.
-	patience = 10 * time.Second
+	patience = time.Minute
 )
 
 // epoch is the time on the local AWS's clock, which stands still: what was
