@@ -165,7 +165,10 @@ func (c *Client) exchange(ctx context.Context, conn net.Conn, req Request) (*Rep
 
 func (c *Client) answer(ctx context.Context, conn net.Conn, q Question) error {
 	a, err := c.Answer(ctx, q)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx) // it goes away, which is not to say no: the next one is asked
+	case err != nil:
 		a = Answer{Declined: true}
 	}
 	a.ID = q.ID
