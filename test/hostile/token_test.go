@@ -446,7 +446,7 @@ func TestIssuerHostsAreGuarded(t *testing.T) {
 			if got != http.StatusBadRequest || !strings.Contains(answer, "InvalidIdentityToken") {
 				t.Errorf("status %d: %s", got, answer)
 			}
-			if took := time.Since(start); took > patience {
+			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("it took %v: did it try to connect?", took)
 			}
 		})
