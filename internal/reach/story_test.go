@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/reach"
 )
@@ -489,6 +490,52 @@ func TestATaggedSessionHasWhatResourcesGiveItsRole(t *testing.T) {
 		w := g.WhatCan(n)
 		if given := len(w.Given) > 0; given != (w.Node.Kind == reach.Session) {
 			t.Errorf("%s is given %v", w.Node.Name, w.Given)
+		}
+	}
+}
+
+func TestWhoComesWithATokenMayAskForIt(t *testing.T) {
+	inv := world()
+	saml := "arn:aws:iam::222222222222:saml-provider/corp"
+	inv.Accounts[orders].SAML = map[string]*inventory.SAMLProvider{saml: {ARN: saml, Name: "corp"}}
+	role(inv, orders, "target", "",
+		trust(oidc(inv, orders, github), byToken, `{"StringEquals":{"`+github+`:sub":"repo:acme/app:ref:refs/heads/main","`+github+`:aud":"sts.amazonaws.com"}}`),
+		trust(oidc(inv, orders, github), byToken, `{"StringEquals":{"`+github+`:sub":"repo:acme/other:ref:refs/heads/main","`+github+`:aud":"vault"}}`),
+		trust(`{"Federated":"`+saml+`"}`, `"sts:AssumeRoleWithSAML"`, `{"StringEquals":{"SAML:aud":"https://signin.aws.amazon.com/saml"}}`))
+	role(inv, orders, "near", "", trust(oidc(inv, orders, github), byToken,
+		`{"StringEquals":{"`+github+`:sub":"repo:acme/app:ref:refs/heads/main"},"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}`))
+	g := reach.New(inv, reach.Config{})
+	from := func(ip string) authz.Context {
+		var c authz.Context
+		c.Set("aws:SourceIp", ip)
+		return c
+	}
+	for _, test := range []struct {
+		action, role string
+		context      authz.Context
+		want         []string
+	}{
+		{action: "sts:AssumeRoleWithWebIdentity", role: "target", want: []string{"webIdentity repo:acme/app:ref:refs/heads/main allowed"}},
+		{action: "STS:assumerolewithwebidentity", role: "target", want: []string{"webIdentity repo:acme/app:ref:refs/heads/main allowed"}},
+		{action: "sts:AssumeRoleWithSAML", role: "target", want: []string{"people corp conditional"}},
+		{action: "sts:AssumeRole", role: "target"},
+		{action: "iam:GetRole", role: "target"},
+		{action: "sts:AssumeRoleWithWebIdentity", role: "near", want: []string{"webIdentity repo:acme/app:ref:refs/heads/main conditional"}},
+		{action: "sts:AssumeRoleWithWebIdentity", role: "near", context: from("192.0.2.1"), want: []string{"webIdentity repo:acme/app:ref:refs/heads/main allowed"}},
+		{action: "sts:AssumeRoleWithWebIdentity", role: "near", context: from("198.51.100.1")},
+	} {
+		var got []string
+		for _, a := range g.WhoCan(reach.Query{Action: test.action, Resource: roleARN(orders, test.role), Context: test.context}).Direct {
+			if a.Node.Kind != reach.Root {
+				got = append(got, a.Node.Kind.String()+" "+a.Node.Name+" "+a.Proof.String())
+			}
+		}
+		if !slices.EqualFunc(got, test.want, func(a, b string) bool {
+			kind, rest, _ := strings.Cut(b, " ")
+			name, proof, _ := strings.Cut(rest, " ")
+			return strings.HasPrefix(a, kind+" ") && strings.Contains(a, name) && strings.HasSuffix(a, " "+proof)
+		}) {
+			t.Errorf("%s on %s: %q, want %q", test.action, test.role, got, test.want)
 		}
 	}
 }

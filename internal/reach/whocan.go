@@ -69,8 +69,50 @@ func (g *Graph) whoCanDirectly(q Query) *WhoCan {
 			w.direct[candidates[i]] = p
 		}
 	}
+	w.bearers()
 	w.strangers()
 	return w
+}
+
+// bearers adds who comes to the role of the query with a token or an assertion,
+// where those are what it asks for.
+func (w *WhoCan) bearers() {
+	g := w.g
+	role, known := g.byKey[w.Query.Resource]
+	d := g.doorOf[role]
+	if !known || d == nil {
+		return
+	}
+	for e := range g.To(role) {
+		n, proof := &g.nodes[e.From], Proof(0)
+		switch {
+		case e.Way == BySAML && strings.EqualFold(w.Query.Action, assumeSAML):
+			proof = e.Proof
+		case e.Way == ByWebIdentity && strings.EqualFold(w.Query.Action, assumeWebIdentity):
+			proof = w.token(n, d)
+		}
+		if proof != 0 && w.direct[e.From] == 0 {
+			w.Direct = append(w.Direct, Access{n.Node, proof})
+			w.direct[e.From] = proof
+		}
+	}
+}
+
+// token decides for the bearer of a token with what is known of the request.
+func (w *WhoCan) token(n *node, d *door) Proof {
+	q := w.g.tokenQuestion(n, d)
+	if q.Action == "" {
+		return 0
+	}
+	q.Context = mergedContext(w.Query.Context, q.Context)
+	o := w.g.ask(q, n, d)
+	switch {
+	case !permits(o):
+		return 0
+	case !w.g.knowsProvider(q.Principal.Provider):
+		return Unread
+	}
+	return proofOf(o, d.unread)
 }
 
 // unread reports whether a document on the resource's side is not known.
