@@ -10,6 +10,7 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/catalog"
 )
 
 // ErrUnknown means that no source or session is or has what was typed.
@@ -53,19 +54,6 @@ func (t *Target) Role() string {
 	}
 	a, _ := arn.Parse(t.Hops[len(t.Hops)-1].ARN) // made here
 	return a.Name()
-}
-
-// Partition is the partition of a Region (IAM reference, ARNs).
-func Partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	case strings.HasPrefix(region, "eusc-"):
-		return "aws-eusc"
-	}
-	return "aws"
 }
 
 // Resolve finds what an address means: ACCOUNT/ROLE as an Identity Center lists
@@ -268,7 +256,7 @@ func (b *Book) stop(ctx context.Context, source *Source, text string, l Lister) 
 	}
 	partition := "aws"
 	if source.IdentityCenter != nil {
-		partition = Partition(source.IdentityCenter.Region)
+		partition = catalog.Partition(source.IdentityCenter.Region)
 	}
 	return account, arn.IAM(partition, account.ID, "role", "", role).String(), nil
 }

@@ -3,7 +3,6 @@ package config_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,8 +10,6 @@ import (
 	"syscall"
 	"testing"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/rogpeppe/go-internal/testscript"
 	"pgregory.net/rapid"
 
@@ -37,19 +34,7 @@ func TestMain(m *testing.M) {
 			cmd.SetArgs(os.Args[1:])
 			os.Exit(term.Code(cli.System(), cmd.ExecuteContext(context.Background())))
 		},
-		"whoami": func() {
-			cfg, err := awsconfig.LoadDefaultConfig(context.Background())
-			if err != nil {
-				fmt.Println(err)
-				os.Exit(1)
-			}
-			out, err := sts.NewFromConfig(cfg).GetCallerIdentity(context.Background(), &sts.GetCallerIdentityInput{})
-			if err != nil {
-				fmt.Println(err)
-				os.Exit(1)
-			}
-			fmt.Println(*out.Arn)
-		},
+		"whoami": routetest.Whoami,
 	})
 }
 

@@ -1,7 +1,6 @@
 package credentialprocess_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -24,21 +21,8 @@ const payroll = "arn:aws:sts::222222222222:assumed-role/payroll-api/ci-payroll-a
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"stile": func() { os.Exit(cli.Main(os.Args[1:], cli.System())) },
-		"whoami": func() {
-			ctx := context.Background()
-			cfg, err := config.LoadDefaultConfig(ctx)
-			if err != nil {
-				fmt.Println(err)
-				os.Exit(1)
-			}
-			out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-			if err != nil {
-				fmt.Println(err)
-				os.Exit(1)
-			}
-			fmt.Println(*out.Arn)
-		},
+		"stile":  func() { os.Exit(cli.Main(os.Args[1:], cli.System())) },
+		"whoami": routetest.Whoami,
 	})
 }
 

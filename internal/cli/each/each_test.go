@@ -1,16 +1,12 @@
 package each_test
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stile-aws/stile/internal/cli"
@@ -19,20 +15,8 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"stile": func() { os.Exit(cli.Main(os.Args[1:], cli.System())) },
-		"whoami": func() {
-			cfg, err := config.LoadDefaultConfig(context.Background())
-			if err != nil {
-				fmt.Println(err)
-				os.Exit(1)
-			}
-			out, err := sts.NewFromConfig(cfg).GetCallerIdentity(context.Background(), nil)
-			if err != nil {
-				fmt.Println(err)
-				os.Exit(1)
-			}
-			fmt.Println(*out.Arn)
-		},
+		"stile":  func() { os.Exit(cli.Main(os.Args[1:], cli.System())) },
+		"whoami": routetest.Whoami,
 	})
 }
 

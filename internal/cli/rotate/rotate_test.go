@@ -13,10 +13,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stile-aws/stile/internal/cli"
@@ -48,19 +46,7 @@ func TestMain(m *testing.M) {
 			cmd.SetArgs(os.Args[1:])
 			os.Exit(term.Code(cli.System(), cmd.ExecuteContext(context.Background())))
 		},
-		"whoami": func() {
-			cfg, err := config.LoadDefaultConfig(context.Background())
-			if err != nil {
-				fmt.Println(err)
-				os.Exit(1)
-			}
-			out, err := sts.NewFromConfig(cfg).GetCallerIdentity(context.Background(), &sts.GetCallerIdentityInput{})
-			if err != nil {
-				fmt.Println(err)
-				os.Exit(1)
-			}
-			fmt.Println(*out.Arn)
-		},
+		"whoami": routetest.Whoami,
 	})
 }
 

@@ -6,7 +6,9 @@ package routetest
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +17,10 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/cli"
@@ -219,4 +223,21 @@ func (w *World) Deployer(t testing.TB) (auditor []string) {
 	}
 	w.Write(t, "config", "[profile deployer]\nrole_arn = arn:aws:iam::111111111111:role/ci/ci-deployer\nsource_profile = tooling\nrole_session_name = jane\nregion = us-east-1\n")
 	return []string{"AWS_ACCESS_KEY_ID=" + *key.AccessKey.AccessKeyId, "AWS_SECRET_ACCESS_KEY=" + *key.AccessKey.SecretAccessKey}
+}
+
+// Whoami is a program that prints whose credentials the Go SDK's default chain
+// finds, for testscript.Main.
+func Whoami() {
+	ctx := context.Background()
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(*out.Arn)
 }
