@@ -3,13 +3,17 @@ package stile
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
+
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/inventory"
 )
 
 // Account is an account that a [Directory] knows.
@@ -55,6 +59,52 @@ func (d declared) Accounts(context.Context) ([]Account, error) {
 		out = append(out, Account{ID: a.ID, Name: a.Name, Labels: a.Labels})
 	}
 	return out, nil
+}
+
+// Saved is a Directory of the accounts in an inventory that stile observe --out
+// has written: with their names and organizational units, without labels. Accounts
+// that are not active are left out. The file is read when names are asked for.
+func Saved(path string) Directory { return saved(path) }
+
+type saved string
+
+func (s saved) Accounts(context.Context) ([]Account, error) {
+	f, err := os.Open(string(s))
+	if err != nil {
+		return nil, fmt.Errorf("reading the accounts of an inventory: %w", err)
+	}
+	defer f.Close()
+	inv, err := inventory.Load(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading the accounts of %s: %w", string(s), err)
+	}
+	var out []Account
+	if inv.Organization != nil && inv.Organization.Root != nil {
+		for _, n := range inv.Organization.Root.Children {
+			out = appendBelow(out, n, nil)
+		}
+	}
+	for id, a := range inv.Accounts {
+		if inv.Organization.Path(id) == nil {
+			out = append(out, Account{ID: id, Name: a.Name})
+		}
+	}
+	return out, nil
+}
+
+// appendBelow adds the active accounts at and below a node, which stands in units.
+func appendBelow(out []Account, n *inventory.Node, units []string) []Account {
+	if id := arn.AccountID(n.ID); id.Valid() {
+		if n.State != "" && n.State != string(types.AccountStateActive) {
+			return out
+		}
+		return append(out, Account{ID: id, Name: n.Name, Units: units})
+	}
+	units = append(units[:len(units):len(units)], n.Name)
+	for _, child := range n.Children {
+		out = appendBelow(out, child, units)
+	}
+	return out
 }
 
 // How long a directory's answer is good, and how soon it is asked again for a
@@ -124,6 +174,11 @@ func (b *book) fillLocked(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing accounts: %w", err)
 	}
+	for _, a := range all {
+		if !a.ID.Valid() {
+			return fmt.Errorf("listing accounts: %q is not the id of an account (twelve digits)", a.ID)
+		}
+	}
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(x, y Account) int {
 		if c := strings.Compare(x.Name, y.Name); c != 0 {
@@ -133,9 +188,6 @@ func (b *book) fillLocked(ctx context.Context) error {
 	})
 	b.all, b.byName, b.read = all, map[string][]arn.AccountID{}, time.Now()
 	for _, a := range all {
-		if !a.ID.Valid() {
-			return fmt.Errorf("listing accounts: %q is not the id of an account (twelve digits)", a.ID)
-		}
 		b.byName[a.Name] = append(b.byName[a.Name], a.ID)
 	}
 	return nil

@@ -18,7 +18,7 @@
 //
 // An account is named by its twelve digits, or by a name if Config.Directory
 // knows it: [Organization] asks AWS Organizations, [List] is a list of your own,
-// [Declared] reads stile's declarations. There is no default account: an empty or
+// [Declared] reads stile's declarations, [Saved] an inventory. There is no default account: an empty or
 // unknown name is an error and never the service's own account.
 //
 // # Credentials

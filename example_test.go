@@ -2,7 +2,10 @@ package stile_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,13 +14,15 @@ import (
 
 	"github.com/stile-aws/stile"
 	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/inventory"
+	"github.com/stile-aws/stile/internal/scene"
 )
 
 // In a service, the configuration is the SDK's own: stile.New(ctx,
 // stile.Config{Role: "reader"}). The examples use a local AWS.
 func Example() {
-	t := exampleT()
-	defer t.end()
+	t := scene.New()
+	defer t.End()
 	org := newOrg(t)
 	pool := org.Pool("tooling/monitor", stile.Config{Role: "reader"})
 
@@ -53,8 +58,8 @@ func ExampleNew() {
 }
 
 func ExamplePool_Config() {
-	t := exampleT()
-	defer t.end()
+	t := scene.New()
+	defer t.End()
 	pool := newOrg(t).Pool("tooling/monitor", stile.Config{Role: "reader", Session: creds.Role{SessionName: "monitor"}})
 	cfg, err := pool.Config(t.Context(), "orders", "", "eu-west-1")
 	if err != nil {
@@ -67,8 +72,8 @@ func ExamplePool_Config() {
 }
 
 func ExamplePool_Self() {
-	t := exampleT()
-	defer t.end()
+	t := scene.New()
+	defer t.End()
 	pool := newOrg(t).Pool("tooling/monitor", stile.Config{})
 	me, err := sts.NewFromConfig(pool.Self("")).GetCallerIdentity(t.Context(), nil)
 	fmt.Println(*me.Account, err)
@@ -76,8 +81,8 @@ func ExamplePool_Self() {
 }
 
 func ExamplePool_Each() {
-	t := exampleT()
-	defer t.end()
+	t := scene.New()
+	defer t.End()
 	pool := newOrg(t).Pool("tooling/monitor", stile.Config{Role: "reader"})
 	err := pool.Each(t.Context(), stile.Selection{Accounts: []string{"orders", "billing"}}, func(ctx context.Context, a stile.Account) error {
 		tables, err := stile.Client(ctx, pool, dynamodb.NewFromConfig, string(a.ID), "", "")
@@ -92,8 +97,8 @@ func ExamplePool_Each() {
 }
 
 func ExampleResults() {
-	t := exampleT()
-	defer t.end()
+	t := scene.New()
+	defer t.End()
 	pool := newOrg(t).Pool("tooling/monitor", stile.Config{Role: "reader"})
 	count := func(ctx context.Context, a stile.Account) (int, error) {
 		tables, err := stile.Client(ctx, pool, dynamodb.NewFromConfig, string(a.ID), "", "")
@@ -117,22 +122,112 @@ func ExampleResults() {
 	// Output: orders (222222222222) 0 <nil>
 }
 
-// scene stands in for the *testing.T that an example has not.
-type scene struct {
-	testing.TB
-	cleanups []func()
-}
-
-func exampleT() *scene { return &scene{} }
-
-func (s *scene) end() {
-	for i := len(s.cleanups) - 1; i >= 0; i-- {
-		s.cleanups[i]()
+// A client is made once and shared.
+func ExampleClient() {
+	t := scene.New()
+	defer t.End()
+	pool := newOrg(t).Pool("tooling/monitor", stile.Config{Role: "reader"})
+	first, err := stile.Client(t.Context(), pool, dynamodb.NewFromConfig, "orders", "", "eu-west-1")
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
+	again, err := stile.Client(t.Context(), pool, dynamodb.NewFromConfig, "222222222222", "", "eu-west-1")
+	fmt.Println(first == again, err)
+	// Output: true <nil>
 }
 
-func (s *scene) Helper()                        {}
-func (s *scene) Cleanup(f func())               { s.cleanups = append(s.cleanups, f) }
-func (s *scene) Context() context.Context       { return context.Background() }
-func (s *scene) Fatalf(format string, a ...any) { panic(fmt.Sprintf(format, a...)) }
-func (s *scene) Errorf(format string, a ...any) { panic(fmt.Sprintf(format, a...)) }
+func ExampleSelfClient() {
+	t := scene.New()
+	defer t.End()
+	pool := newOrg(t).Pool("tooling/monitor", stile.Config{})
+	me, err := stile.SelfClient(pool, sts.NewFromConfig, "").GetCallerIdentity(t.Context(), nil)
+	fmt.Println(*me.Account, err)
+	// Output: 111111111111 <nil>
+}
+
+func ExamplePool_Accounts() {
+	pool, err := stile.New(context.Background(), stile.Config{
+		AWS: &aws.Config{Region: "us-east-1", Credentials: aws.AnonymousCredentials{}},
+		Directory: stile.List(
+			stile.Account{ID: "222222222222", Name: "orders", Labels: map[string]string{"env": "prod"}, Units: []string{"shops"}},
+			stile.Account{ID: "333333333333", Name: "orders-dev", Labels: map[string]string{"env": "dev"}, Units: []string{"shops"}},
+		),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer pool.Close()
+	for _, sel := range []stile.Selection{{All: true}, {Labels: map[string]string{"env": "prod"}}, {Unit: "shops", Except: []string{"orders"}}} {
+		fmt.Println(pool.Accounts(context.Background(), sel))
+	}
+	// Output:
+	// [orders (222222222222) orders-dev (333333333333)] <nil>
+	// [orders (222222222222)] <nil>
+	// [orders-dev (333333333333)] <nil>
+}
+
+func ExampleDeclared() {
+	accounts, err := stile.Declared("examples/payroll").Accounts(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, a := range accounts {
+		fmt.Println(a)
+	}
+	// Unordered output:
+	// tooling (111111111111)
+	// orders-prod (222222222222)
+	// network (333333333333)
+}
+
+func ExampleSaved() {
+	t := scene.New()
+	defer t.End()
+	path := savedInventory(t, &inventory.Inventory{OrgState: inventory.Exists, Organization: &inventory.Organization{
+		ID: "o-abcdefghij", ManagementAccount: "111111111111",
+		Root: &inventory.Node{ID: "r-abcd", Name: "Root", Children: []*inventory.Node{
+			{ID: "111111111111", Name: "tooling", State: "ACTIVE"},
+			{ID: "ou-abcd-11111111", Name: "shops", Children: []*inventory.Node{{ID: "222222222222", Name: "orders", State: "ACTIVE"}}},
+			{ID: "333333333333", Name: "left", State: "SUSPENDED"},
+		}},
+	}})
+	accounts, err := stile.Saved(path).Accounts(t.Context())
+	for _, a := range accounts {
+		fmt.Println(a, a.Units)
+	}
+	fmt.Println(err)
+	// Output:
+	// tooling (111111111111) []
+	// orders (222222222222) [shops]
+	// <nil>
+}
+
+func ExampleOrganization() {
+	t := scene.New()
+	defer t.End()
+	org := newOrg(t)
+	pool := org.Pool("tooling/monitor", stile.Config{Role: "reader", Directory: stile.Organization(org.Admin("tooling"), false)})
+	fmt.Println(pool.Accounts(t.Context(), stile.Selection{Accounts: []string{"orders"}}))
+	// Output: [orders (222222222222)] <nil>
+}
+
+// savedInventory is a file as stile observe --out writes it.
+func savedInventory(t testing.TB, inv *inventory.Inventory) string {
+	dir, err := os.MkdirTemp("", "stile-example-*")
+	if err != nil {
+		t.Fatalf("making a directory: %v", err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // of the temporary directory
+	path := filepath.Join(dir, "inventory.json")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatalf("making an inventory: %v", err)
+	}
+	if err := errors.Join(inventory.Save(f, inv), f.Close()); err != nil {
+		t.Fatalf("saving an inventory: %v", err)
+	}
+	return path
+}
