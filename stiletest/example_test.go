@@ -2,11 +2,15 @@ package stiletest_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/stile-aws/stile"
+	"github.com/stile-aws/stile/internal/scene"
 	"github.com/stile-aws/stile/stiletest"
 )
 
@@ -31,4 +35,47 @@ func ExampleNew() {
 	}
 	fmt.Println(testing.RunTests(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{{Name: "Reader", F: test}}))
 	// Output: true
+}
+
+// The SDK tries again what failed once.
+func ExampleOrganization_Fault() {
+	t := scene.New()
+	defer t.End()
+	org := stiletest.New(t, "tooling", "orders-prod")
+	remove := org.Fault(stiletest.Fault{Service: "dynamodb", Operation: "ListTables", Trouble: stiletest.Unavailable, Times: 1})
+	defer remove()
+	_, err := dynamodb.NewFromConfig(org.Admin("orders-prod")).ListTables(t.Context(), nil)
+	fmt.Println(err, org.Calls("dynamodb:ListTables"))
+	// Output: <nil> 2
+}
+
+// Credentials that the local AWS has come to see as expired are fetched anew.
+func ExampleOrganization_Advance() {
+	t := scene.New()
+	defer t.End()
+	org := stiletest.New(t, "tooling", "orders-prod")
+	org.Role("tooling/monitor", stiletest.Role{Allow: []string{"sts:AssumeRole"}})
+	org.Role("orders-prod/reader", stiletest.Role{TrustedBy: []string{"tooling/monitor"}, Allow: []string{"dynamodb:ListTables"}})
+	pool := org.Pool("tooling/monitor", stile.Config{Role: "reader"})
+	tables, err := stile.Client(t.Context(), pool, dynamodb.NewFromConfig, "orders-prod", "", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, before := tables.ListTables(t.Context(), nil)
+	org.Advance(2 * time.Hour)
+	_, after := tables.ListTables(t.Context(), nil)
+	fmt.Println(before, after)
+	// Output: <nil> <nil>
+}
+
+// LastDenial tells why, layer by layer, where AWS would only refuse.
+func ExampleOrganization_LastDenial() {
+	t := scene.New()
+	defer t.End()
+	org := stiletest.New(t, "tooling")
+	org.Role("tooling/reader", stiletest.Role{Allow: []string{"dynamodb:ListTables"}})
+	_, err := dynamodb.NewFromConfig(org.As("tooling/reader")).DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String("Orders")})
+	fmt.Println(err != nil, strings.Contains(org.LastDenial(), "dynamodb:DeleteTable"))
+	// Output: true true
 }

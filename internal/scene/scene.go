@@ -42,6 +42,12 @@ func (s *Scene) Cleanup(f func()) { s.cleanups = append(s.cleanups, f) }
 // Context does not end.
 func (s *Scene) Context() context.Context { return context.Background() }
 
+// Fatal panics.
+func (s *Scene) Fatal(a ...any) { panic(fmt.Sprint(a...)) }
+
+// Error panics.
+func (s *Scene) Error(a ...any) { panic(fmt.Sprint(a...)) }
+
 // Fatalf panics.
 func (s *Scene) Fatalf(format string, a ...any) { panic(fmt.Sprintf(format, a...)) }
 
