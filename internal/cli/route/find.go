@@ -58,7 +58,7 @@ func (o *Options) maps(ctx context.Context, s *term.Streams, try func(a atlas, f
 		}
 		problem = err
 	}
-	all, err := state.AllRoutes(s)
+	all, damaged, err := state.AllRoutes(s)
 	if err != nil {
 		return err
 	}
@@ -71,9 +71,12 @@ func (o *Options) maps(ctx context.Context, s *term.Streams, try func(a atlas, f
 	case err == nil:
 		return nil
 	case problem != nil:
-		return problem
-	case len(applied) == 0:
+		err = problem
+	case len(applied) == 0 && len(damaged) == 0:
 		return errNoDeclarations
+	}
+	for _, d := range damaged { // the way may have been there
+		err = fmt.Errorf("%w; %w", err, d)
 	}
 	return err
 }

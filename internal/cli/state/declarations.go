@@ -27,9 +27,12 @@ func Declarations(s *term.Streams, flag string) ([]string, error) {
 	if dir := Above(); dir != "" {
 		return []string{dir}, nil
 	}
-	applied, err := AllRoutes(s)
+	applied, damaged, err := AllRoutes(s)
 	if err != nil {
 		return nil, err
+	}
+	for _, d := range damaged {
+		s.Note("stile: %v", d)
 	}
 	var out []string
 	for _, r := range applied {

@@ -159,30 +159,58 @@ func Labels(accounts []*access.Account) map[arn.AccountID]map[string]string {
 	return out
 }
 
-// AllRoutes reads the routes of every scope applied from this computer.
-func AllRoutes(s *term.Streams) ([]Routes, error) {
+// Damaged is a file of routes that cannot be read. The scopes beside it can.
+type Damaged struct {
+	Scope, File string
+	Err         error
+}
+
+// Error says which file it is, what is wrong with it, and what to do.
+func (d *Damaged) Error() string {
+	return fmt.Sprintf("reading the routes of scope %s from %s: %v; write them anew by stile apply of its declarations, or remove the file",
+		d.Scope, d.File, d.Err)
+}
+
+func (d *Damaged) Unwrap() error { return d.Err }
+
+// AllRoutes reads the routes of every scope applied from this computer. What is
+// damaged is left out and listed apart, so that it costs one scope and not all.
+func AllRoutes(s *term.Streams) (all []Routes, damaged []*Damaged, err error) {
 	base, err := Dir(s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	files, err := filepath.Glob(filepath.Join(base, "scopes", "*", "routes.json"))
 	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range files {
+		r, err := readRoutes(f)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // destroyed meanwhile
+		case err != nil:
+			damaged = append(damaged, &Damaged{Scope: filepath.Base(filepath.Dir(f)), File: f, Err: err})
+		default:
+			all = append(all, *r)
+		}
+	}
+	return all, damaged, nil
+}
+
+func readRoutes(file string) (*Routes, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		if cause := errors.Unwrap(err); cause != nil {
+			err = cause // without the path, which whoever prints it says
+		}
 		return nil, err
 	}
-	var out []Routes
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		var r Routes
-		if err := json.Unmarshal(text, &r); err != nil {
-			return nil, fmt.Errorf("reading %s: %w", f, err)
-		}
-		out = append(out, r)
+	r := new(Routes)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, err
 	}
-	return out, nil
+	if want := filepath.Base(filepath.Dir(file)); r.Scope != want {
+		return nil, fmt.Errorf("it says it is of scope %q", r.Scope)
+	}
+	return r, nil
 }

@@ -137,7 +137,7 @@ func TestRoutesOfWhatWasAppliedUntilItIsDestroyed(t *testing.T) {
 		}
 		j.Close()
 	}
-	all, err := state.AllRoutes(at(dir))
+	all, _, err := state.AllRoutes(at(dir))
 	if err != nil || len(all) != 2 || all[0].Scope != "billing" || all[0].Routes[0].Access != "billing-reads" {
 		t.Errorf("AllRoutes = %+v, %v", all, err)
 	}
@@ -149,8 +149,52 @@ func TestRoutesOfWhatWasAppliedUntilItIsDestroyed(t *testing.T) {
 	if err := j.Applied(&plan.Plan{Scope: "billing", Destroy: true, Wanted: &compile.Wanted{}}, "."); err != nil {
 		t.Fatal(err)
 	}
-	if all, err := state.AllRoutes(at(dir)); err != nil || len(all) != 1 || all[0].Scope != "payroll" {
+	if all, _, err := state.AllRoutes(at(dir)); err != nil || len(all) != 1 || all[0].Scope != "payroll" {
 		t.Errorf("AllRoutes after destroy = %+v, %v", all, err)
+	}
+}
+
+func TestDamagedRoutesCostOneScope(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"half written", `{"scope":"bill`, "unexpected end of JSON input"},
+		{"empty", "", "unexpected end of JSON input"},
+		{"something else", `[1]`, "cannot unmarshal array"},
+		{"another scope's", `{"scope":"payroll"}`, `of scope "payroll"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			j, err := state.Open(at(dir), "payroll")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer j.Close()
+			if err := j.Applied(&plan.Plan{Scope: "payroll", Wanted: &compile.Wanted{}}, "payroll-declarations"); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(dir, "stile", "scopes", "billing", "routes.json")
+			if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			all, damaged, err := state.AllRoutes(at(dir))
+			if err != nil || len(all) != 1 || all[0].Scope != "payroll" || len(damaged) != 1 {
+				t.Fatalf("AllRoutes = %+v, %v, %v, want payroll's routes and one damaged file", all, damaged, err)
+			}
+			for _, want := range []string{"scope billing", file, c.want, "stile apply", "remove the file"} {
+				if got := damaged[0].Error(); !strings.Contains(got, want) {
+					t.Errorf("the damage is %q, want it to say %q", got, want)
+				}
+			}
+			s := at(dir)
+			if got, err := state.Declarations(s, ""); err != nil || len(got) != 1 || !strings.Contains(got[0], "payroll-declarations") {
+				t.Errorf("Declarations = %v, %v, want payroll's", got, err)
+			}
+			if said := s.Err.(*bytes.Buffer).String(); !strings.Contains(said, file) {
+				t.Errorf("Declarations said %q, want the damaged file", said)
+			}
+		})
 	}
 }
 
