@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go/middleware"
@@ -19,12 +20,39 @@ type staleError struct{ err error }
 func (e *staleError) Error() string { return e.err.Error() }
 func (e *staleError) Unwrap() error { return e.err }
 
-// forgiving repeats requests whose credential was stale.
-type forgiving struct{ aws.Retryer }
+// forgiving repeats requests whose credential was stale, at once: nothing is
+// overloaded. It is a RetryerV2, as one that limits the rate of requests, such
+// as the SDK's adaptive retryer, does so by GetAttemptToken.
+type forgiving struct{ aws.RetryerV2 }
+
+func forgive(r aws.Retryer) forgiving {
+	if v2, ok := r.(aws.RetryerV2); ok {
+		return forgiving{v2}
+	}
+	return forgiving{unlimited{r}}
+}
 
 func (f forgiving) IsErrorRetryable(err error) bool {
-	var stale *staleError
-	return errors.As(err, &stale) || f.Retryer.IsErrorRetryable(err)
+	return isStale(err) || f.RetryerV2.IsErrorRetryable(err)
+}
+
+func (f forgiving) RetryDelay(attempt int, err error) (time.Duration, error) {
+	if isStale(err) {
+		return 0, nil
+	}
+	return f.RetryerV2.RetryDelay(attempt, err)
+}
+
+func isStale(err error) bool {
+	_, ok := errors.AsType[*staleError](err)
+	return ok
+}
+
+// unlimited is a Retryer that cannot limit attempts.
+type unlimited struct{ aws.Retryer }
+
+func (u unlimited) GetAttemptToken(context.Context) (func(error) error, error) {
+	return u.GetInitialToken(), nil
 }
 
 // forget makes a client forget a credential that a service refuses, once an

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -192,6 +193,57 @@ func TestARefusedCredentialIsForgottenAndTheRequestMadeAgain(t *testing.T) {
 	}
 	if n := org.Calls("sts:AssumeRole") - before; n < 1 || n > 4 {
 		t.Errorf("%d AssumeRole calls to replace the service's own credential and the role's", n)
+	}
+}
+
+func TestNobodyWaitsToReplaceARefusedCredential(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		org := newOrg(t)
+		pool := org.Pool("tooling/monitor", stile.Config{Role: "reader"})
+		tables, err := stile.Client(t.Context(), pool, dynamodb.NewFromConfig, "orders", "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tables.ListTables(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		org.Advance(2 * time.Hour)
+		began := time.Now()
+		if _, err := tables.ListTables(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("%v went by in pauses", took)
+		}
+	})
+}
+
+// limiting is a retryer that limits attempts as the SDK's adaptive one does.
+type limiting struct {
+	aws.RetryerV2
+	attempts *atomic.Int64
+}
+
+func (l limiting) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+	l.attempts.Add(1)
+	return l.RetryerV2.GetAttemptToken(ctx)
+}
+
+func TestARetryerOfTheServiceLimitsItsAttempts(t *testing.T) {
+	org := newOrg(t)
+	var attempts atomic.Int64
+	base := org.Admin("tooling")
+	base.Retryer = func() aws.Retryer { return limiting{retry.NewStandard(), &attempts} }
+	pool, err := stile.New(t.Context(), stile.Config{AWS: &base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, err := stile.SelfClient(pool, dynamodb.NewFromConfig, "").ListTables(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := attempts.Load(); n != 1 {
+		t.Errorf("the retryer was asked for %d attempts, want 1", n)
 	}
 }
 

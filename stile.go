@@ -118,7 +118,7 @@ func baseOf(ctx context.Context, cfg Config) (aws.Config, error) {
 		attempts := cmp.Or(cfg.MaxAttempts, DefaultAttempts)
 		next = func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), attempts) }
 	}
-	base.Retryer = func() aws.Retryer { return forgiving{next()} }
+	base.Retryer = func() aws.Retryer { return forgive(next()) }
 	return base, nil
 }
 

@@ -16,7 +16,7 @@ import (
 
 // A test of a service that reads tables in other accounts.
 func ExampleNew() {
-	test := func(t *testing.T) {
+	test := func(t testing.TB) { // your TestReader(t *testing.T)
 		org := stiletest.New(t, "tooling", "orders-prod")
 		org.Role("tooling/monitor", stiletest.Role{Allow: []string{"sts:AssumeRole"}})
 		org.Role("orders-prod/reader", stiletest.Role{TrustedBy: []string{"tooling/monitor"}, Allow: []string{"dynamodb:ListTables"}})
@@ -33,8 +33,11 @@ func ExampleNew() {
 			t.Error("a reader deleted a table")
 		}
 	}
-	fmt.Println(testing.RunTests(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{{Name: "Reader", F: test}}))
-	// Output: true
+	t := scene.New()
+	defer t.End()
+	test(t)
+	fmt.Println("passed")
+	// Output: passed
 }
 
 // The SDK tries again what failed once.
