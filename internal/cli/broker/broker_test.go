@@ -48,19 +48,8 @@ func world(t *testing.T) *routetest.World {
 	t.Helper()
 	w := routetest.New(t)
 	w.Apply(t, routetest.Example(t, "payroll"))
-	withBroker(t, w)
+	w.WithBroker(t)
 	return w
-}
-
-func withBroker(t *testing.T, w *routetest.World) {
-	t.Helper()
-	w.Env = slices.DeleteFunc(w.Env, func(v string) bool { return v == "STILE_BROKER=off" })
-	t.Cleanup(func() {
-		// The test's context has ended by now.
-		cmd := exec.Command("stile", "broker", "stop")
-		cmd.Env = w.Env
-		_ = cmd.Run() // some tests make it impossible
-	})
 }
 
 // key is the access key id that credential-process gives.
@@ -329,7 +318,7 @@ func TestAChangeOfWhatWasAppliedIsSeenAtOnce(t *testing.T) {
 
 func TestStatusWithoutABroker(t *testing.T) {
 	w := routetest.New(t)
-	withBroker(t, w)
+	w.WithBroker(t)
 	w.Stile(t, nil, "broker", "status").Want(t, "")
 	if r := w.Stile(t, nil, "broker", "stop"); r.Code != 0 {
 		t.Errorf("stop: exit %d, %s", r.Code, r.Stderr)

@@ -14,7 +14,7 @@ func TestAProfileThatCallsItselfIsAnError(t *testing.T) {
 	w := routetest.New(t)
 	w.Deployer(t)
 	w.Apply(t, routetest.Example(t, "assume-role"))
-	withBroker(t, w)
+	w.WithBroker(t)
 	stile, err := exec.LookPath("stile")
 	if err != nil {
 		t.Fatal(err)

@@ -9,11 +9,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stile-aws/stile/internal/cli/login/logintest"
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
 )
 
 // says fails unless the command succeeds and its output has the texts.
-func (w *world) says(t *testing.T, args []string, texts ...string) {
+func says(t *testing.T, w *logintest.World, args []string, texts ...string) {
 	t.Helper()
 	r := w.Stile(t, nil, args...)
 	if r.Code != 0 {
@@ -30,47 +31,47 @@ func (w *world) says(t *testing.T, args []string, texts ...string) {
 func words(line string) []string { return strings.Fields(line) }
 
 func TestListsSayWhatOneCanBe(t *testing.T) {
-	w := newWorld(t)
+	w := logintest.New(t)
 	if r := w.Stile(t, []string{"STILE_NO_LOGIN=1"}, "ls"); r.Code != 1 || !strings.Contains(r.Stderr, "stile login acme") {
 		t.Errorf("signed out: exit %d, %s", r.Code, r.Stderr)
 	}
-	w.says(t, words("ls"), "team-0/Admin", "team-9/ReadOnly")
-	if n := w.since()["ListAccountRoles"]; n != accounts {
-		t.Errorf("%d ListAccountRoles, want %d", n, accounts)
+	says(t, w, words("ls"), "team-0/Admin", "team-9/ReadOnly")
+	if n := w.Since()["ListAccountRoles"]; n != logintest.Accounts {
+		t.Errorf("%d ListAccountRoles, want %d", n, logintest.Accounts)
 	}
 	var rows []struct{ Address, AccountID, Role string }
 	r := w.Stile(t, nil, "ls", "--json")
-	if err := json.Unmarshal([]byte(r.Stdout), &rows); err != nil || len(rows) != 2*accounts {
-		t.Errorf("%d rows, %v, want %d", len(rows), err, 2*accounts)
+	if err := json.Unmarshal([]byte(r.Stdout), &rows); err != nil || len(rows) != 2*logintest.Accounts {
+		t.Errorf("%d rows, %v, want %d", len(rows), err, 2*logintest.Accounts)
 	}
-	if got := w.since(); len(got) != 0 {
+	if got := w.Since(); len(got) != 0 {
 		t.Errorf("the second list called %v, want nothing", got)
 	}
-	if r := w.Stile(t, nil, "ls", "team-3/Adm", "--refresh"); strings.Count(r.Stdout, "\n") != 2 || w.since()["ListAccountRoles"] != 1 {
+	if r := w.Stile(t, nil, "ls", "team-3/Adm", "--refresh"); strings.Count(r.Stdout, "\n") != 2 || w.Since()["ListAccountRoles"] != 1 {
 		t.Errorf("one account's: %q", r.Stdout)
 	}
-	w.says(t, words("credential-process team-3/Admin"))
+	says(t, w, words("credential-process team-3/Admin"))
 	if r := w.Stile(t, nil, "ls", "--cached", "team-3/Admin"); !strings.Contains(r.Stdout, "59m") && !strings.Contains(r.Stdout, "1h0m") {
 		t.Errorf("time left: %q", r.Stdout)
 	}
-	w.says(t, words("logout"), "signed out of acme")
+	says(t, w, words("logout"), "signed out of acme")
 	if r := w.Stile(t, []string{"STILE_NO_LOGIN=1"}, "credential-process", "team-3/Admin"); r.Code != 1 || r.Stdout != "" || !strings.Contains(r.Stderr, "run stile login acme") {
 		t.Errorf("signed out: exit %d, %s", r.Code, r.Stderr)
 	}
 }
 
 func TestPatternsStandForWhatIsListed(t *testing.T) {
-	w := newWorld(t)
+	w := logintest.New(t)
 	r := w.Stile(t, nil, "each", "team-[0-9]/ReadOnly", "--", "true")
 	if r.Code != 1 || !strings.Contains(r.Stderr, "team-[0-9]/ReadOnly") { // only * is special
 		t.Errorf("exit %d, %s", r.Code, r.Stderr)
 	}
-	w.since()
+	w.Since()
 	r = w.Stile(t, nil, "each", "*-3/*", "team-4/Read*", "--", "sh", "-c", "echo here")
 	if want := "team-3/Admin     here\nteam-3/ReadOnly  here\nteam-4/ReadOnly  here\n"; r.Code != 0 || strings.Join(sortedLines(r.Stdout), "") != want {
 		t.Errorf("exit %d, %s%s, want\n%s", r.Code, r.Stdout, r.Stderr, want)
 	}
-	if n := w.since()["ListAccountRoles"]; n != 2 {
+	if n := w.Since()["ListAccountRoles"]; n != 2 {
 		t.Errorf("%d ListAccountRoles, want those of the two accounts that fit", n)
 	}
 	if r := w.Stile(t, nil, "each", "*/Nobody", "--", "true"); r.Code != 1 || !strings.Contains(r.Stderr, "nothing fits that people's sources list") {
@@ -82,14 +83,14 @@ func TestPatternsStandForWhatIsListed(t *testing.T) {
 func sortedLines(text string) []string { return slices.Sorted(strings.Lines(text)) }
 
 func TestSessionsAreKept(t *testing.T) {
-	w := newWorld(t)
-	w.says(t, words("sessions add admin3 --source acme --account team-3 --role Admin --label env=prod --region eu-west-1"))
-	w.says(t, words("ls -l env=prod"), "admin3", "team-3/Admin env=prod")
-	w.says(t, words("whoami admin3"), "arn:aws:sts::100000000003:assumed-role/AWSReservedSSO_Admin_")
-	w.says(t, []string{"exec", "admin3", "--", "sh", "-c", "echo region $AWS_REGION"}, "region eu-west-1")
-	w.says(t, words("sessions edit admin3 --role ReadOnly"))
-	w.says(t, words("whoami admin3"), "AWSReservedSSO_ReadOnly_")
-	w.says(t, words("sessions list"), "admin3", "acme: team-3/ReadOnly", "https://acme.awsapps.com/start")
+	w := logintest.New(t)
+	says(t, w, words("sessions add admin3 --source acme --account team-3 --role Admin --label env=prod --region eu-west-1"))
+	says(t, w, words("ls -l env=prod"), "admin3", "team-3/Admin env=prod")
+	says(t, w, words("whoami admin3"), "arn:aws:sts::100000000003:assumed-role/AWSReservedSSO_Admin_")
+	says(t, w, []string{"exec", "admin3", "--", "sh", "-c", "echo region $AWS_REGION"}, "region eu-west-1")
+	says(t, w, words("sessions edit admin3 --role ReadOnly"))
+	says(t, w, words("whoami admin3"), "AWSReservedSSO_ReadOnly_")
+	says(t, w, words("sessions list"), "admin3", "acme: team-3/ReadOnly", "https://acme.awsapps.com/start")
 	for args, text := range map[string]string{
 		"sessions add admin3 --profile x":              "admin3 is there already",
 		"sessions edit nobody --role x":                "there is no source or session nobody",
@@ -108,24 +109,24 @@ func TestSessionsAreKept(t *testing.T) {
 	}
 	r := w.Stile(t, nil, "sessions", "export", "admin3")
 	file := w.Write(t, "export.yaml", r.Stdout)
-	w.says(t, words("sessions rm admin3 acme"))
+	says(t, w, words("sessions rm admin3 acme"))
 	w.Stile(t, nil, "ls").Refused(t, "there is no source yet")
-	w.says(t, []string{"sessions", "import", "--dry-run", file}, "source acme", "session admin3")
+	says(t, w, []string{"sessions", "import", "--dry-run", file}, "source acme", "session admin3")
 	w.Stile(t, nil, "ls").Refused(t, "there is no source yet")
-	w.says(t, []string{"sessions", "import", file})
-	w.says(t, words("whoami admin3"), "AWSReservedSSO_ReadOnly_")
+	says(t, w, []string{"sessions", "import", file})
+	says(t, w, words("whoami admin3"), "AWSReservedSSO_ReadOnly_")
 }
 
 func TestProfilesOfTheAWSCLIAreTakenOver(t *testing.T) {
-	w := newWorld(t)
-	w.says(t, words("login"), "signed in to acme")
+	w := logintest.New(t)
+	says(t, w, words("login"), "signed in to acme")
 	w.Write(t, ".config/stile/sessions.yaml", "")
 	const config = "[sso-session acme]\nsso_start_url = https://acme.awsapps.com/start\nsso_region = us-east-1\n" +
 		"[profile t4]\nsso_session = acme\nsso_account_id = 100000000004\nsso_role_name = Admin\n"
 	path := w.Write(t, ".aws/config", config)
-	w.says(t, words("sessions import"), "source acme", "session t4")
-	w.says(t, words("whoami t4"), "arn:aws:sts::100000000004:assumed-role/AWSReservedSSO_Admin_") // with the sign-in there is
-	if n := w.lines(t, "pages"); n != 1 {
+	says(t, w, words("sessions import"), "source acme", "session t4")
+	says(t, w, words("whoami t4"), "arn:aws:sts::100000000004:assumed-role/AWSReservedSSO_Admin_") // with the sign-in there is
+	if n := w.Pages(t); n != 1 {
 		t.Errorf("%d pages, want 1", n)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != config {
@@ -134,9 +135,9 @@ func TestProfilesOfTheAWSCLIAreTakenOver(t *testing.T) {
 }
 
 func TestSecretsAreInNoOutput(t *testing.T) {
-	w := newWorld(t)
-	w.says(t, words("login"))
-	_, fields := w.token(t)
+	w := logintest.New(t)
+	says(t, w, words("login"))
+	_, fields := w.Token(t)
 	for _, args := range [][]string{words("ls --json"), words("sessions list --json"), words("sessions export"), words("login --json"), words("whoami team-1/Admin --json"), words("exec team-1/Nope -- true")} {
 		r := w.Stile(t, nil, args...)
 		for _, name := range []string{"accessToken", "refreshToken", "clientSecret"} {
@@ -160,14 +161,14 @@ func TestSecretsAreInNoOutput(t *testing.T) {
 }
 
 func TestMFASessionsBeginByLogin(t *testing.T) {
-	w := newWorld(t)
-	w.dana(t)
-	w.says(t, words("login dana"), "signed in to dana until")
-	w.says(t, []string{"whoami", "dana"}, "arn:aws:iam::100000000000:user/dana")
-	if n := w.lines(t, "questions"); n != 1 {
+	w := logintest.New(t)
+	w.Dana(t)
+	says(t, w, words("login dana"), "signed in to dana until")
+	says(t, w, []string{"whoami", "dana"}, "arn:aws:iam::100000000000:user/dana")
+	if n := w.Questions(t); n != 1 {
 		t.Errorf("%d questions, want 1", n)
 	}
-	w.says(t, words("sessions rm dana"))
+	says(t, w, words("sessions rm dana"))
 	if names, err := filepath.Glob(filepath.Join(w.Dir, ".local/share/stile/secrets/secrets/*")); err != nil || len(names) != 0 {
 		t.Errorf("the store still has %v, %v", names, err)
 	}
@@ -183,11 +184,11 @@ func TestTheAWSCLISharesTheSignIn(t *testing.T) {
 		}
 		t.Skip("the AWS CLI is not installed")
 	}
-	w := newWorld(t)
+	w := logintest.New(t)
 	w.Write(t, ".aws/config", "[sso-session acme]\nsso_start_url = https://acme.awsapps.com/start\nsso_region = us-east-1\nsso_registration_scopes = sso:account:access\n"+
 		"[profile t4]\nsso_session = acme\nsso_account_id = 100000000004\nsso_role_name = Admin\nregion = us-east-1\n")
-	w.says(t, words("login"))
-	w.since()
+	says(t, w, words("login"))
+	w.Since()
 	aws := func() {
 		t.Helper()
 		cmd := w.Command(t, "aws", "--profile", "t4", "sts", "get-caller-identity", "--query", "Arn", "--output", "text")
@@ -197,16 +198,16 @@ func TestTheAWSCLISharesTheSignIn(t *testing.T) {
 		}
 	}
 	aws()
-	w.expire(t)
+	w.Expire(t)
 	if err := os.RemoveAll(filepath.Join(w.Dir, ".aws/cli/cache")); err != nil {
 		t.Fatal(err)
 	}
 	aws() // refreshes
-	w.says(t, words("whoami team-5/ReadOnly"), "AWSReservedSSO_ReadOnly_")
-	if got := w.since(); got["CreateToken"] != 1 || got["RegisterClient"] != 0 {
+	says(t, w, words("whoami team-5/ReadOnly"), "AWSReservedSSO_ReadOnly_")
+	if got := w.Since(); got["CreateToken"] != 1 || got["RegisterClient"] != 0 {
 		t.Errorf("calls %v, want one refresh", got)
 	}
-	if n := w.lines(t, "pages"); n != 1 {
+	if n := w.Pages(t); n != 1 {
 		t.Errorf("%d pages, want 1", n)
 	}
 }

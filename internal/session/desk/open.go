@@ -17,6 +17,7 @@ import (
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/flight"
 )
 
 // Opened is a target whose credentials can be had.
@@ -160,23 +161,28 @@ func (d *Desk) sessionName(ctx context.Context, cfg aws.Config, begin *beginning
 		return n.SessionName(), nil
 	}
 	path := d.namePath(source)
-	if text, err := os.ReadFile(path); err == nil {
-		if name := strings.TrimSpace(string(text)); name != "" && name == creds.SessionName(name) {
-			return name, nil
-		}
+	var name string
+	have := func() bool {
+		text, err := os.ReadFile(path)
+		name = strings.TrimSpace(string(text))
+		return err == nil && name != "" && name == creds.SessionName(name)
 	}
 	base := d.store.Wrap(begin.provider)
-	if err := d.prepare(ctx, base.Key(), begin); err != nil {
-		return "", err
-	}
-	cfg = cfg.Copy()
-	cfg.Credentials = d.cache.Of(base)
-	who, err := creds.Identify(ctx, cfg)
-	if err != nil {
-		return "", err
-	}
-	_ = atomicfile.Write(path, []byte(who.SessionName())) // it can be asked again
-	return who.SessionName(), nil
+	err := flight.Do(ctx, d.cfg.Paths.Locks, "name-"+source.Name, have, func(ctx context.Context) error {
+		if err := d.prepare(ctx, base.Key(), begin); err != nil {
+			return err
+		}
+		cfg := cfg.Copy()
+		cfg.Credentials = d.cache.Of(base)
+		who, err := creds.Identify(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		name = who.SessionName()
+		_ = atomicfile.Write(path, []byte(name)) // it can be asked again
+		return nil
+	})
+	return name, err
 }
 
 func (d *Desk) namePath(source *session.Source) string {

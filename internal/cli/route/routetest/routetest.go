@@ -87,7 +87,7 @@ func start(t testing.TB, proxy bool) *World {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_STATE_HOME=" + filepath.Join(dir, "state"), "XDG_RUNTIME_DIR=" + w.Runtime,
 		"AWS_SHARED_CREDENTIALS_FILE=" + credentials, "AWS_CONFIG_FILE=" + filepath.Join(dir, "config"),
 		"AWS_EC2_METADATA_DISABLED=true",
-		"STILE_BROKER=off",         // a broker would outlive its test; internal/cli/broker has its own
+		"STILE_BROKER=off",         // see WithBroker
 		"GORACE=atexit_sleep_ms=0", // a program under -race sleeps a second before it exits
 	}
 	if proxy {
@@ -96,6 +96,17 @@ func start(t testing.TB, proxy bool) *World {
 		w.Env = append(w.Env, "AWS_ENDPOINT_URL="+w.URL)
 	}
 	return w
+}
+
+// WithBroker lets stile go by a broker, which ends with the test.
+func (w *World) WithBroker(t testing.TB) {
+	t.Helper()
+	w.Env = slices.DeleteFunc(w.Env, func(v string) bool { return v == "STILE_BROKER=off" })
+	t.Cleanup(func() {
+		cmd := exec.Command("stile", "broker", "stop") // the test's context has ended by now
+		cmd.Env = w.Env
+		_ = cmd.Run() // some tests make it impossible
+	})
 }
 
 // Result is how a program ended.
