@@ -41,19 +41,29 @@ type Target struct {
 	// begins at an Identity Center.
 	From          arn.AccountID
 	PermissionSet string
-	Hops          []creds.Role // to assume one after the other, without session names
-	Region        string       // of the session, "" for none
-	Session       string       // its name, "" for none
-	Labels        map[string]string
+	// Hops are the roles to enter one after the other, without session names; the
+	// first one by the token or assertion of a source that has one.
+	Hops    []creds.Role
+	Region  string // of the session, "" for none
+	Session string // its name, "" for none
+	Labels  map[string]string
 }
 
-// Role is the name of the role at the end, "" for what the source itself gives.
+// Role is the name of the role at the end, "" where only the credentials know.
 func (t *Target) Role() string {
-	if len(t.Hops) == 0 {
+	if t.PermissionSet != "" && len(t.Hops) == 0 {
 		return t.PermissionSet
 	}
-	a, _ := arn.Parse(t.Hops[len(t.Hops)-1].ARN) // made here
+	a, _ := arn.Parse(t.RoleARN()) // made here
 	return a.Name()
+}
+
+// RoleARN is the role at the end, "" where only the credentials know.
+func (t *Target) RoleARN() string {
+	if len(t.Hops) > 0 {
+		return t.Hops[len(t.Hops)-1].ARN
+	}
+	return t.Source.OwnRole().String()
 }
 
 // Resolve finds what an address means: ACCOUNT/ROLE as an Identity Center lists
@@ -91,18 +101,22 @@ func own(source *Source) (*Target, error) {
 	if source.IdentityCenter != nil {
 		return nil, fmt.Errorf("source %s is an Identity Center: say %s:ACCOUNT/ROLE, or ACCOUNT/ROLE; stile ls lists them", source.Name, source.Name)
 	}
-	t := &Target{Source: *source}
-	switch {
-	case source.User != nil:
+	if source.Opens() {
+		return nil, fmt.Errorf("source %s (%s) opens roles: say which role, %s:ACCOUNT/ROLE", source.Name, source.Kind(), source.Name)
+	}
+	t := &Target{Source: *source, Account: source.OwnRole().Account, Hops: source.first()}
+	if source.User != nil {
 		t.Account = source.User.Account
-	case source.WebIdentity != nil:
-		a, err := arn.Parse(source.WebIdentity.Role)
-		if err != nil {
-			return nil, fmt.Errorf("source %s: %w", source.Name, err)
-		}
-		t.Account = a.Account
 	}
 	return t, nil
+}
+
+// first is the hop that every way of the source begins with.
+func (s *Source) first() []creds.Role {
+	if s.WebIdentity == nil || s.WebIdentity.Role == "" {
+		return nil
+	}
+	return []creds.Role{{ARN: s.WebIdentity.Role}}
 }
 
 // within resolves what follows SOURCE: in an address.
@@ -212,7 +226,7 @@ func (b *Book) named(ctx context.Context, s *Session, l Lister) (*Target, error)
 		t.Region, t.Session, t.Labels = s.Region, s.Name, s.Labels
 		return t, nil
 	}
-	t := &Target{Source: *source, Region: s.Region, Session: s.Name, Labels: s.Labels}
+	t := &Target{Source: *source, Region: s.Region, Session: s.Name, Labels: s.Labels, Hops: source.first()}
 	stops := append(slices.Clone(s.Via), s.Role)
 	if !strings.HasPrefix(s.Role, "arn:") {
 		stops[len(stops)-1] = s.Account + "/" + s.Role
@@ -255,8 +269,11 @@ func (b *Book) stop(ctx context.Context, source *Source, text string, l Lister) 
 		return Account{}, "", err
 	}
 	partition := "aws"
-	if source.IdentityCenter != nil {
+	switch own := source.OwnRole(); {
+	case source.IdentityCenter != nil:
 		partition = catalog.Partition(source.IdentityCenter.Region)
+	case !own.IsZero():
+		partition = own.Partition
 	}
 	return account, arn.IAM(partition, account.ID, "role", "", role).String(), nil
 }

@@ -28,6 +28,7 @@ type Source struct {
 	Process        *Process        `yaml:"process,omitempty" json:"process,omitempty"`
 	WebIdentity    *WebIdentity    `yaml:"webIdentity,omitempty" json:"webIdentity,omitempty"`
 	SAML           *SAML           `yaml:"saml,omitempty" json:"saml,omitempty"`
+	RolesAnywhere  *RolesAnywhere  `yaml:"rolesAnywhere,omitempty" json:"rolesAnywhere,omitempty"`
 }
 
 // IdentityCenter is an AWS access portal.
@@ -78,23 +79,10 @@ type Profile struct {
 	Name string `yaml:"name" json:"name"`
 }
 
-// Process is another program that speaks the credential_process protocol, such
-// as AWS's helper for Roles Anywhere. It is run by sh.
+// Process is another program that speaks the credential_process protocol. It is
+// run by sh.
 type Process struct {
 	Command string `yaml:"command" json:"command"`
-}
-
-// WebIdentity is a role that a token in a file opens.
-type WebIdentity struct {
-	Role      string `yaml:"role" json:"role"` // ARN
-	TokenFile string `yaml:"tokenFile" json:"tokenFile"`
-}
-
-// SAML is an identity provider's assertion: in a file ("-" is standard input), or
-// printed by a program, base64 as a browser posts it.
-type SAML struct {
-	File    string `yaml:"file,omitempty" json:"file,omitempty"`
-	Program string `yaml:"program,omitempty" json:"program,omitempty"`
 }
 
 // Session is a name for a role, and the way to it.
@@ -127,7 +115,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 }
 
 // Kind names what the source is: identityCenter, user, profile, process,
-// webIdentity or saml.
+// webIdentity, saml or rolesAnywhere.
 func (s *Source) Kind() string {
 	kinds := s.kinds()
 	if len(kinds) != 1 {
@@ -143,7 +131,7 @@ func (s *Source) kinds() []string {
 		set  bool
 	}{
 		{"identityCenter", s.IdentityCenter != nil}, {"user", s.User != nil}, {"profile", s.Profile != nil},
-		{"process", s.Process != nil}, {"webIdentity", s.WebIdentity != nil}, {"saml", s.SAML != nil},
+		{"process", s.Process != nil}, {"webIdentity", s.WebIdentity != nil}, {"saml", s.SAML != nil}, {"rolesAnywhere", s.RolesAnywhere != nil},
 	} {
 		if k.set {
 			out = append(out, k.name)
@@ -172,7 +160,7 @@ func (s *Source) Check() error {
 		return err
 	}
 	if kinds := s.kinds(); len(kinds) != 1 {
-		return fmt.Errorf("source %s: want exactly one of identityCenter, user, profile, process, webIdentity and saml, got %d", s.Name, len(kinds))
+		return fmt.Errorf("source %s: want exactly one of identityCenter, user, profile, process, webIdentity, saml and rolesAnywhere, got %d", s.Name, len(kinds))
 	}
 	if err := s.checkKind(); err != nil {
 		return fmt.Errorf("source %s: %w", s.Name, err)
@@ -190,10 +178,12 @@ func (s *Source) checkKind() error {
 		return errors.New("profile needs a name")
 	case s.Process != nil && s.Process.Command == "":
 		return errors.New("process needs a command")
-	case s.WebIdentity != nil && (s.WebIdentity.Role == "" || s.WebIdentity.TokenFile == ""):
-		return errors.New("webIdentity needs role and tokenFile")
-	case s.SAML != nil && (s.SAML.File == "") == (s.SAML.Program == ""):
-		return errors.New("saml needs either file or program")
+	case s.WebIdentity != nil:
+		return s.WebIdentity.check()
+	case s.SAML != nil:
+		return s.SAML.check()
+	case s.RolesAnywhere != nil:
+		return s.RolesAnywhere.check()
 	}
 	return nil
 }

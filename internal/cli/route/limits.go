@@ -86,8 +86,6 @@ func (n *narrowing) target(t *session.Target) error {
 		return nil
 	case len(t.Hops) == 0:
 		return n.cannot("the credentials of " + t.Source.Name + " (" + t.Source.Kind() + ") come from no call that takes a session policy")
-	case len(t.Hops) == 1 && t.Source.SAML != nil:
-		return n.cannot("session policies of a role entered by SAML are not supported")
 	}
 	last := len(t.Hops) - 1
 	t.Hops = slices.Clone(t.Hops)

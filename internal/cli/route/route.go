@@ -112,6 +112,7 @@ func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*W
 		way.Close()
 		return nil, fmt.Errorf("going to %s: %w", address, err)
 	}
+	o.tellProfile(s, address, way)
 	way.log = o.recorder(s, address, way, p.narrow.words)
 	return way, nil
 }

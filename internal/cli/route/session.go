@@ -138,7 +138,7 @@ func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, add
 	if err != nil {
 		return nil, err
 	}
-	if p.free() { // others are asked for anew each time, see Kept
+	if p.free() && !t.Source.OfJob() { // others are asked for anew each time, see Kept
 		d.Store().SetAlias(o.alias(s, address), opened.Key)
 	}
 	way := &Way{AccountName: t.AccountName, Labels: t.Labels, narrowed: !p.narrow.none(), Chained: chained(t),
@@ -146,18 +146,31 @@ func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, add
 	if way.Name == "" {
 		way.Name = t.Source.Name
 	}
-	if len(t.Hops) > 0 {
-		way.Role = t.Hops[len(t.Hops)-1].ARN
-	}
+	way.Role = t.RoleARN()
 	return way, nil
+}
+
+// tellProfile says that a name was found among AWS's profiles and nowhere else:
+// a session of that name would have come first. Programs are not told.
+func (o *Options) tellProfile(s *term.Streams, address string, w *Way) {
+	if w.Caller != address || o.delivery == "credential-process" || !hasProfile(s, address) {
+		return
+	}
+	paths, err := session.FindPaths(s.Getenv)
+	if err != nil {
+		return
+	}
+	if book, err := session.Read(paths.Book); err == nil && book.Source(address) == nil {
+		s.Note("stile: %s is an AWS profile", address)
+	}
 }
 
 // chained reports that a session of a role may enter another.
 func chained(t *session.Target) bool {
 	switch {
 	case len(t.Hops) == 0:
-		return t.Source.Profile != nil || t.Source.Process != nil
-	case t.Source.User != nil || t.Source.SAML != nil:
+		return t.Source.Profile != nil || t.Source.Process != nil || t.Source.RolesAnywhere != nil
+	case t.Source.User != nil || t.Source.SAML != nil || t.Source.WebIdentity != nil:
 		return len(t.Hops) > 1
 	}
 	return true

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -30,7 +31,9 @@ type adding struct {
 	account, serial, code, program    string
 	profile, process, role, tokenFile string
 	samlFile, samlProgram             string
-	source, external                  string
+	web                               session.WebIdentity
+	anywhere                          session.RolesAnywhere
+	source, external, session         string
 	via, labels                       []string
 	duration                          time.Duration
 	changed                           func(flag string) bool
@@ -41,14 +44,21 @@ func newAdd(s *term.Streams, edit bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a source, or a session with a name",
-		Long: "Add a source by one of --start-url, --user, --profile, --process, --web-identity, --saml-file and --saml-program, or with\n" +
-			"--source a name for a session.\n\n" +
+		Long: "Add a source by one of --start-url, --user, --profile, --process, --web-identity, --web-program, --web-variable, --github,\n" +
+			"--saml-file, --saml-program and --trust-anchor, or with --source a name for a session.\n\n" +
+			"A token or assertion opens the role of --role, or without it the first role of every address: NAME:ACCOUNT/ROLE.\n" +
+			"--trust-anchor is IAM Roles Anywhere, by AWS's program aws_signing_helper: with --anchor-profile, --role, --certificate\n" +
+			"and --private-key, which are files, or pkcs11: URIs, or the handle: of a key in the TPM.\n\n" +
 			"For --user the access key is asked for at the terminal, or read from standard input with --key-stdin (two lines: id,\n" +
 			"secret; a third line is the seed of --mfa totp), and goes into the secret store: $STILE_SECRETS says where the key of a\n" +
 			"new store is, keyring, passphrase or keyfile.\n\n" +
 			"Exit status: 0, or 1 when nothing was added.",
 		Example: "  stile sessions add acme --start-url https://acme.awsapps.com/start --region eu-central-1\n" +
 			"  stile sessions add me --user --mfa-serial arn:aws:iam::111111111111:mfa/me\n" +
+			"  stile sessions add ci --github\n" +
+			"  stile sessions add host --trust-anchor arn:aws:rolesanywhere:eu-west-1:111111111111:trust-anchor/ID \\\n" +
+			"    --anchor-profile arn:aws:rolesanywhere:eu-west-1:111111111111:profile/ID --role arn:aws:iam::111111111111:role/host \\\n" +
+			"    --certificate /etc/host.pem --private-key /etc/host.key\n" +
 			"  stile sessions add prod-db --source acme --via tooling/Hub --account orders-prod --role db-admin --label env=prod",
 		Args: term.Args(1),
 	}
@@ -80,16 +90,29 @@ func (o *adding) flags(cmd *cobra.Command) {
 	f.StringVar(&o.program, "mfa-program", "", "user: the `COMMAND` that prints a code")
 	f.StringVar(&o.profile, "profile", "", "an AWS `PROFILE`")
 	f.StringVar(&o.process, "process", "", "a `COMMAND` that speaks the credential_process protocol")
-	f.StringVar(&o.tokenFile, "web-identity", "", "a token in a `FILE`, for the role of --role (ARN)")
+	f.StringVar(&o.tokenFile, "web-identity", "", "a token in a `FILE`")
+	f.StringVar(&o.web.Program, "web-program", "", "a `COMMAND` that prints a token")
+	f.StringVar(&o.web.Variable, "web-variable", "", "a token in the environment variable `NAME`, as id_tokens of a GitLab job makes")
+	f.BoolVar(&o.web.GitHub, "github", false, "the token of the GitHub Actions job that this runs in")
+	f.StringVar(&o.web.Audience, "audience", "", "--github: the token's `AUDIENCE`; default: sts.amazonaws.com")
 	f.StringVar(&o.samlFile, "saml-file", "", "a SAML assertion in a `FILE`, - for standard input")
 	f.StringVar(&o.samlProgram, "saml-program", "", "a `COMMAND` that prints a SAML assertion")
+	f.StringVar(&o.anywhere.TrustAnchor, "trust-anchor", "", "Roles Anywhere: the trust anchor's `ARN`")
+	f.StringVar(&o.anywhere.Profile, "anchor-profile", "", "Roles Anywhere: the profile's `ARN`")
+	f.StringVar(&o.anywhere.Certificate, "certificate", "", "Roles Anywhere: the certificate, a `FILE` or pkcs11: URI")
+	f.StringVar(&o.anywhere.PrivateKey, "private-key", "", "Roles Anywhere: its key, a `FILE`, pkcs11: URI, or handle: in the TPM")
+	f.StringVar(&o.anywhere.Intermediates, "intermediates", "", "Roles Anywhere: a `FILE` of intermediate certificates")
+	f.StringVar(&o.anywhere.Selector, "cert-selector", "", "Roles Anywhere: a certificate of the system's store, `Key=x509Subject,Value=CN=…`")
+	f.StringVar(&o.anywhere.Endpoint, "endpoint", "", "Roles Anywhere: the `URL` of the service; default: the Region's")
+	f.StringVar(&o.anywhere.Helper, "helper", "", "Roles Anywhere: the `PATH` of aws_signing_helper; default: on PATH")
+	f.StringVar(&o.session, "session-name", "", "tokens, Roles Anywhere: the `NAME` of the sessions")
 	f.StringVar(&o.source, "source", "", "session: the `SOURCE` it begins with")
 	f.StringVar(&o.account, "account", "", "session, user: the `ACCOUNT`, by name or id")
-	f.StringVar(&o.role, "role", "", "session: the `ROLE` in the account")
+	f.StringVar(&o.role, "role", "", "session: the `ROLE` in the account; tokens, Roles Anywhere: the `ARN` of the role")
 	f.StringArrayVar(&o.via, "via", nil, "session: a role to go through, `ACCOUNT/ROLE` or ARN; may be repeated")
 	f.StringVar(&o.external, "external-id", "", "session: the external `ID` of the last role")
 	f.StringArrayVar(&o.labels, "label", nil, "session: `KEY=VALUE`; may be repeated")
-	f.DurationVar(&o.duration, "duration", 0, "session: how long it should last")
+	f.DurationVar(&o.duration, "duration", 0, "session, Roles Anywhere: how long it should last")
 }
 
 func (o *adding) run(ctx context.Context, name string) error {
@@ -109,7 +132,7 @@ func (o *adding) run(ctx context.Context, name string) error {
 		if x != nil {
 			made = *x
 		}
-		if err := o.session(&made); err != nil {
+		if err := o.named(&made); err != nil {
 			return err
 		}
 		c.Sessions = []session.Session{made}
@@ -121,7 +144,7 @@ func (o *adding) run(ctx context.Context, name string) error {
 		if err := o.kind(&made); err != nil {
 			return err
 		}
-		if err := made.Check(); err != nil {
+		if err := errors.Join(made.Check(), desk.CheckFiles(&made)); err != nil {
 			return err
 		}
 		if err := o.secrets(ctx, d, &made, src == nil); err != nil {
@@ -138,8 +161,8 @@ func (o *adding) run(ctx context.Context, name string) error {
 	return nil
 }
 
-// session changes what flags say of a named session.
-func (o *adding) session(x *session.Session) error {
+// named changes what flags say of a named session.
+func (o *adding) named(x *session.Session) error {
 	o.set("source", func() { x.Source = o.source })
 	o.set("account", func() { x.Account = o.account })
 	o.set("role", func() { x.Role = o.role })
@@ -182,14 +205,14 @@ func (o *adding) kind(s *session.Source) error {
 	if o.process != "" {
 		s.Process = &session.Process{Command: o.process}
 	}
-	if o.tokenFile != "" || s.WebIdentity != nil {
-		w := session.WebIdentity{}
-		if s.WebIdentity != nil {
-			w = *s.WebIdentity
+	if o.tokenFile != "" || o.web.Program != "" || o.web.Variable != "" || o.web.GitHub || s.WebIdentity != nil {
+		s.WebIdentity = o.webIdentity(s.WebIdentity)
+	}
+	if o.anywhere.TrustAnchor != "" || s.RolesAnywhere != nil {
+		var err error
+		if s.RolesAnywhere, err = o.rolesAnywhere(s.RolesAnywhere); err != nil {
+			return err
 		}
-		o.set("web-identity", func() { w.TokenFile = o.tokenFile })
-		o.set("role", func() { w.Role = o.role })
-		s.WebIdentity = &w
 	}
 	if o.samlFile != "" || o.samlProgram != "" {
 		s.SAML = &session.SAML{File: o.samlFile, Program: o.samlProgram}
@@ -208,6 +231,51 @@ func (o *adding) center(old *session.IdentityCenter) *session.IdentityCenter {
 	o.set("flow", func() { c.Flow = session.Flow(o.flow) })
 	o.set("port", func() { c.Port = o.port })
 	return &c
+}
+
+func (o *adding) webIdentity(old *session.WebIdentity) *session.WebIdentity {
+	w := session.WebIdentity{}
+	if old != nil {
+		w = *old
+	}
+	if o.changed("web-identity") || o.changed("web-program") || o.changed("web-variable") || o.changed("github") {
+		w.TokenFile, w.Program, w.Variable, w.GitHub = o.tokenFile, o.web.Program, o.web.Variable, o.web.GitHub
+	}
+	o.set("audience", func() { w.Audience = o.web.Audience })
+	o.set("role", func() { w.Role = o.role })
+	o.set("session-name", func() { w.SessionName = o.session })
+	return &w
+}
+
+// rolesAnywhere makes paths absolute: the source is used from anywhere.
+func (o *adding) rolesAnywhere(old *session.RolesAnywhere) (*session.RolesAnywhere, error) {
+	r := session.RolesAnywhere{}
+	if old != nil {
+		r = *old
+	}
+	given := &o.anywhere
+	for _, path := range []*string{&given.Certificate, &given.PrivateKey, &given.Intermediates} {
+		if !session.KeyFile(*path) {
+			continue
+		}
+		var err error
+		if *path, err = filepath.Abs(*path); err != nil {
+			return nil, err
+		}
+	}
+	o.set("trust-anchor", func() { r.TrustAnchor = given.TrustAnchor })
+	o.set("anchor-profile", func() { r.Profile = given.Profile })
+	o.set("certificate", func() { r.Certificate, r.Selector = given.Certificate, "" })
+	o.set("cert-selector", func() { r.Selector, r.Certificate = given.Selector, "" })
+	o.set("private-key", func() { r.PrivateKey = given.PrivateKey })
+	o.set("intermediates", func() { r.Intermediates = given.Intermediates })
+	o.set("endpoint", func() { r.Endpoint = given.Endpoint })
+	o.set("helper", func() { r.Helper = given.Helper })
+	o.set("role", func() { r.Role = o.role })
+	o.set("region", func() { r.Region = o.region })
+	o.set("session-name", func() { r.SessionName = o.session })
+	o.set("duration", func() { r.Duration = session.Duration(o.duration) })
+	return &r, nil
 }
 
 func (o *adding) iamUser(s *session.Source) error {

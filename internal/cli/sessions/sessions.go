@@ -3,6 +3,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,8 @@ func New(s *term.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sessions",
 		Short: "Keep the sources of your credentials, and names for sessions",
-		Long: "Keep the sources of your credentials (Identity Center, IAM users, profiles, programs, tokens, SAML) and names for\n" +
-			"sessions in $XDG_CONFIG_HOME/stile/sessions.yaml. The file is yours: edit it as you like, comments survive these commands.\n" +
+		Long: "Keep the sources of your credentials (Identity Center, IAM users, profiles, programs, tokens, certificates, SAML)\n" +
+			"and names for sessions in $XDG_CONFIG_HOME/stile/sessions.yaml. The file is yours: edit it as you like, comments survive these commands.\n" +
 			"Secrets are not in it, but in the secret store.\n\n" +
 			"What Identity Center lists needs no name: stile exec ACCOUNT/ROLE finds it.",
 	}
@@ -93,13 +94,26 @@ func what(s *session.Source) string {
 	case s.Process != nil:
 		return s.Process.Command
 	case s.WebIdentity != nil:
-		return s.WebIdentity.Role + " by " + s.WebIdentity.TokenFile
+		return strings.TrimPrefix(s.WebIdentity.Role+" by "+tokenOf(s.WebIdentity), " by ")
+	case s.RolesAnywhere != nil:
+		return s.RolesAnywhere.Role + " by certificate " + cmp.Or(s.RolesAnywhere.Certificate, s.RolesAnywhere.Selector)
 	case s.SAML != nil && s.SAML.Program != "":
 		return s.SAML.Program
 	case s.SAML != nil:
 		return s.SAML.File
 	}
 	return ""
+}
+
+// tokenOf tells where a token comes from.
+func tokenOf(w *session.WebIdentity) string {
+	switch {
+	case w.GitHub:
+		return "the token of the GitHub Actions job"
+	case w.Variable != "":
+		return "the token in $" + w.Variable
+	}
+	return cmp.Or(w.Program, w.TokenFile)
 }
 
 func newRemove(s *term.Streams) *cobra.Command {

@@ -105,12 +105,9 @@ func (d *Desk) begin(ctx context.Context, t *session.Target, region string) (*be
 		p := processcreds.NewProvider(s.Process.Command)
 		return &beginning{provider: creds.From("process "+s.Process.Command, p)}, nil
 	case s.WebIdentity != nil:
-		cfg, err := load(ctx, region)
-		if err != nil {
-			return nil, err
-		}
-		p, err := creds.NewWebIdentity(cfg, creds.TokenFile(s.WebIdentity.TokenFile), creds.Role{ARN: s.WebIdentity.Role, SessionName: creds.SessionName(s.Name)})
-		return &beginning{provider: p}, err
+		return webIdentity(ctx, t, region)
+	case s.RolesAnywhere != nil:
+		return anywhere(s), nil
 	case s.SAML != nil:
 		return d.saml(ctx, t, region)
 	}

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
@@ -25,7 +27,7 @@ const maxAssertion = 100_000
 // saml enters the first role of the target with the provider's assertion.
 func (d *Desk) saml(ctx context.Context, t *session.Target, region string) (*beginning, error) {
 	if len(t.Hops) == 0 {
-		return nil, fmt.Errorf("source %s is SAML: say which role, %s:ACCOUNT/ROLE", t.Source.Name, t.Source.Name)
+		return nil, sayRole(&t.Source)
 	}
 	cfg, err := load(ctx, region)
 	if err != nil {
@@ -33,10 +35,18 @@ func (d *Desk) saml(ctx context.Context, t *session.Target, region string) (*beg
 	}
 	first, source := t.Hops[0], t.Source
 	t.Hops = t.Hops[1:]
-	key := "role " + first.ARN + " by SAML source " + source.Name
-	return &beginning{provider: creds.From(key, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+	if first.ExternalID != "" {
+		return nil, fmt.Errorf("entering %s by %s: an assertion takes no external id", first.ARN, source.Name)
+	}
+	role, err := json.Marshal(first) // with its session policies
+	if err != nil {
+		return nil, err
+	}
+	key := "role " + string(role) + " by SAML source " + source.Name
+	p := creds.From(key, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		return bySAML(ctx, cfg, &source, first)
-	}))}, nil
+	}))
+	return &beginning{provider: named{p, "credentials of " + first.ARN + " by SAML source " + source.Name}}, nil
 }
 
 func bySAML(ctx context.Context, cfg aws.Config, source *session.Source, role creds.Role) (aws.Credentials, error) {
@@ -49,6 +59,12 @@ func bySAML(ctx context.Context, cfg aws.Config, source *session.Source, role cr
 		return aws.Credentials{}, fmt.Errorf("reading the assertion of %s: %w", source.Name, err)
 	}
 	in := &sts.AssumeRoleWithSAMLInput{PrincipalArn: aws.String(provider), RoleArn: aws.String(role.ARN), SAMLAssertion: aws.String(assertion)}
+	if role.Policy != "" {
+		in.Policy = aws.String(role.Policy)
+	}
+	for _, a := range role.PolicyARNs {
+		in.PolicyArns = append(in.PolicyArns, types.PolicyDescriptorType{Arn: aws.String(a)})
+	}
 	if role.Duration > 0 {
 		in.DurationSeconds = aws.Int32(int32(role.Duration.Seconds()))
 	}
