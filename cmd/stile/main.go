@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/stile-aws/stile/internal/cli"
+	_ "github.com/stile-aws/stile/internal/early" // answers before the rest is initialised
 )
 
 func main() { os.Exit(cli.Main(os.Args[1:], cli.System())) }

@@ -27,10 +27,11 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/glob"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 // FileName is the name of a guard's file.
-const FileName = ".stile-guard.yaml"
+const FileName = surroundings.GuardFile
 
 // Account is where somebody wants to go.
 type Account struct {
@@ -79,7 +80,7 @@ func Find(dir string) (*Guard, error) {
 		return nil, fmt.Errorf("looking for guards: %w", err)
 	}
 	var g Guard
-	for {
+	for dir := range surroundings.Upwards(dir) {
 		f, err := read(filepath.Join(dir, FileName))
 		if err != nil {
 			return nil, fmt.Errorf("reading the guard of %s: %w", dir, err)
@@ -87,11 +88,8 @@ func Find(dir string) (*Guard, error) {
 		if f != nil {
 			g.files = append(g.files, *f)
 		}
-		if filepath.Dir(dir) == dir {
-			return &g, nil
-		}
-		dir = filepath.Dir(dir)
 	}
+	return &g, nil
 }
 
 // read reads a file, nil when there is none. One that cannot be understood is

@@ -6,6 +6,9 @@
 // away when they had grown. Nothing here removes any: a log that forgets is none.
 // It is a help to honest users, whose files it is among; somebody with their
 // rights can change it.
+//
+// It is written before the program is initialised (internal/early), so there is no
+// path/filepath here.
 package issuelog
 
 import (
@@ -16,12 +19,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Entry is one handing out of credentials.
@@ -78,7 +80,7 @@ func appendTo(dir string, e Entry, limit int64) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("writing the log of issued credentials: %w", err)
 	}
-	if err := write(filepath.Join(dir, current), append(line, '\n'), limit); err != nil {
+	if err := write(path.Join(dir, current), append(line, '\n'), limit); err != nil {
 		return fmt.Errorf("writing the log of issued credentials: %w", err)
 	}
 	return nil
@@ -116,7 +118,7 @@ func write(path string, line []byte, limit int64) (err error) {
 // rotate moves the file away. Who has it open still writes into it, where it is
 // found all the same. Only the holder of its lock may take its name.
 func rotate(path string, f *os.File) error {
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
 		return err
 	}
 	mine, err := f.Stat()
@@ -137,7 +139,7 @@ func Read(dir string, since time.Time) (entries []Entry, broken int, err error) 
 	var files []string
 	for range maxLooks { // a file may be moved away while we read
 		before := files
-		if files, err = filepath.Glob(filepath.Join(dir, "issued*.jsonl")); err != nil {
+		if files, err = list(dir); err != nil {
 			break
 		}
 		if before != nil && slices.Equal(before, files) {
@@ -152,6 +154,21 @@ func Read(dir string, since time.Time) (entries []Entry, broken int, err error) 
 	}
 	slices.SortStableFunc(entries, func(a, b Entry) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Process.PID, b.Process.PID)) })
 	return entries, broken, nil
+}
+
+// list lists the files of the log.
+func list(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var files []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "issued") && strings.HasSuffix(e.Name(), ".jsonl") {
+			files = append(files, path.Join(dir, e.Name()))
+		}
+	}
+	return files, err
 }
 
 // maxLooks is how often files are listed until they stay the same.

@@ -1,42 +1,10 @@
 package session
 
-import (
-	"errors"
-	"path/filepath"
-)
+import "github.com/stile-aws/stile/internal/surroundings"
 
 // Paths are where the things of one person are.
-type Paths struct {
-	Book    string // sessions.yaml
-	Cache   string // what can be had again, nothing secret
-	Locks   string // one directory for all processes of a person
-	Tokens  string // the AWS CLI's cache of sign-ins
-	Secrets string // the secret store
-	Runtime string // in memory and of this person alone; "" when there is no such place
-}
+type Paths = surroundings.Paths
 
 // FindPaths finds them by the environment, as the XDG base directory
 // specification has it.
-func FindPaths(getenv func(string) string) (Paths, error) {
-	home := getenv("HOME")
-	if !filepath.IsAbs(home) {
-		return Paths{}, errors.New("finding your sessions: HOME is not set")
-	}
-	base := func(name, otherwise string) string {
-		if dir := getenv(name); filepath.IsAbs(dir) { // others are to be ignored, says the specification
-			return filepath.Join(dir, "stile")
-		}
-		return filepath.Join(home, otherwise, "stile")
-	}
-	p := Paths{
-		Book:    filepath.Join(base("XDG_CONFIG_HOME", ".config"), "sessions.yaml"),
-		Cache:   base("XDG_CACHE_HOME", ".cache"),
-		Locks:   filepath.Join(base("XDG_STATE_HOME", ".local/state"), "locks"),
-		Tokens:  filepath.Join(home, ".aws", "sso", "cache"),
-		Secrets: filepath.Join(base("XDG_DATA_HOME", ".local/share"), "secrets"),
-	}
-	if dir := getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
-		p.Runtime = filepath.Join(dir, "stile")
-	}
-	return p, nil
-}
+func FindPaths(getenv func(string) string) (Paths, error) { return surroundings.FindPaths(getenv) }

@@ -20,7 +20,7 @@ const module = "github.com/stile-aws/stile"
 // that fits a package counts. Packages of one floor may import each other only
 // inside one name.
 var floors = [][]string{
-	{"arn", "internal/glob", "internal/growth", "internal/atomicfile", "internal/scalar", "internal/scene"},
+	{"arn", "internal/glob", "internal/growth", "internal/atomicfile", "internal/surroundings", "internal/scalar", "internal/scene"},
 	{"policy"},
 	{"authz", "internal/diag", "internal/awserr"},
 	{"authz/remedy", "internal/catalog", "internal/corpus"},
@@ -33,10 +33,10 @@ var floors = [][]string{
 	{"creds", "internal/kube", "internal/secretstore"},
 	{""}, // package stile, the module's root
 	{"internal/observe", "internal/apply", "internal/probe", "internal/session", "internal/guard", "internal/issuelog"},
-	{"internal/scope"},
+	{"internal/scope", "internal/handout"},
 	{"internal/deliver", "api"},
 	{"internal/broker", "stiletest"},
-	{"internal/operator", "internal/agent", "internal/web", "internal/demo"},
+	{"internal/early", "internal/operator", "internal/agent", "internal/web", "internal/demo"},
 	{"internal/cli"},
 	{"cmd", "tools"},
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	around "github.com/stile-aws/stile/internal/surroundings"
 )
 
 // Place is where a broker is found.
@@ -29,36 +31,12 @@ const (
 	maxBrokers = 16  // environments a user works in at once
 )
 
-// names are the variables beside AWS_* and STILE_* that decide which credentials
-// there are and how AWS is reached.
-var names = []string{
-	"HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME",
-	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
-	"SSL_CERT_FILE", "SSL_CERT_DIR", "KUBECONFIG", "DBUS_SESSION_BUS_ADDRESS",
-}
-
-// ignored are variables that look as if they decided, and do not, or whose value
-// is part of the request.
-var ignored = []string{
-	"STILE_BROKER", "STILE_CREDENTIAL_PROCESS", "STILE_DECLARATIONS", "AWS_PAGER", "AWS_CLI_AUTO_PROMPT", "AWS_DEFAULT_OUTPUT", "AWS_EXECUTION_ENV",
-}
-
 // passed are variables that a broker is given beside those that decide.
 var passed = []string{"PATH", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "DISPLAY", "WAYLAND_DISPLAY", "GORACE"}
 
-// Deciding is the part of an environment that decides, sorted.
-func Deciding(environ []string) []string {
-	var out []string
-	for _, v := range environ {
-		name, _, _ := strings.Cut(v, "=")
-		decides := strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "STILE_") || slices.Contains(names, name)
-		if decides && !slices.Contains(ignored, name) {
-			out = append(out, v)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
+// Deciding is the part of an environment that decides which credentials there
+// are, sorted.
+func Deciding(environ []string) []string { return around.Deciding(environ) }
 
 // surroundings is the environment of a broker for callers with environ. What it
 // starts itself must not ask it again.

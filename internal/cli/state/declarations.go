@@ -2,14 +2,13 @@ package state
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 
 	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 // DeclarationsEnv names the declarations when no flag does.
-const DeclarationsEnv = "STILE_DECLARATIONS"
+const DeclarationsEnv = surroundings.DeclarationsEnv
 
 // ErrNoDeclarations means that nothing says which declarations are meant.
 var ErrNoDeclarations = errors.New("finding declarations: name them by --declarations PATH, run below a directory with a stile.yaml, or apply some from this computer")
@@ -48,19 +47,4 @@ func Declarations(s *term.Streams, flag string) ([]string, error) {
 
 // Above finds the directory of a stile.yaml in the working directory or above,
 // "" when there is none.
-func Above() string {
-	dir, err := os.Getwd()
-	if err != nil {
-		return ""
-	}
-	for {
-		if info, err := os.Stat(filepath.Join(dir, "stile.yaml")); err == nil && info.Mode().IsRegular() {
-			return dir
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return ""
-		}
-		dir = up
-	}
-}
+func Above() string { return surroundings.Above() }

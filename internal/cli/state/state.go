@@ -22,20 +22,12 @@ import (
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/plan"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 // Dir is where stile keeps its state: $XDG_STATE_HOME/stile, by default
 // ~/.local/state/stile.
-func Dir(s *term.Streams) (string, error) {
-	if dir := s.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "stile"), nil
-	}
-	home := s.Getenv("HOME")
-	if home == "" {
-		return "", errors.New("finding stile's state: neither XDG_STATE_HOME nor HOME is set")
-	}
-	return filepath.Join(home, ".local", "state", "stile"), nil
-}
+func Dir(s *term.Streams) (string, error) { return surroundings.State(s.Getenv) }
 
 // Journal records one run over a scope. It holds the scope's lock on this
 // computer until Close.

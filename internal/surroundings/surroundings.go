@@ -1,0 +1,114 @@
+// Package surroundings is what around a process decides which credentials it
+// gets: variables of its environment, and files. [Deciding] names the variables,
+// [FindPaths], [State] and [ProfileFiles] the files of a person, [Above] and
+// [Guarded] those of the working directory.
+//
+// It reads no file's contents, and keeps to packages that are initialised early
+// (see internal/early): so there is no path/filepath here. stile runs on Unix,
+// where package path says the same of absolute paths.
+package surroundings
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// names are the variables beside AWS_* and STILE_* that decide which credentials
+// there are and how AWS is reached.
+var names = []string{
+	"HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME",
+	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "KUBECONFIG", "DBUS_SESSION_BUS_ADDRESS",
+}
+
+// ignored are variables that look as if they decided, and do not, or whose value
+// is part of the request.
+var ignored = []string{
+	"STILE_BROKER", "STILE_CREDENTIAL_PROCESS", DeclarationsEnv, "AWS_PAGER", "AWS_CLI_AUTO_PROMPT", "AWS_DEFAULT_OUTPUT", "AWS_EXECUTION_ENV",
+}
+
+// DeclarationsEnv names the declarations when no flag does.
+const DeclarationsEnv = "STILE_DECLARATIONS"
+
+// Deciding is the part of an environment that decides, sorted.
+func Deciding(environ []string) []string {
+	var out []string
+	for _, v := range environ {
+		name, _, _ := strings.Cut(v, "=")
+		decides := strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "STILE_") || slices.Contains(names, name)
+		if decides && !slices.Contains(ignored, name) {
+			out = append(out, v)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// State is where stile keeps its state: $XDG_STATE_HOME/stile, by default
+// ~/.local/state/stile.
+func State(getenv func(string) string) (string, error) {
+	if dir := getenv("XDG_STATE_HOME"); path.IsAbs(dir) {
+		return path.Join(dir, "stile"), nil
+	}
+	home := getenv("HOME")
+	if home == "" {
+		return "", errors.New("finding stile's state: neither XDG_STATE_HOME nor HOME is set")
+	}
+	return path.Join(home, ".local", "state", "stile"), nil
+}
+
+// ProfileFiles are the AWS config and credentials files.
+func ProfileFiles(getenv func(string) string) []string {
+	home := path.Join(getenv("HOME"), ".aws")
+	return []string{
+		cmp.Or(getenv("AWS_CONFIG_FILE"), path.Join(home, "config")),
+		cmp.Or(getenv("AWS_SHARED_CREDENTIALS_FILE"), path.Join(home, "credentials")),
+	}
+}
+
+// Upwards gives dir, which is absolute, and all directories above it.
+func Upwards(dir string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for dir = path.Clean(dir); yield(dir) && path.Dir(dir) != dir; dir = path.Dir(dir) {
+		}
+	}
+}
+
+// Above finds the directory of a stile.yaml in the working directory or above,
+// "" when there is none.
+func Above() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for dir := range Upwards(dir) {
+		if info, err := os.Stat(path.Join(dir, "stile.yaml")); err == nil && info.Mode().IsRegular() {
+			return dir
+		}
+	}
+	return ""
+}
+
+// GuardFile is the name of a guard's file (package guard).
+const GuardFile = ".stile-guard.yaml"
+
+// Guarded reports that something of a guard's name is in the working directory
+// or above, or that nobody can tell.
+func Guarded() bool {
+	dir, err := os.Getwd()
+	if err != nil {
+		return true
+	}
+	for dir := range Upwards(dir) {
+		if _, err := os.Lstat(path.Join(dir, GuardFile)); !errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
+	}
+	return false
+}
