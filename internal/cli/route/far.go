@@ -18,6 +18,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/guard"
 	"github.com/stile-aws/stile/internal/session/desk"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 // far is what is different in a process that opens ways for others.
@@ -213,5 +214,5 @@ func Stamp(s *term.Streams, req client.Request) string {
 	if err != nil {
 		return ""
 	}
-	return stamp(s, w.Declarations, w.Around)
+	return surroundings.Stamp(s.Getenv, w.Declarations, w.Around)
 }

@@ -9,16 +9,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
-	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/guard"
+	"github.com/stile-aws/stile/internal/handout"
 	"github.com/stile-aws/stile/internal/issuelog"
 	"github.com/stile-aws/stile/internal/session"
 )
@@ -50,7 +49,7 @@ func (l *Limits) flags(cmd *cobra.Command) {
 func (l *Limits) Runs(command string) { l.command = command }
 
 // LogEnv set to "required" makes credentials that cannot be logged an error.
-const LogEnv = "STILE_LOG"
+const LogEnv = handout.LogEnv
 
 // narrowing is the session policies of the end of a way.
 type narrowing struct {
@@ -234,26 +233,20 @@ func (r *recorder) record(c aws.Credentials, session string) error {
 	if r.last == c.AccessKeyID {
 		return nil
 	}
-	e := r.entry
-	e.Time, e.AccessKeyID, e.Session, e.Process = time.Now().UTC(), c.AccessKeyID, session, issuelog.Self()
+	e, holds := r.entry, handout.Credential{AccessKeyID: c.AccessKeyID, AccountID: c.AccountID}
+	e.Session = session
 	if c.CanExpire {
-		e.Expires = c.Expires.UTC()
+		holds.Expires = c.Expires
 	}
-	if e.Account == "" {
-		e.Account = c.AccountID
-	}
-	dir, err := state.Dir(r.streams)
-	if err == nil {
-		err = issuelog.Append(dir, e)
-	}
-	if err == nil {
+	fatal, err := handout.Log(environment(r.streams), e, holds)
+	switch {
+	case fatal:
+		return err
+	case err != nil:
+		r.limits.warning.Do(func() { r.streams.Note("stile: %v; credentials are handed out without it", err) })
+	default:
 		r.last = c.AccessKeyID
-		return nil
 	}
-	if r.streams.Getenv(LogEnv) == "required" {
-		return fmt.Errorf("%w; %s=required hands out nothing that is not logged", err, LogEnv)
-	}
-	r.limits.warning.Do(func() { r.streams.Note("stile: %v; credentials are handed out without it", err) })
 	return nil
 }
 

@@ -4,29 +4,22 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/stile-aws/stile/arn"
-	"github.com/stile-aws/stile/internal/broker/client"
 	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/handout"
 	"github.com/stile-aws/stile/internal/secretstore"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/browser"
 	"github.com/stile-aws/stile/internal/session/desk"
-	"github.com/stile-aws/stile/internal/session/kept"
+	"github.com/stile-aws/stile/internal/session/shelf"
 	"github.com/stile-aws/stile/internal/session/tty"
 )
 
@@ -139,7 +132,7 @@ func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, add
 		return nil, err
 	}
 	if p.free() && !t.Source.OfJob() { // others are asked for anew each time, see Kept
-		d.Store().SetAlias(o.alias(s, address), opened.Key)
+		d.Store().SetAlias(o.request(address).Name(environment(s)), shelf.Alias{Key: opened.Key})
 	}
 	way := &Way{AccountName: t.AccountName, Labels: t.Labels, narrowed: !p.narrow.none(), Chained: chained(t),
 		Account: t.Account, Name: t.Role(), Region: opened.Region, Caller: t.Source.Name, Credentials: opened.Cached, end: d.Close}
@@ -200,81 +193,30 @@ func hasProfile(s *term.Streams, name string) bool {
 // Kept gives credentials for an address that were fetched before and are good,
 // without finding the way again. There are none when anything has changed that
 // the way depends on: declarations, sessions, AWS's files, the environment.
+// Where nothing but the address is said, internal/early has asked before.
 func (o *Options) Kept(s *term.Streams, address string) (aws.Credentials, bool) {
-	paths, err := session.FindPaths(s.Getenv)
-	if err != nil || paths.Runtime == "" {
-		return aws.Credentials{}, false
-	}
-	store := kept.Open(paths.Runtime)
-	key := store.Alias(o.alias(s, address))
-	if key == "" {
-		return aws.Credentials{}, false
-	}
-	if p, err := o.pass(s); err != nil || !p.free() {
+	var flags narrowing
+	if err := o.Limits.narrow(&flags); err != nil || !flags.none() {
 		return aws.Credentials{}, false // Open says why, or asks
 	}
-	e, ok := store.Get(key)
-	if !ok || !e.Good(time.Now()) {
+	found, entry, ok := handout.Find(environment(s), o.request(address))
+	if !ok {
 		return aws.Credentials{}, false
 	}
-	way := &Way{Account: arn.AccountID(e.Credentials.AccountID)}
-	if o.recorder(s, address, way, "").record(e.Credentials, "") != nil {
-		return aws.Credentials{}, false
+	c := aws.Credentials{
+		AccessKeyID: found.AccessKeyID, SecretAccessKey: found.SecretAccessKey, SessionToken: found.SessionToken,
+		CanExpire: true, Expires: found.Expires, AccountID: found.AccountID,
 	}
-	return e.Credentials, true
+	entry.Delivery = o.delivery
+	r := recorder{streams: s, limits: &o.Limits, entry: entry}
+	return c, r.record(c, entry.Session) == nil
 }
 
-// alias names everything that the way to an address depends on.
-func (o *Options) alias(s *term.Streams, address string) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %q\n", address, o.Declarations, o.As, o.TokenFile)
-	for _, v := range client.Deciding(s.Environ()) {
-		fmt.Fprintf(h, "%q\n", v)
-	}
-	fmt.Fprint(h, stamp(s, o.Declarations, s.Getenv(state.DeclarationsEnv), cmp.Or(o.far.around, state.Above())))
-	return hex.EncodeToString(h.Sum(nil))
+// request is what decides of the options where a way leads.
+func (o *Options) request(address string) *handout.Request {
+	return &handout.Request{Address: address, Declarations: o.Declarations, As: o.As, TokenFile: o.TokenFile, Around: cmp.Or(o.far.around, state.Above())}
 }
 
-// stamp tells one state of the files that decide where a way leads from another:
-// sessions, AWS's files, what was applied, and declarations.
-func stamp(s *term.Streams, declarations ...string) string {
-	h := sha256.New()
-	if paths, err := session.FindPaths(s.Getenv); err == nil {
-		stat(h, paths.Book)
-	}
-	for _, file := range desk.ProfileFiles(s.Getenv) {
-		stat(h, file)
-	}
-	if base, err := state.Dir(s); err == nil {
-		stat(h, filepath.Join(base, "scopes", "*", "routes.json"))
-	}
-	for _, path := range declarations {
-		if path != "" {
-			statTree(h, path)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// stat writes when files were changed.
-func stat(h io.Writer, pattern string) {
-	files := []string{pattern}
-	if strings.Contains(pattern, "*") {
-		files, _ = filepath.Glob(pattern) // the pattern is ours
-	}
-	for _, file := range files {
-		if info, err := os.Stat(file); err == nil {
-			fmt.Fprintf(h, "%q %d %d\n", file, info.Size(), info.ModTime().UnixNano())
-		}
-	}
-}
-
-// statTree writes when anything below a directory was changed.
-func statTree(h io.Writer, path string) {
-	_ = filepath.WalkDir(path, func(file string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() {
-			stat(h, file)
-		}
-		return nil
-	})
+func environment(s *term.Streams) handout.Environment {
+	return handout.Environment{Getenv: s.Getenv, Environ: s.Environ}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/flight"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 // Opened is a target whose credentials can be had.
@@ -143,13 +144,7 @@ func (n named) String() string             { return n.text }
 func (n named) Format(f fmt.State, _ rune) { fmt.Fprint(f, n.text) }
 
 // ProfileFiles are the AWS config and credentials files.
-func ProfileFiles(getenv func(string) string) []string {
-	home := filepath.Join(getenv("HOME"), ".aws")
-	return []string{
-		cmp.Or(getenv("AWS_CONFIG_FILE"), filepath.Join(home, "config")),
-		cmp.Or(getenv("AWS_SHARED_CREDENTIALS_FILE"), filepath.Join(home, "credentials")),
-	}
-}
+func ProfileFiles(getenv func(string) string) []string { return surroundings.ProfileFiles(getenv) }
 
 // sessionName is the person's name as AWS knows it, for the hops of a chain: so
 // that they are seen under one name all the way. It is asked for once a source.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/session/flight"
+	"github.com/stile-aws/stile/internal/session/shelf"
 )
 
 // Wrap gives p's credentials from the store as long as they are good. When they
@@ -47,7 +48,7 @@ func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	var err error
 	switch {
 	case p.store.Shared():
-		err = flight.Do(ctx, p.store.locks(), file(p.key), have, fetch)
+		err = flight.Do(ctx, p.store.locks(), shelf.File(p.key), have, fetch)
 	case !have():
 		err = fetch(ctx)
 	}
