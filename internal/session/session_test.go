@@ -273,3 +273,50 @@ credential_process = vendor-helper
 		t.Errorf("FromProfiles (-want +got):\n%s", diff)
 	}
 }
+
+func TestWhatOpensRolesIsChecked(t *testing.T) {
+	const anchor, profile, role = "arn:aws:rolesanywhere:eu-west-1:111111111111:trust-anchor/a", "arn:aws:rolesanywhere:eu-west-1:111111111111:profile/p", "arn:aws:iam::111111111111:role/r"
+	good := session.RolesAnywhere{TrustAnchor: anchor, Profile: profile, Role: role, Certificate: "/c.pem", PrivateKey: "/k.pem"}
+	for name, c := range map[string]struct {
+		change func(*session.RolesAnywhere)
+		want   string // "" for nothing
+	}{
+		"files":   {func(*session.RolesAnywhere) {}, ""},
+		"a token": {func(r *session.RolesAnywhere) { r.Certificate, r.PrivateKey = "pkcs11:object=x", "" }, ""},
+		"a TPM":   {func(r *session.RolesAnywhere) { r.PrivateKey = "handle:0x81000001" }, ""},
+		"the system's store": {func(r *session.RolesAnywhere) {
+			r.Certificate, r.PrivateKey, r.Selector = "", "", "Key=x509Subject,Value=CN=x"
+		}, ""},
+		"another thing's ARN":   {func(r *session.RolesAnywhere) { r.TrustAnchor = role }, "want the ARN of a Roles Anywhere trust anchor"},
+		"profile and anchor":    {func(r *session.RolesAnywhere) { r.Profile = anchor }, "want the ARN of a Roles Anywhere profile"},
+		"no role":               {func(r *session.RolesAnywhere) { r.Role = "" }, "reading role"},
+		"two Regions":           {func(r *session.RolesAnywhere) { r.Profile = strings.Replace(profile, "eu-west-1", "us-east-1", 1) }, "both must be in one Region"},
+		"another Region":        {func(r *session.RolesAnywhere) { r.Region = "us-east-1" }, "the trust anchor is in eu-west-1"},
+		"no certificate":        {func(r *session.RolesAnywhere) { r.Certificate = "" }, "either certificate or selector"},
+		"no key":                {func(r *session.RolesAnywhere) { r.PrivateKey = "" }, "needs a privateKey"},
+		"a relative path":       {func(r *session.RolesAnywhere) { r.PrivateKey = "k.pem" }, "want an absolute path"},
+		"a PIN":                 {func(r *session.RolesAnywhere) { r.PrivateKey = "pkcs11:object=x;pin-value=1234" }, "would be for all to see"},
+		"a minute":              {func(r *session.RolesAnywhere) { r.Duration = session.Duration(time.Minute) }, "want 15m to 12h"},
+		"plain HTTP":            {func(r *session.RolesAnywhere) { r.Endpoint = "http://x" }, "want an https address"},
+		"a name with spaces":    {func(r *session.RolesAnywhere) { r.SessionName = "a b" }, "sessionName"},
+		"a selector with a key": {func(r *session.RolesAnywhere) { r.Certificate, r.Selector = "", "x" }, "leave privateKey and intermediates out"},
+	} {
+		r := good
+		c.change(&r)
+		err := (&session.Source{Name: "x", RolesAnywhere: &r}).Check()
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	for want, w := range map[string]session.WebIdentity{
+		"exactly one of":           {},
+		"got 2":                    {GitHub: true, Variable: "X"},
+		"audience is of":           {Variable: "X", Audience: "x"},
+		"sessionName":              {GitHub: true, SessionName: "a b"},
+		"is not the ARN of a role": {GitHub: true, Role: "arn:aws:iam::111111111111:user/x"},
+	} {
+		if err := (&session.Source{Name: "x", WebIdentity: &w}).Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", w, err, want)
+		}
+	}
+}

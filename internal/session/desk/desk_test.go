@@ -47,6 +47,7 @@ func newPlace(t *testing.T) *place {
 	t.Helper()
 	server, err := localaws.New(localaws.Config{
 		Accounts: []localaws.Account{{ID: tooling, Name: "tooling"}, {ID: orders, Name: "orders-prod"}},
+		Clusters: []localaws.Cluster{{Account: tooling, Name: "ci"}},
 		IdentityCenters: []localaws.IdentityCenter{{
 			StartURL:       "https://acme.awsapps.com/start",
 			Users:          []localaws.IdentityCenterUser{{Name: "alice"}},
@@ -336,6 +337,14 @@ func TestAssertionsOpenRoles(t *testing.T) {
 		got, err := p.whoami(t, d, address)
 		want(t, got, err, "arn:aws:sts::222222222222:assumed-role/engineer/grace")
 	}
+	p.may(t, orders, "engineer", "iam:List*")
+	target := p.resolve(t, d, "corp:222222222222/engineer")
+	for policy, allowed := range map[string]bool{"": true, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:Get*","Resource":"*"}}`: false} {
+		target.Hops[0].Policy = policy
+		p.lists(t, d, target, allowed)
+	}
+	target.Hops[0].Policy, target.Hops[0].PolicyARNs = "", []string{"arn:aws:iam::aws:policy/AWSDenyAll"}
+	p.lists(t, d, target, false)
 	if _, err := p.whoami(t, d, "corp:222222222222/boss"); err == nil || !strings.Contains(err.Error(), "it names no role arn:aws:iam::222222222222:role/boss, but "+role+","+provider) {
 		t.Errorf("%v, want the roles there are", err)
 	}
