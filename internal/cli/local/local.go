@@ -22,7 +22,10 @@ func New(s *term.Streams) *cobra.Command {
 		Use:   "local",
 		Short: "Run and steer the embedded local AWS",
 		Long: "Run and steer the embedded local AWS: several accounts in one process, AWS's wire protocols, IAM enforced.\n" +
-			"Nothing it does reaches the real AWS.",
+			"Nothing it does reaches the real AWS.\n\n" +
+			"Of the policies that AWS manages it has the common ones (aws iam list-policies --scope AWS). ReadOnlyAccess,\n" +
+			"ViewOnlyAccess and SecurityAudit, which are lists of thousands of actions, are derived from the access levels of\n" +
+			"AWS's Service Authorization Reference: a single action may be in AWS's and not here, or the other way round.",
 	}
 	endpoint := cmd.PersistentFlags().String("endpoint", "", "the local AWS to steer, by its `URL`; default: the one the environment points at, or the only one")
 	find := func() (*Client, error) { return Find(s, *endpoint) }

@@ -2,12 +2,14 @@ package gate_test
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/localaws/gate"
 	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/policy"
@@ -62,7 +64,7 @@ func TestEmbeddedPoliciesAreValid(t *testing.T) {
 	names := map[string]bool{}
 	for _, p := range gate.AWSManagedPolicies() {
 		names[p.Name] = true
-		doc, err := policy.Parse([]byte(p.Document))
+		doc, err := policy.Parse([]byte(p.Document()))
 		if err != nil {
 			t.Errorf("%s: %v", p.Name, err)
 			continue
@@ -91,6 +93,61 @@ func TestPowerUsersMayNotManageUsers(t *testing.T) {
 	for action, allowed := range map[string]bool{"dynamodb:GetItem": true, "iam:ListRoles": true, "iam:CreateUser": false, "organizations:DescribeOrganization": true, "organizations:ListAccounts": false} {
 		if got := w.check(power, gate.Access{Action: action, Resource: "*"}).Allowed; got != allowed {
 			t.Errorf("%s allowed: %v, want %v", action, got, allowed)
+		}
+	}
+}
+
+func TestDerivedPolicies(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ policy, allowed, refused string }{
+		{"ReadOnlyAccess",
+			"dynamodb:GetItem s3:GetObject s3:ListBucket ec2:DescribeInstances iam:GetRole iam:SimulatePrincipalPolicy sts:GetCallerIdentity sqs:ReceiveMessage " +
+				"ssm:GetParameter logs:StartQuery codecommit:GitPull apigateway:GET secretsmanager:DescribeSecret secretsmanager:ListSecrets ecr:GetAuthorizationToken kms:DescribeKey " +
+				"codestar-notifications:describeNotificationRule",
+			"dynamodb:PutItem s3:PutObject secretsmanager:GetSecretValue secretsmanager:BatchGetSecretValue kms:Decrypt sts:AssumeRole sts:GetFederationToken " +
+				"iam:PassRole iam:TagRole lambda:InvokeFunction bedrock:InvokeModel eks:AccessKubernetesApi redshift:GetClusterCredentials ivs:GetStreamKey glue:GetConnection dynamodb:DeleteItem"},
+		{"job-function/ViewOnlyAccess",
+			"ec2:DescribeInstances dynamodb:ListTables dynamodb:DescribeTable s3:ListAllMyBuckets iam:ListRoles",
+			"dynamodb:GetItem s3:GetObject ssm:GetParameter logs:GetLogEvents dynamodb:PutItem"},
+		{"SecurityAudit",
+			"iam:GetRolePolicy kms:GetKeyPolicy s3:GetBucketPolicy s3:GetObjectAcl lambda:GetPolicy ec2:DescribeSecurityGroups secretsmanager:GetResourcePolicy s3:ListBucket",
+			"dynamodb:GetItem s3:GetObject ssm:GetParameter lambda:GetFunction appconfig:GetConfiguration secretsmanager:GetSecretValue iam:PutRolePolicy"},
+	} {
+		user := w.user(strings.ToLower(path.Base(c.policy)), func(u *store.User) { u.Attached = []string{"arn:aws:iam::aws:policy/" + c.policy} })
+		for allowed, actions := range map[bool]string{true: c.allowed, false: c.refused} {
+			for _, action := range strings.Fields(actions) {
+				if got := w.check(user, gate.Access{Action: action, Resource: "*"}).Allowed; got != allowed {
+					t.Errorf("%s: %s allowed: %v, want %v", c.policy, action, got, allowed)
+				}
+			}
+		}
+	}
+}
+
+// Whatever else the rules let through, nobody writes by a derived policy but
+// by the few actions that AWS's own document lists.
+func TestDerivedPoliciesWriteNothing(t *testing.T) {
+	listed := "config:DeliverConfigSnapshot cognito-identity:GetCredentialsForIdentity cognito-identity:GetOpenIdTokenForDeveloperIdentity"
+	for _, name := range []string{"ReadOnlyAccess", "job-function/ViewOnlyAccess", "SecurityAudit"} {
+		p, ok := gate.AWSManaged("arn:aws:iam::aws:policy/" + name)
+		if !ok {
+			t.Fatalf("there is no %s", name)
+		}
+		doc, err := policy.Parse([]byte(p.Document()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, pattern := range doc.Statements[0].Actions {
+			for _, a := range catalog.ExpandAction(pattern.Value) {
+				n++
+				if a.Level != catalog.Read && a.Level != catalog.List && !strings.Contains(listed, a.Name) {
+					t.Errorf("%s: %s allows %s, which has the level %v", name, pattern.Value, a.Name, a.Level)
+				}
+			}
+		}
+		if n < 3000 {
+			t.Errorf("%s allows %d actions", name, n)
 		}
 	}
 }

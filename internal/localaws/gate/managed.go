@@ -1,7 +1,9 @@
 package gate
 
 import (
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base32"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -13,24 +15,38 @@ import (
 
 // ManagedPolicy is a policy that AWS manages and every account can attach.
 type ManagedPolicy struct {
-	Name     string
-	Path     string // "/", "/job-function/", …
-	ID       string // ANPA…
-	Version  string // of the default version: "v1"
-	Document string
-	Created  time.Time
+	Name    string
+	Path    string // "/", "/job-function/", …
+	ID      string // ANPA…, made up where AWS's is not known
+	Version string // of the default version: "v1"
+	Created time.Time
 	// Description as the console shows it.
 	Description string
+
+	text   string
+	derive func() string // where there is no text
+}
+
+// Document is the text of the default version. That of a policy derived from the
+// catalog is made when it is first asked for.
+func (p *ManagedPolicy) Document() string {
+	if p.derive != nil {
+		return p.derive()
+	}
+	return p.text
 }
 
 // ARN is the policy's ARN: arn:aws:iam::aws:policy/….
 func (p *ManagedPolicy) ARN() string { return managedPrefix + p.Path + p.Name }
 
+// idLength is how much of a unique id follows its prefix.
+const idLength = 17
+
 const managedPrefix = "arn:aws:iam::aws:policy"
 
-// managedJSON has the documents as AWS published them in autumn 2026. Only
-// policies whose text is known exactly are here; attaching another one is
-// NoSuchEntity.
+// managedJSON has the statements that AWS published by autumn 2026. Policies whose
+// text is known exactly are here, and a few are derived (derived.go); attaching
+// another one is NoSuchEntity.
 //
 //go:embed managed.json
 var managedJSON []byte
@@ -40,9 +56,27 @@ var managedJSON []byte
 func AWSManagedPolicies() []*ManagedPolicy { return parseManaged() }
 
 var parseManaged = sync.OnceValue(func() []*ManagedPolicy {
-	var all []*ManagedPolicy
-	if err := json.Unmarshal(managedJSON, &all); err != nil {
+	var known []struct {
+		ManagedPolicy
+		Document string
+	}
+	if err := json.Unmarshal(managedJSON, &known); err != nil {
 		panic("gate: reading the embedded managed policies: " + err.Error())
+	}
+	var all []*ManagedPolicy
+	for i := range known {
+		p := &known[i].ManagedPolicy
+		p.text = known[i].Document
+		all = append(all, p)
+	}
+	for _, d := range derivations() {
+		all = append(all, d.policy())
+	}
+	for _, p := range all {
+		if p.ID == "" {
+			sum := sha256.Sum256([]byte(p.ARN()))
+			p.ID = "ANPA" + base32.StdEncoding.EncodeToString(sum[:])[:idLength]
+		}
 	}
 	slices.SortFunc(all, func(a, b *ManagedPolicy) int { return strings.Compare(a.Name, b.Name) })
 	return all

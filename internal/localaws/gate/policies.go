@@ -130,7 +130,7 @@ func (g *Gate) managed(account arn.AccountID, ref string, layer authz.Layer) (*a
 // ARN: one of AWS's own or a customer's in account.
 func (g *Gate) ManagedDocument(account arn.AccountID, ref string) (string, bool) {
 	if own, ok := AWSManaged(ref); ok {
-		return own.Document, true
+		return own.Document(), true
 	}
 	a, err := arn.Parse(ref)
 	owner := g.world.Accounts[account]

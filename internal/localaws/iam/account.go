@@ -165,14 +165,14 @@ func policyDetails(c *service.Call, filter []types.EntityType) []detail {
 	var all []detail
 	for _, m := range managedPolicies(c, types.PolicyScopeTypeAll) {
 		kind := types.EntityTypeLocalManagedPolicy
-		if m.aws {
+		if m.aws != nil {
 			kind = types.EntityTypeAWSManagedPolicy
 		}
 		if !wants(filter, kind) {
 			continue
 		}
 		use := usage(c, m.arn)
-		if m.aws && use.attached+use.boundaries == 0 {
+		if m.aws != nil && use.attached+use.boundaries == 0 {
 			continue
 		}
 		all = append(all, detail{"4/" + m.arn, func(out *iam.GetAccountAuthorizationDetailsOutput) {
@@ -194,7 +194,7 @@ func policyDetail(m managed, use policyUse) types.ManagedPolicyDetail {
 	}
 	for i := range m.Versions {
 		v := listedVersion(m, &m.Versions[i])
-		v.Document = encodeDocument(m.Versions[i].Document)
+		v.Document = encodeDocument(m.document(&m.Versions[i]))
 		d.PolicyVersionList = append(d.PolicyVersionList, v)
 	}
 	return d

@@ -320,6 +320,54 @@ func TestManagedPolicyVersions(t *testing.T) {
 	worldtest.WantError(t, err, "AccessDenied", "")
 }
 
+func TestPoliciesOfAWS(t *testing.T) {
+	_, client := cloud(t)
+	ctx := t.Context()
+	makeRole(t, client, "r")
+	names := map[string]string{}
+	pages := iam.NewListPoliciesPaginator(client, &iam.ListPoliciesInput{Scope: types.PolicyScopeTypeAws, MaxItems: aws.Int32(5)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range page.Policies {
+			names[*p.PolicyName] = *p.Arn
+		}
+	}
+	for name, action := range map[string]string{
+		"ReadOnlyAccess": "dynamodb:BatchGet*", "ViewOnlyAccess": "ec2:Describe*", "SecurityAudit": "kms:Get*",
+		"AmazonEKSClusterPolicy": "kms:DescribeKey", "AmazonDynamoDBReadOnlyAccess": "dynamodb:GetItem", "AdministratorAccess": "*",
+	} {
+		ref, ok := names[name]
+		if !ok {
+			t.Errorf("ListPolicies of AWS's lacks %s", name)
+			continue
+		}
+		if _, err := client.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: aws.String("r"), PolicyArn: &ref}); err != nil {
+			t.Errorf("attaching %s: %v", ref, err)
+		}
+		p, err := client.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &ref})
+		if err != nil || *p.Policy.AttachmentCount != 1 {
+			t.Errorf("GetPolicy(%s) = %v, %v, want it attached once", ref, p, err)
+			continue
+		}
+		v, err := client.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &ref, VersionId: p.Policy.DefaultVersionId})
+		if err != nil || !strings.Contains(fmt.Sprint(document(t, v.PolicyVersion.Document)), action) {
+			t.Errorf("the document of %s lacks %s: %v", ref, action, err)
+		}
+	}
+	details, err := client.GetAccountAuthorizationDetails(ctx, &iam.GetAccountAuthorizationDetailsInput{Filter: []types.EntityType{types.EntityTypeAWSManagedPolicy}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range details.Policies {
+		if len(p.PolicyVersionList) != 1 || !strings.Contains(fmt.Sprint(document(t, p.PolicyVersionList[0].Document)), "Allow") {
+			t.Errorf("GetAccountAuthorizationDetails has no document of %s", *p.Arn)
+		}
+	}
+}
+
 func TestQuotas(t *testing.T) {
 	c, client := cloud(t)
 	ctx := t.Context()

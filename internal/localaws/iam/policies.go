@@ -34,7 +34,16 @@ func named[I any](ref func(*I) *string) func(*service.Call, *I) string {
 type managed struct {
 	*store.Policy
 	arn string
-	aws bool
+	aws *gate.ManagedPolicy // nil for a customer's
+}
+
+// document is the text of a version. AWS's own texts are not in their records:
+// some are long, and most are never asked for.
+func (m *managed) document(v *store.PolicyVersion) string {
+	if m.aws != nil {
+		return m.aws.Document()
+	}
+	return v.Document
 }
 
 // findManaged finds a managed policy that the account can use.
@@ -54,16 +63,16 @@ func findManaged(c *service.Call, ref string) (managed, *wire.Error) {
 }
 
 func awsManaged(own *gate.ManagedPolicy) managed {
-	return managed{aws: true, arn: own.ARN(), Policy: &store.Policy{
+	return managed{aws: own, arn: own.ARN(), Policy: &store.Policy{
 		Name: own.Name, Path: own.Path, ID: own.ID, Description: own.Description, Created: own.Created, Updated: own.Created,
-		Default: own.Version, Versions: []store.PolicyVersion{{ID: own.Version, Document: own.Document, Created: own.Created}},
+		Default: own.Version, Versions: []store.PolicyVersion{{ID: own.Version, Created: own.Created}},
 	}}
 }
 
 // customer is findManaged for changes, which AWS's own policies refuse.
 func customer(c *service.Call, ref *string) (managed, *wire.Error) {
 	m, e := findManaged(c, aws.ToString(ref))
-	if e == nil && m.aws {
+	if e == nil && m.aws != nil {
 		return m, c.Errorf("AccessDenied", "User: %s is not authorized to perform this operation on resource: policy %s", c.Caller.Principal.ARN, m.arn)
 	}
 	return m, e

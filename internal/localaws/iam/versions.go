@@ -71,7 +71,7 @@ func getPolicyVersion(c *service.Call, in *iam.GetPolicyVersionInput) (*iam.GetP
 		return nil, e
 	}
 	shown := listedVersion(m, v)
-	shown.Document = encodeDocument(v.Document)
+	shown.Document = encodeDocument(m.document(v))
 	return &iam.GetPolicyVersionOutput{PolicyVersion: &shown}, nil
 }
 
