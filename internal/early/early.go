@@ -28,12 +28,16 @@ import (
 	"github.com/stile-aws/stile/internal/deliver/process/wire"
 	"github.com/stile-aws/stile/internal/handout"
 	"github.com/stile-aws/stile/internal/surroundings"
+	"github.com/stile-aws/stile/internal/used"
 )
 
 const command = "credential-process"
 
 func init() {
 	if len(os.Args) != 3 || os.Args[1] != command || os.Args[2] == "" || os.Args[2][0] == '-' {
+		return
+	}
+	if used.Leave() != nil { // or the session that a shell uses would come from itself
 		return
 	}
 	if answered, code := answer(os.Args[2]); answered {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -55,16 +56,24 @@ func (f *file) flags(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("diff", "yes")
 }
 
+// Path is where the AWS config file is; given is what a flag says, "" for nothing.
+func Path(s *term.Streams, given string) (string, error) {
+	if path := cmp.Or(given, s.Getenv("AWS_CONFIG_FILE")); path != "" {
+		return path, nil
+	}
+	home := s.Getenv("HOME")
+	if home == "" {
+		return "", errors.New("finding the AWS config file: HOME is not set; set AWS_CONFIG_FILE")
+	}
+	return filepath.Join(home, ".aws", "config"), nil
+}
+
 // change puts sections into the block, after showing what changes.
 func (f *file) change(ctx context.Context, sections []awsconfig.Section) error {
 	s := f.streams
-	path := cmp.Or(f.path, s.Getenv("AWS_CONFIG_FILE"))
-	if path == "" {
-		home := s.Getenv("HOME")
-		if home == "" {
-			return errors.New("finding the AWS config file: HOME is not set; give --file")
-		}
-		path = filepath.Join(home, ".aws", "config")
+	path, err := Path(s, f.path)
+	if err != nil {
+		return err
 	}
 	paths, err := session.FindPaths(s.Getenv)
 	if err != nil {
@@ -165,10 +174,15 @@ func (o *options) run(ctx context.Context, patterns []string) error {
 	if err != nil {
 		return err
 	}
-	command, err := o.command()
+	program, err := Program(o.streams, o.program)
 	if err != nil {
 		return err
 	}
+	command, err := Command(&o.route, cmp.Or(o.route.Declarations, o.streams.Getenv("STILE_DECLARATIONS")))
+	if err != nil {
+		return err
+	}
+	command = append([]string{program}, command...)
 	var sections []awsconfig.Section
 	named := map[string]string{}
 	for _, p := range places {
@@ -180,7 +194,7 @@ func (o *options) run(ctx context.Context, patterns []string) error {
 			return fmt.Errorf("%s and %s would both be profile %s; say --profile-template with {account} and {role}", other, p.Address, name)
 		}
 		named[name] = p.Address
-		word, err := quote(p.Address)
+		line, err := Line(append(slices.Clone(command), p.Address))
 		if err != nil {
 			return err
 		}
@@ -188,7 +202,7 @@ func (o *options) run(ctx context.Context, patterns []string) error {
 		if name == "default" {
 			heading = name
 		}
-		section := awsconfig.Section{Heading: heading, Settings: []awsconfig.Setting{{Name: "credential_process", Value: command + " " + word}}}
+		section := awsconfig.Section{Heading: heading, Settings: []awsconfig.Setting{{Name: "credential_process", Value: line}}}
 		if region := cmp.Or(o.region, p.Region); region != "" {
 			section.Settings = append(section.Settings, awsconfig.Setting{Name: "region", Value: region})
 		}
@@ -197,57 +211,65 @@ func (o *options) run(ctx context.Context, patterns []string) error {
 	return o.change(ctx, sections)
 }
 
-// command is the start of every credential_process.
-func (o *options) command() (string, error) {
-	program, err := o.ownPath()
-	if err != nil {
-		return "", err
-	}
-	words := []string{program, "credential-process"}
+// Command is the arguments of stile that get credentials by the options of o, to
+// be followed by an address. declarations stand in for those of o, "" for none.
+func Command(o *route.Options, declarations string) ([]string, error) {
+	words := []string{"credential-process"}
 	for _, flag := range []struct {
 		name, value string
 		path        bool
 	}{
-		{"--declarations", cmp.Or(o.route.Declarations, o.streams.Getenv("STILE_DECLARATIONS")), true},
-		{"--token-file", o.route.TokenFile, true}, {"--as", o.route.As, false}, {"--policy", o.route.PolicyFile, true},
+		{"--declarations", declarations, true},
+		{"--token-file", o.TokenFile, true}, {"--as", o.As, false}, {"--policy", o.PolicyFile, true},
 	} {
 		if flag.value == "" {
 			continue
 		}
 		if flag.path { // it will be run from anywhere
-			if flag.value, err = filepath.Abs(flag.value); err != nil {
-				return "", err
+			full, err := filepath.Abs(flag.value)
+			if err != nil {
+				return nil, err
 			}
+			flag.value = full
 		}
 		words = append(words, flag.name, flag.value)
 	}
-	if o.route.ReadOnly {
+	if o.ReadOnly {
 		words = append(words, "--read-only")
 	}
-	for _, a := range o.route.PolicyARNs {
+	for _, a := range o.PolicyARNs {
 		words = append(words, "--policy-arn", a)
 	}
-	for _, a := range o.route.Confirm {
+	for _, a := range o.Confirm {
 		words = append(words, "--confirm", a)
 	}
-	for i := range words {
-		if words[i], err = quote(words[i]); err != nil {
-			return "", err
-		}
-	}
-	return strings.Join(words, " "), nil
+	return words, nil
 }
 
-// ownPath is how this program is started.
-func (o *options) ownPath() (string, error) {
-	if o.program != "" {
-		return o.program, nil
+// Line is a command as a credential_process has it.
+func Line(words []string) (string, error) {
+	out := make([]string, len(words))
+	for i, w := range words {
+		quoted, err := quote(w)
+		if err != nil {
+			return "", err
+		}
+		out[i] = quoted
+	}
+	return strings.Join(out, " "), nil
+}
+
+// Program is how this program is started from elsewhere; given is what a flag
+// says, "" for nothing.
+func Program(s *term.Streams, given string) (string, error) {
+	if given != "" {
+		return given, nil
 	}
 	own, err := os.Executable()
 	if err != nil {
 		return "", fmt.Errorf("finding this program: %w; give --program", err)
 	}
-	if sameFile(own, onPath(o.streams.Getenv("PATH"), "stile")) {
+	if sameFile(own, onPath(s.Getenv("PATH"), "stile")) {
 		return "stile", nil
 	}
 	return own, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/deliver/process"
+	"github.com/stile-aws/stile/internal/used"
 )
 
 // insideEnv is set while the SDK looks for the caller's credentials, which may
@@ -39,6 +40,9 @@ func New(s *term.Streams) *cobra.Command {
 }
 
 func run(ctx context.Context, s *term.Streams, o *route.Options, address string) error {
+	if err := used.Leave(); err != nil { // or the shell's session would come from itself
+		return err
+	}
 	if c, ok := o.Kept(s, address); ok {
 		return process.Write(s.Out, c)
 	}

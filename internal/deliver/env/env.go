@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/stile-aws/stile/internal/used"
 )
 
 // removed are the variables by which the AWS CLI and SDKs choose credentials.
@@ -25,7 +27,8 @@ var removed = map[string]bool{
 	"AWS_ACCESS_KEY": true, "AWS_SECRET_KEY": true, "AWS_CREDENTIAL_EXPIRATION": true, "AWS_ACCOUNT_ID": true,
 	"AWS_PROFILE": true, "AWS_DEFAULT_PROFILE": true,
 	"AWS_ROLE_ARN": true, "AWS_WEB_IDENTITY_TOKEN_FILE": true, "AWS_ROLE_SESSION_NAME": true,
-	"AWS_EC2_METADATA_DISABLED": true, // set anew below
+	"AWS_EC2_METADATA_DISABLED": true,                                             // set anew below
+	used.AddressEnv:             true, used.ExpiresEnv: true, used.StateEnv: true, // of the parent
 }
 
 // removedPrefix begins the variables of the container credentials provider.
@@ -66,6 +69,12 @@ func (c Child) WithCredentials(creds aws.Credentials) []string {
 		out = append(out, "AWS_CREDENTIAL_EXPIRATION="+creds.Expires.UTC().Format(time.RFC3339))
 	}
 	return out
+}
+
+// WithProfile is the environment that leads AWS clients to a profile of the config
+// file. AWS's older SDKs for Go and JavaScript read that file only when told to.
+func (c Child) WithProfile(name string) []string {
+	return append(without(c.clean(), "AWS_SDK_LOAD_CONFIG"), "AWS_PROFILE="+name, "AWS_SDK_LOAD_CONFIG=1")
 }
 
 // WithEndpoint is the environment that leads AWS clients to e.

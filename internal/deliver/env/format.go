@@ -78,7 +78,7 @@ func unset(format, name string) string {
 func assign(format, name, value string) (string, error) {
 	switch format {
 	case "fish":
-		return "set -gx " + name + " '" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "';\n", nil
+		return "set -gx " + name + " " + Quote(format, value) + ";\n", nil
 	case "powershell":
 		return "$Env:" + name + " = '" + strings.ReplaceAll(value, "'", "''") + "'\n", nil
 	case "cmd":
@@ -92,5 +92,13 @@ func assign(format, name, value string) (string, error) {
 		}
 		return name + "='" + value + "'\n", nil
 	}
-	return "export " + name + "='" + strings.ReplaceAll(value, "'", `'\''`) + "'\n", nil
+	return "export " + name + "=" + Quote(format, value) + "\n", nil
+}
+
+// Quote writes a word so that bash, zsh or fish takes it literally.
+func Quote(format, word string) string {
+	if format == "fish" {
+		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(word) + "'"
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

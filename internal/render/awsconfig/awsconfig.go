@@ -77,6 +77,28 @@ func Edit(text []byte, owner string, sections []Section) ([]byte, error) {
 	return slices.Concat(text, []byte(join), written), nil
 }
 
+// Sections are those that the block of owner holds, none when there is no such
+// block.
+func Sections(text []byte, owner string) ([]Section, error) {
+	block, found, err := find(text, owner)
+	if err != nil || !found {
+		return nil, err
+	}
+	var out []Section
+	for line := range bytes.Lines(text[block.start:block.end]) {
+		if heading, ok := headingOf(line); ok {
+			out = append(out, Section{Heading: heading})
+			continue
+		}
+		name, value, ok := strings.Cut(string(line), "=")
+		if ok && len(out) > 0 && !strings.HasPrefix(name, "#") {
+			last := &out[len(out)-1]
+			last.Settings = append(last.Settings, Setting{strings.TrimSpace(name), strings.TrimSpace(value)})
+		}
+	}
+	return out, nil
+}
+
 // Owners lists the owners of the blocks in text, in their order.
 func Owners(text []byte) []string {
 	var out []string

@@ -1,0 +1,157 @@
+package use_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/stile-aws/stile/internal/cli"
+	"github.com/stile-aws/stile/internal/cli/route/routetest"
+)
+
+// The tests run stile as a program below real shells, which got its function.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"stile":  func() { os.Exit(cli.Main(os.Args[1:], cli.System())) },
+		"whoami": routetest.Whoami,
+	})
+}
+
+const (
+	payroll = "arn:aws:sts::222222222222:assumed-role/payroll-api/ci-payroll-api"
+	hub     = "arn:aws:sts::111111111111:assumed-role/ci-account-iam-role/ci-ci-namespace-ci-serviceaccount"
+)
+
+// shell is one the function is for.
+type shell struct {
+	name string
+	args []string // before the script
+	init string
+}
+
+var shells = []shell{
+	{"bash", []string{"--norc", "-c"}, `eval "$(stile shell-init bash)"`},
+	{"zsh", []string{"-f", "-c"}, `eval "$(stile shell-init zsh)"`},
+	{"fish", []string{"--no-config", "-c"}, `stile shell-init fish | source`},
+}
+
+// everywhere runs a test in each shell there is.
+func everywhere(t *testing.T, test func(t *testing.T, sh shell)) {
+	for _, sh := range shells {
+		t.Run(sh.name, func(t *testing.T) {
+			if _, err := exec.LookPath(sh.name); err != nil {
+				if os.Getenv("CI") != "" {
+					t.Fatalf("%s is not installed", sh.name)
+				}
+				t.Skipf("%s is not installed", sh.name)
+			}
+			test(t, sh)
+		})
+	}
+}
+
+// run runs a script that has the function.
+func (sh *shell) run(t *testing.T, w *routetest.World, env []string, lines ...string) routetest.Result {
+	t.Helper()
+	cmd := w.Command(t, sh.name, append(sh.args, sh.init+"\n"+strings.Join(lines, "\n"))...)
+	cmd.Env = append(cmd.Env, env...)
+	return routetest.Run(t, cmd)
+}
+
+func TestShellIsSetAndSetBack(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	id, secret, _ := w.Server.Administrator("333333333333")
+	env := []string{"AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + secret, "AWS_REGION=us-east-1", "AWS_DEFAULT_PROFILE=network", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/"}
+	everywhere(t, func(t *testing.T, sh shell) {
+		r := sh.run(t, w, env,
+			"env | grep -E '^(AWS|STILE)_' | sort >before",
+			"whoami",
+			"stile use orders-prod/payroll-api", "whoami", "echo $STILE_ADDRESS", "env | grep -E '^(AWS|STILE)_' | sort >inside",
+			"stile use tooling/ci-account-iam-role", "whoami",
+			"stile use -", "whoami",
+			"stile use --off", "whoami", "env | grep -E '^(AWS|STILE)_' | sort >after",
+			"stile use -", "whoami",
+		)
+		admin := "arn:aws:iam::333333333333:user/Administrator"
+		want := strings.Join([]string{admin, payroll, "orders-prod/payroll-api", hub, payroll, admin, payroll}, "\n")
+		r.Want(t, want)
+		inside := read(t, w, "inside")
+		for _, gone := range []string{id, secret, "AWS_SECRET", "AWS_SESSION_TOKEN", "AWS_CONTAINER", "AWS_DEFAULT_PROFILE="} {
+			if strings.Contains(inside, gone+"=") || strings.Contains(inside, "="+gone) {
+				t.Errorf("programs of the shell see %s:\n%s", gone, inside)
+			}
+		}
+		if before, after := read(t, w, "before"), read(t, w, "after"); before != after {
+			t.Errorf("--off leads to\n%s, want\n%s", after, before)
+		}
+	})
+}
+
+func read(t *testing.T, w *routetest.World, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(w.Dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// What is wrong keeps the shell as it is, and says so by its status.
+func TestFailureKeepsTheShell(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	everywhere(t, func(t *testing.T, sh shell) {
+		set, status := `export MARK="it's"`, "echo $?"
+		if sh.name == "fish" {
+			set, status = `set -gx MARK "it's"`, "echo $status"
+		}
+		r := sh.run(t, w, nil, set, "env | sort | grep -v '^_=' >before",
+			"stile use orders-prod/nobody", status,
+			"stile use", status,
+			"stile use -", status,
+			"stile use --help", status,
+			"stile use --off", status,
+			"stile no-such-command", status,
+			"env | sort | grep -v '^_=' >after",
+		)
+		if want := "1\n1\n1\n0\n0\n1\n"; r.Stdout != want {
+			t.Errorf("statuses %q, want %q", r.Stdout, want)
+		}
+		for _, text := range []string{"no way there", "stile use ADDRESS", "nothing was used before in this shell", "stile shell-init fish | source", "this shell uses nothing"} {
+			if !strings.Contains(r.Stderr, text) {
+				t.Errorf("standard error lacks %q:\n%s", text, r.Stderr)
+			}
+		}
+		if before, after := read(t, w, "before"), read(t, w, "after"); before != after {
+			t.Errorf("the environment is\n%s, want\n%s", after, before)
+		}
+	})
+}
+
+// A way may begin with what the shell had before: its profile is remembered, its
+// keys are handed on to nobody.
+func TestWayBeginsWhereTheShellDid(t *testing.T) {
+	w := routetest.New(t)
+	auditor := append(w.Deployer(t), "AWS_REGION=us-east-1")
+	w.Apply(t, routetest.Example(t, "assume-role"))
+	sh := shells[0]
+	r := sh.run(t, w, []string{"AWS_PROFILE=deployer"}, "stile use orders-prod/orders-deploy-reader", "whoami", "echo $AWS_PROFILE", "stile use --off", "echo $AWS_PROFILE")
+	r.Want(t, "arn:aws:sts::222222222222:assumed-role/orders-deploy-reader/jane\nstile-orders-prod/orders-deploy-reader\ndeployer")
+	r = sh.run(t, w, auditor, "stile use orders-prod/orders-auditor; echo $?", "whoami", "stile use --env orders-prod/orders-auditor; echo $?", "whoami", "stile use --off", "whoami")
+	r.Want(t, "1\narn:aws:iam::111111111111:user/auditor\n0\narn:aws:sts::222222222222:assumed-role/orders-auditor/auditor\narn:aws:iam::111111111111:user/auditor")
+	if !strings.Contains(r.Stderr, "give --env") {
+		t.Errorf("standard error lacks what to do: %s", r.Stderr)
+	}
+}
+
+func TestWithoutTheFunction(t *testing.T) {
+	w := routetest.New(t)
+	w.Stile(t, nil, "use", "x").Refused(t, "stile shell-init bash")
+	w.Stile(t, nil, "use", "--shell", "tcsh", "x").Refused(t, "want bash, zsh or fish")
+	w.Stile(t, nil, "shell-init", "tcsh").Refused(t, "want bash, zsh or fish")
+}
