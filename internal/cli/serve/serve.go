@@ -99,7 +99,8 @@ func (o *options) serveIMDS(ctx context.Context, way *route.Way, guard local.Gua
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.streams.Out, "AWS_EC2_METADATA_SERVICE_ENDPOINT=%s\nAWS_EC2_METADATA_V1_DISABLED=true\n", s.URL())
+	// With a slash at the end: AWS CLI 2.9 puts the path right behind it.
+	fmt.Fprintf(o.streams.Out, "AWS_EC2_METADATA_SERVICE_ENDPOINT=%s/\nAWS_EC2_METADATA_V1_DISABLED=true\n", s.URL())
 	o.streams.Note("stile: interrupt to stop")
 	<-ctx.Done()
 	return s.Close()
