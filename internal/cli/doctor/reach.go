@@ -78,7 +78,7 @@ func (v *visit) ownRegion() string {
 // "Service-specific endpoints").
 func (v *visit) endpoint() string {
 	if at := cmp.Or(v.streams.Getenv("AWS_ENDPOINT_URL_STS"), v.streams.Getenv("AWS_ENDPOINT_URL")); at != "" && v.streams.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") != "true" {
-		if _, ok := local.Targeted(v.streams); ok {
+		if local.Targeted(v.streams) != nil {
 			v.add("endpoint", warning, "unset it to work with AWS", "AWS_ENDPOINT_URL points at stile's local AWS")
 		} else {
 			v.add("endpoint", warning, "unset it unless you mean it", "an AWS_ENDPOINT_URL sends AWS clients to %s", at)

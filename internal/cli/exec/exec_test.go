@@ -281,11 +281,19 @@ func TestTokensComeFromFiles(t *testing.T) {
 	w.Apply(t, routetest.Example(t, "payroll"))
 	file := w.Token(t, "payroll/api")
 	foreign := w.Token(t, "payroll/other")
-	// Pointed at by another name, the local AWS is no local AWS to stile.
-	elsewhere := "AWS_ENDPOINT_URL=" + strings.Replace(w.URL, "127.0.0.1", "localhost", 1)
-	w.Stile(t, []string{elsewhere}, "exec", "orders-prod/payroll-api", "--", "whoami").Refused(t, "no token of serviceaccount:ci/payroll/api at hand")
-	w.Stile(t, []string{elsewhere}, "exec", "--token-file", file, "orders-prod/payroll-api", "--", "whoami").Want(t, payroll+" us-east-1")
-	w.Stile(t, []string{elsewhere, "AWS_WEB_IDENTITY_TOKEN_FILE=" + file}, "exec", "orders-prod/payroll-api", "--", "whoami").Want(t, payroll+" us-east-1")
+	// Without the note of where it runs, the local AWS is no local AWS to stile.
+	notes := filepath.Join(w.Dir, "state", "stile", "local")
+	if err := os.Rename(notes, notes+".away"); err != nil {
+		t.Fatal(err)
+	}
+	none := w.Stile(t, nil, "exec", "orders-prod/payroll-api", "--", "whoami")
+	none.Refused(t, "no token of serviceaccount:ci/payroll/api at hand")
+	none.Refused(t, "AWS_ENDPOINT_URL is "+w.URL+", and "+notes+", where stile local start notes what it starts, has no local AWS running there")
+	w.Stile(t, nil, "exec", "--token-file", file, "orders-prod/payroll-api", "--", "whoami").Want(t, payroll+" us-east-1")
+	w.Stile(t, []string{"AWS_WEB_IDENTITY_TOKEN_FILE=" + file}, "exec", "orders-prod/payroll-api", "--", "whoami").Want(t, payroll+" us-east-1")
+	if err := os.Rename(notes+".away", notes); err != nil {
+		t.Fatal(err)
+	}
 	// The environment's token of somebody else does not keep the local AWS from making the right one.
 	w.Stile(t, []string{"AWS_WEB_IDENTITY_TOKEN_FILE=" + foreign}, "exec", "orders-prod/payroll-api", "--", "whoami").Want(t, payroll+" us-east-1")
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,63 +33,129 @@ type Client struct {
 // Find returns the local AWS at endpoint; with endpoint "" the one that the
 // environment points AWS clients at, or the only one that runs.
 func Find(s *term.Streams, endpoint string) (*Client, error) {
-	all, err := records(s)
+	dir, err := recordDir(s)
 	if err != nil {
 		return nil, err
 	}
-	for _, want := range []string{endpoint, s.Getenv("AWS_ENDPOINT_URL"), s.Getenv("HTTPS_PROXY"), s.Getenv("https_proxy")} {
-		if want == "" {
-			continue
+	all, err := records(dir)
+	if err != nil {
+		return nil, err
+	}
+	if endpoint != "" {
+		if r := at(all, endpoint); r != nil {
+			return newClient(*r), nil
 		}
-		for _, r := range all {
-			if strings.TrimSuffix(want, "/") == r.URL {
-				return newClient(r), nil
-			}
-		}
-		if endpoint != "" {
-			return nil, fmt.Errorf("finding the local AWS at %s: %w", endpoint, ErrNone)
+		return nil, fmt.Errorf("finding the local AWS at %s: %w (looked in %s)", endpoint, ErrNone, dir)
+	}
+	for _, name := range pointers() {
+		if r := at(all, s.Getenv(name)); r != nil {
+			return newClient(*r), nil
 		}
 	}
 	switch len(all) {
 	case 0:
-		return nil, ErrNone
+		return nil, fmt.Errorf("%w (looked in %s, by XDG_STATE_HOME or HOME)", ErrNone, dir)
 	case 1:
 		return newClient(all[0]), nil
 	}
 	return nil, fmt.Errorf("finding the local AWS: %d run here; say which by --endpoint or AWS_ENDPOINT_URL", len(all))
 }
 
-// Targeted reports whether the environment points AWS clients at a local AWS
-// that runs here, so that its tokens are meant.
-func Targeted(s *term.Streams) (*Client, bool) {
-	if s.Getenv("AWS_ENDPOINT_URL") == "" && s.Getenv("HTTPS_PROXY") == "" && s.Getenv("https_proxy") == "" {
-		return nil, false
-	}
-	all, err := records(s)
+// pointers are the variables that point AWS clients at a local AWS.
+func pointers() []string { return []string{"AWS_ENDPOINT_URL", "HTTPS_PROXY", "https_proxy"} }
+
+// Targeted returns the local AWS of this user that the environment points AWS
+// clients at, so that its tokens are meant; nil when there is none.
+func Targeted(s *term.Streams) *Client {
+	dir, err := recordDir(s)
 	if err != nil {
-		return nil, false
+		return nil
 	}
-	for _, r := range all {
-		for _, name := range []string{"AWS_ENDPOINT_URL", "HTTPS_PROXY", "https_proxy"} {
-			if strings.TrimSuffix(s.Getenv(name), "/") == r.URL {
-				return newClient(r), true
-			}
+	all, err := records(dir)
+	if err != nil {
+		return nil
+	}
+	for _, name := range pointers() {
+		if r := at(all, s.Getenv(name)); r != nil {
+			return newClient(*r)
 		}
 	}
-	return nil, false
+	return nil
 }
+
+// Untargeted says why Targeted finds none: what was looked for, and where.
+func Untargeted(s *term.Streams) string {
+	for _, name := range pointers() {
+		value := s.Getenv(name)
+		if value == "" {
+			continue
+		}
+		dir, err := recordDir(s)
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprintf("%s is %s, and %s, where stile local start notes what it starts, has no local AWS running there: it may be none, or have been started with another HOME or XDG_STATE_HOME",
+			name, withoutUser(value), dir)
+	}
+	return "AWS_ENDPOINT_URL points at no local AWS"
+}
+
+// withoutUser is a URL as it may be printed: a proxy's may hold a password.
+func withoutUser(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "no URL"
+	}
+	u.User = nil
+	return u.String()
+}
+
+// at finds the record of what serves at an address, by any of loopback's names.
+func at(all []Record, address string) *Record {
+	if address == "" {
+		return nil
+	}
+	for i := range all {
+		if samePlace(address, all[i].URL) {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+func samePlace(a, b string) bool {
+	if strings.TrimSuffix(a, "/") == b {
+		return true
+	}
+	one, err := url.Parse(a)
+	if err != nil {
+		return false
+	}
+	other, err := url.Parse(b)
+	return err == nil && one.Scheme == other.Scheme && one.Port() == other.Port() && loopback(one.Hostname()) && loopback(other.Hostname())
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// Endpoint is the address AWS clients reach the local AWS at.
+func (c *Client) Endpoint() string { return c.record.URL }
 
 func newClient(r Record) *Client {
 	return &Client{record: r, http: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{Proxy: nil}}}
 }
 
-// records reads what is running; records of processes that are gone are skipped.
-func records(s *term.Streams) ([]Record, error) {
+// recordDir is where stile local start notes what it starts.
+func recordDir(s *term.Streams) (string, error) {
 	base, err := state.Dir(s)
-	if err != nil {
-		return nil, err
-	}
-	files, err := filepath.Glob(filepath.Join(base, "local", "*.json"))
+	return filepath.Join(base, "local"), err
+}
+
+// records reads what is running; records of processes that are gone are skipped.
+func records(dir string) ([]Record, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
 		return nil, err
 	}

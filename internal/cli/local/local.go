@@ -111,6 +111,9 @@ func (o *startOptions) run(ctx context.Context) error {
 	for _, at := range r.Server.IdentityCenters() {
 		o.streams.Note("stile: identity center %s in %s, people %s", at.StartURL, at.Region, strings.Join(at.Users, ", "))
 	}
+	if r.Exposed {
+		o.streams.Note("stile: warning: it listens on %s: anyone on the network can reach it; leave the host out of --listen to keep it to this computer", o.setup.Listen)
+	}
 	o.streams.Note("stile: local AWS on %s; interrupt to stop", r.URL)
 	go func() { <-ctx.Done(); r.stop() }()
 	if err := r.Wait(); err != nil {

@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/stile-aws/stile/internal/atomicfile"
-	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/localaws"
 	"github.com/stile-aws/stile/internal/localaws/frontdoor"
@@ -38,6 +37,8 @@ type Running struct {
 	Server *localaws.Server
 	// URL is the port's, or the proxy's.
 	URL string
+	// Exposed is set when other computers can reach it.
+	Exposed bool
 	// CABundle is the file with the proxy's certificate, "" without a proxy.
 	CABundle string
 
@@ -83,11 +84,10 @@ func Start(ctx context.Context, s *term.Streams, setup Setup) (*Running, error) 
 }
 
 func (r *Running) serve(ctx context.Context, s *term.Streams, setup Setup) error {
-	base, err := state.Dir(s)
+	dir, err := recordDir(s)
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(base, "local")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (r *Running) serve(ctx context.Context, s *term.Streams, setup Setup) error
 		return err
 	}
 	go func() { r.done <- port.Wait() }()
-	r.URL = port.URL()
+	r.URL, r.Exposed = port.URL(), frontdoor.Exposed(port.Addr())
 	return r.writeRecord(dir, Record{URL: r.URL, Through: r.URL})
 }
 
@@ -119,7 +119,7 @@ func (r *Running) serveProxy(ctx context.Context, setup Setup, dir string) error
 		return err
 	}
 	go func() { r.done <- errors.Join(proxy.Serve(ctx, ln), control.Wait()) }()
-	r.URL = "http://" + ln.Addr().String()
+	r.URL, r.Exposed = frontdoor.URL(ln.Addr()), frontdoor.Exposed(ln.Addr())
 	return r.writeRecord(dir, Record{URL: r.URL, Proxy: true, Through: control.URL()})
 }
 

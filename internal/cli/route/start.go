@@ -103,41 +103,31 @@ func (st *starter) token(ctx context.Context, caller compile.Caller) (creds.Toke
 			return creds.TokenFile(file), nil
 		}
 	}
-	token, found, err := st.localToken(ctx, caller)
+	get, missing, err := LocalToken(ctx, st.streams, caller)
 	switch {
 	case err != nil:
 		return creds.Token{}, err
-	case found:
-		return token, nil
+	case missing == "":
+		return creds.TokenFunc("the local AWS for "+caller.Name, get), nil
 	case problem != nil:
 		return creds.Token{}, problem
 	}
 	namespace, name := serviceAccount(caller)
-	return creds.Token{}, fmt.Errorf("no token of %s at hand; give --token-file FILE or set AWS_WEB_IDENTITY_TOKEN_FILE (kubectl create token %s -n %s --audience %s makes one), or point AWS_ENDPOINT_URL at the local AWS that has its cluster",
-		caller.Name, name, namespace, caller.Audience)
-}
-
-// localToken has tokens made by the local AWS that the environment points AWS
-// clients at, if the caller's cluster is there.
-func (st *starter) localToken(ctx context.Context, caller compile.Caller) (creds.Token, bool, error) {
-	get, ok, err := LocalToken(ctx, st.streams, caller)
-	if err != nil || !ok {
-		return creds.Token{}, false, err
-	}
-	return creds.TokenFunc("the local AWS for "+caller.Name, get), true, nil
+	return creds.Token{}, fmt.Errorf("no token of %s at hand; give --token-file FILE or set AWS_WEB_IDENTITY_TOKEN_FILE (kubectl create token %s -n %s --audience %s makes one); nor has a local AWS one: %s",
+		caller.Name, name, namespace, caller.Audience, missing)
 }
 
 // LocalToken finds the local AWS that the environment points AWS clients at,
-// and in it the cluster of a caller; get has it make tokens of the caller. ok is
-// false when there is no such local AWS, or it does not have the cluster.
-func LocalToken(ctx context.Context, s *term.Streams, caller compile.Caller) (get func(context.Context) (string, error), ok bool, err error) {
-	client, ok := local.Targeted(s)
-	if !ok {
-		return nil, false, nil
+// and in it the cluster of a caller; get has it make tokens of the caller. missing
+// says what was looked for in vain, "" when there is get.
+func LocalToken(ctx context.Context, s *term.Streams, caller compile.Caller) (get func(context.Context) (string, error), missing string, err error) {
+	client := local.Targeted(s)
+	if client == nil {
+		return nil, local.Untargeted(s), nil
 	}
 	accounts, err := client.Accounts(ctx)
 	if err != nil {
-		return nil, false, err
+		return nil, "", err
 	}
 	namespace, name := serviceAccount(caller)
 	for _, a := range accounts {
@@ -146,10 +136,10 @@ func LocalToken(ctx context.Context, s *term.Streams, caller compile.Caller) (ge
 				continue
 			}
 			req := local.TokenRequest{Account: a.ID, Cluster: k.Name, Namespace: namespace, ServiceAccount: name, Audience: caller.Audience}
-			return func(ctx context.Context) (string, error) { return client.Token(ctx, req) }, true, nil
+			return func(ctx context.Context) (string, error) { return client.Token(ctx, req) }, "", nil
 		}
 	}
-	return nil, false, nil
+	return nil, fmt.Sprintf("the one at %s has no cluster with the issuer %s", client.Endpoint(), bare(caller.Issuer)), nil
 }
 
 func serviceAccount(caller compile.Caller) (namespace, name string) {

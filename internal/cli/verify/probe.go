@@ -45,12 +45,12 @@ func (o *options) token(ctx context.Context, c compile.Caller) (string, error) {
 		text, err := os.ReadFile(o.tokenFile)
 		return strings.TrimSpace(string(text)), err
 	}
-	get, ok, err := route.LocalToken(ctx, o.streams, c)
+	get, missing, err := route.LocalToken(ctx, o.streams, c)
 	if err != nil {
 		return "", err
 	}
-	if !ok {
-		return "", errors.New("no token of it at hand; give --token-file FILE")
+	if missing != "" {
+		return "", fmt.Errorf("no token of it at hand; give --token-file FILE; nor has a local AWS one: %s", missing)
 	}
 	return get(ctx)
 }

@@ -22,6 +22,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -87,7 +88,23 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 func (s *Server) Addr() net.Addr { return s.addr }
 
 // URL is the address in the form AWS_ENDPOINT_URL takes.
-func (s *Server) URL() string { return "http://" + s.addr.String() }
+func (s *Server) URL() string { return URL(s.addr) }
+
+// URL is where clients on this computer reach a door that listens on addr. A door
+// on every interface is reached by loopback: its own address, 0.0.0.0 or ::, is
+// none that can be called.
+func URL(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return "http://" + addr.String()
+}
+
+// Exposed reports whether other computers can reach a door that listens on addr.
+func Exposed(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && !tcp.IP.IsLoopback()
+}
 
 // Wait blocks until the server has stopped and says why, nil for its context's
 // end or Close.
