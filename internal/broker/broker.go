@@ -169,7 +169,7 @@ func listen(ctx context.Context, socket string) (*net.UnixListener, error) {
 
 // sweep removes what killed brokers of other environments have left.
 func sweep(own client.Place) {
-	for _, other := range own.All() {
+	for _, other := range append(own.All(), own.AllSignIns()...) {
 		if other.Socket == own.Socket {
 			continue
 		}

@@ -298,13 +298,14 @@ func (h *holds) unkeepLocked(o *opened) {
 	}
 }
 
-// precious reports that something valid is held for which a person was asked.
+// precious reports that something valid is held for which a person was asked, or
+// that a way is being opened: a person may be about to answer.
 func (h *holds) precious(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, e := range h.of {
 		e.mu.Lock()
-		valid := e.given && e.person.Load() && now.Before(e.expires)
+		valid := e.opening != nil || e.given && e.person.Load() && now.Before(e.expires)
 		e.mu.Unlock()
 		if valid {
 			return true

@@ -20,6 +20,7 @@ const patience = time.Minute
 // guest is a client that waits and can ask a person.
 type guest struct {
 	key     string // of what it waits for
+	number  int    // how many had come when it had
 	asks    chan client.Question
 	answers chan client.Answer
 	gone    <-chan struct{}
@@ -31,6 +32,7 @@ type party struct {
 	guests  []*guest
 	busy    map[*guest]bool // who is being asked something
 	changed chan struct{}   // closed at every change
+	came    int             // how many guests have ever come
 	last    int             // number of the last question
 }
 
@@ -41,6 +43,8 @@ func newParty() *party {
 func (p *party) join(g *guest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.came++
+	g.number = p.came
 	p.guests = append(p.guests, g)
 	p.changeLocked()
 }
@@ -65,15 +69,22 @@ func (p *party) changeLocked() {
 	p.changed = make(chan struct{})
 }
 
-// pick takes a guest who may be asked, first one who waits for key. others says
-// that there are some who are being asked something else; changed is closed
-// when it is worth to look again.
-func (p *party) pick(key string, declined []*guest) (g *guest, id int, others bool, changed <-chan struct{}) {
+// arrivals is how many guests have ever come.
+func (p *party) arrivals() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.came
+}
+
+// pick takes a guest who may be asked and has come after so many others, first one
+// who waits for key. others says that there are some who are being asked something
+// else; changed is closed when it is worth to look again.
+func (p *party) pick(key string, after int, declined []*guest) (g *guest, id int, others bool, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, o := range p.guests {
 		switch {
-		case slices.Contains(declined, o):
+		case o.number <= after || slices.Contains(declined, o):
 		case p.busy[o]:
 			others = true
 		case g == nil || o.key == key && g.key != key:
@@ -108,7 +119,7 @@ func Ask(ctx context.Context, q client.Question) (client.Answer, error) {
 	if !ok {
 		return client.Answer{}, ErrNobody
 	}
-	answer, _, err := a.party.ask(ctx, a.key, q, false)
+	answer, _, err := a.party.ask(ctx, a.key, q, 0)
 	if !errors.Is(err, ErrNobody) || errors.Is(err, errDeclined) {
 		a.asked()
 	}
@@ -116,14 +127,14 @@ func Ask(ctx context.Context, q client.Question) (client.Answer, error) {
 }
 
 // Show has one of the waiting clients show a page to a person. Should it go away
-// before ctx ends, the page is shown by the next one that waits or comes: the
-// person may have lost it.
+// before ctx ends, the page stays where it is shown, and those who wait go on
+// waiting; one that comes afterwards shows it again: the person may have lost it.
 func Show(ctx context.Context, q client.Question) error {
 	a, ok := ctx.Value(askerKey{}).(*asker)
 	if !ok {
 		return ErrNobody
 	}
-	_, g, err := a.party.ask(ctx, a.key, q, false)
+	_, g, err := a.party.ask(ctx, a.key, q, 0)
 	if err != nil {
 		return err
 	}
@@ -135,11 +146,11 @@ func Show(ctx context.Context, q client.Question) error {
 			case <-ctx.Done():
 				return
 			}
-			_, next, err := a.party.ask(ctx, a.key, q, true)
+			_, next, err := a.party.ask(ctx, a.key, q, a.party.arrivals())
 			switch {
 			case err == nil:
 				g = next
-			case wait(ctx, time.Second) != nil: // before it is tried with the same ones
+			case wait(ctx, time.Second) != nil: // before others are looked for
 				return
 			}
 		}
@@ -150,12 +161,14 @@ func Show(ctx context.Context, q client.Question) error {
 // errDeclined is an ErrNobody that has asked somebody.
 var errDeclined = fmt.Errorf("%w: all who were asked declined", ErrNobody)
 
-// ask asks one guest after the other, and tells who has answered. With begun it
-// waits for one even if there is none now.
-func (p *party) ask(ctx context.Context, key string, q client.Question, begun bool) (client.Answer, *guest, error) {
+// ask asks one guest after the other, of those who have come after so many others,
+// and tells who has answered. Unless all may be asked it waits for one even if
+// there is none now.
+func (p *party) ask(ctx context.Context, key string, q client.Question, after int) (client.Answer, *guest, error) {
 	var declined []*guest
+	begun := after > 0
 	for {
-		g, id, others, changed := p.pick(key, declined)
+		g, id, others, changed := p.pick(key, after, declined)
 		if g == nil {
 			if !others && len(declined) > 0 {
 				return client.Answer{}, nil, fmt.Errorf("%w: %s", errDeclined, q.Text)

@@ -102,7 +102,10 @@ func placeIn(dir, name string) *Place {
 
 // All lists the brokers that may run in the directory of p, whatever their
 // environment.
-func (p *Place) All() []Place {
+func (p *Place) All() []Place { return p.named(prefix) }
+
+// named lists those whose names begin so.
+func (p *Place) named(prefix string) []Place {
 	found, err := filepath.Glob(filepath.Join(p.Dir, prefix+"*"+suffix))
 	if err != nil {
 		return nil // the pattern is ours

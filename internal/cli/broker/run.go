@@ -27,6 +27,7 @@ type options struct {
 	streams *term.Streams
 	idle    time.Duration
 	ready   bool
+	signIn  bool
 }
 
 func newRun(s *term.Streams) *cobra.Command {
@@ -41,6 +42,7 @@ func newRun(s *term.Streams) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.DurationVar(&o.idle, "idle", 0, "`TIME` without requests after which it ends; default 10m")
+	f.BoolVar(&o.signIn, "sign-in", false, "have people sign in, for those who do without a broker, and do nothing else")
 	f.BoolVar(&o.ready, "ready", false, fmt.Sprintf("write a byte to descriptor %d when it listens", client.ReadyFD))
 	return cmd
 }
@@ -51,16 +53,26 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b := &ways{streams: &term.Streams{In: eof{}, Out: io.Discard, Err: io.Discard, Env: o.streams.Env, Environ: o.streams.Environ}, cache: creds.NewCache(creds.Config{})}
-	defer b.cache.Close()
-	err = broker.Run(ctx, broker.Config{
-		Place: *place, Open: b.open, Stamp: b.stamp, Redo: redo, Text: awserr.Text, Idle: o.idle, Ready: o.tell,
-	})
+	streams := &term.Streams{In: eof{}, Out: io.Discard, Err: io.Discard, Env: o.streams.Env, Environ: o.streams.Environ}
+	if o.signIn {
+		err = broker.Run(ctx, signIns(streams, place.SignIns(), o.tell))
+	} else {
+		err = o.hold(ctx, streams, place)
+	}
 	if errors.Is(err, broker.ErrRunning) {
 		o.tell() // whoever waits for us can connect to it
 		return nil
 	}
 	return err
+}
+
+// hold is to be a broker proper.
+func (o *options) hold(ctx context.Context, streams *term.Streams, place *client.Place) error {
+	b := &ways{streams: streams, cache: creds.NewCache(creds.Config{})}
+	defer b.cache.Close()
+	return broker.Run(ctx, broker.Config{
+		Place: *place, Open: b.open, Stamp: b.stamp, Redo: redo, Text: awserr.Text, Idle: o.idle, Ready: o.tell,
+	})
 }
 
 // tell lets the client that has started us go on.
@@ -101,14 +113,16 @@ func (w *ways) person() *desk.Person {
 	if w.streams.Getenv(route.NoLoginEnv) != "" {
 		return p
 	}
-	p.Show = func(ctx context.Context, page, code string) error {
-		return broker.Show(ctx, client.Question{Text: "sign in", URL: page, Code: code})
-	}
+	p.Show = show
 	p.Ask = func(ctx context.Context, prompt string) (string, error) {
 		a, err := broker.Ask(ctx, client.Question{Text: prompt})
 		return a.Text, err
 	}
 	return p
+}
+
+func show(ctx context.Context, page, code string) error {
+	return broker.Show(ctx, client.Question{Text: "sign in", URL: page, Code: code})
 }
 
 func (w *ways) stamp(req client.Request) string { return route.Stamp(w.streams, req) }

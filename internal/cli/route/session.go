@@ -32,7 +32,7 @@ const (
 
 // OpenDesk opens the desk at which people's credentials are had. Close it.
 func OpenDesk(s *term.Streams) (*desk.Desk, session.Paths, error) {
-	return openDesk(s, person(s))
+	return openDesk(s, desk.Config{Person: person(s), SignIn: signInApart(s)})
 }
 
 // person is how to reach the person at this process's terminal.
@@ -45,7 +45,8 @@ func person(s *term.Streams) desk.Person {
 	return p
 }
 
-func openDesk(s *term.Streams, person desk.Person) (*desk.Desk, session.Paths, error) {
+// openDesk opens one with the person of cfg; the rest is the environment's.
+func openDesk(s *term.Streams, cfg desk.Config) (*desk.Desk, session.Paths, error) {
 	paths, err := session.FindPaths(s.Getenv)
 	if err != nil {
 		return nil, paths, err
@@ -54,7 +55,8 @@ func openDesk(s *term.Streams, person desk.Person) (*desk.Desk, session.Paths, e
 	if err != nil {
 		return nil, paths, err
 	}
-	return desk.New(desk.Config{Book: book, Paths: paths, Person: person, Keeper: secretstore.Keeper(s.Getenv(SecretsEnv))}), paths, nil
+	cfg.Book, cfg.Paths, cfg.Keeper = book, paths, secretstore.Keeper(s.Getenv(SecretsEnv))
+	return desk.New(cfg), paths, nil
 }
 
 // show opens a page in the browser and tells the terminal, which may be the only
@@ -95,7 +97,11 @@ func mayBeSession(address string) bool {
 // openSession goes by people's sessions, where declarations lead nowhere for the
 // reason problem; nil when they were not asked.
 func (o *Options) openSession(ctx context.Context, s *term.Streams, address string, p *pass, problem error) (*Way, error) {
-	d, _, err := openDesk(s, *cmp.Or(o.far.person, new(person(s))))
+	cfg := desk.Config{Person: person(s), SignIn: signInApart(s)}
+	if o.far.person != nil {
+		cfg = desk.Config{Person: *o.far.person}
+	}
+	d, _, err := openDesk(s, cfg)
 	if err != nil {
 		return nil, err
 	}

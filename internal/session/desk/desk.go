@@ -42,6 +42,9 @@ type Config struct {
 	Book   *session.Book
 	Paths  session.Paths
 	Person Person
+	// SignIn, if set, has a sign-in to an Identity Center done elsewhere, so that it
+	// outlives this process. With done false this process does it itself.
+	SignIn func(ctx context.Context, source *session.Source, o LoginOptions) (done bool, err error)
 	// Keeper is where the key of a new secret store is. Default: see secretstore.
 	Keeper secretstore.Keeper
 }
@@ -179,13 +182,25 @@ func (d *Desk) signedIn(ctx context.Context, c *idc.Client) error {
 	if !ok || d.cfg.Person.Show == nil {
 		return err
 	}
-	if s := d.cfg.Book.Source(signedOut.Source); s != nil && s.IdentityCenter != nil && s.IdentityCenter.Flow == session.Device {
+	s := d.cfg.Book.Source(signedOut.Source)
+	if s == nil || s.IdentityCenter == nil || s.IdentityCenter.Flow == session.Device {
 		return err
 	}
-	if err := c.Login(ctx, idc.Login{Show: d.cfg.Person.Show}); err != nil {
+	if err := d.signIn(ctx, c, s, LoginOptions{}); err != nil {
 		return fmt.Errorf("%w; stile login %s tries again", err, signedOut.Source)
 	}
 	return nil
+}
+
+// signIn has the person sign in, elsewhere if it can be. What is pasted is pasted
+// here.
+func (d *Desk) signIn(ctx context.Context, c *idc.Client, source *session.Source, o LoginOptions) error {
+	if d.cfg.SignIn != nil && o.Paste == nil {
+		if done, err := d.cfg.SignIn(ctx, source, o); done || err != nil {
+			return err
+		}
+	}
+	return c.Login(ctx, idc.Login{Show: d.cfg.Person.Show, Paste: o.Paste, Flow: o.Flow, Port: o.Port, Force: o.Force})
 }
 
 // LoginOptions are how Login reaches the person at an Identity Center.
@@ -211,7 +226,7 @@ func (d *Desk) Login(ctx context.Context, source *session.Source, o LoginOptions
 				return t.Expires, nil
 			}
 		}
-		if err := c.Login(ctx, idc.Login{Show: d.cfg.Person.Show, Paste: o.Paste, Flow: o.Flow, Port: o.Port, Force: o.Force}); err != nil {
+		if err := d.signIn(ctx, c, source, o); err != nil {
 			return time.Time{}, err
 		}
 		if o.Force { // it may be another person now

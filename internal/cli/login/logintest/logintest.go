@@ -8,6 +8,7 @@ package logintest
 
 import (
 	"bytes"
+	"context"
 	"encoding/base32"
 	"encoding/json"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/broker/client"
 	"github.com/stile-aws/stile/internal/cli"
 	"github.com/stile-aws/stile/internal/cli/local"
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
@@ -86,6 +88,12 @@ func New(t testing.TB) *World {
 		"AWS_ENDPOINT_URL=" + w.URL, "AWS_EC2_METADATA_DISABLED=true", "STILE_SECRETS=keyfile", "GORACE=atexit_sleep_ms=0",
 		"STILE_BROKER=off", w.Browser(t, "browser", `exec stile local sign-in --user alice "$1"`),
 	}
+	t.Cleanup(func() { // a page may still be open
+		if p, err := client.Find(w.Env); err == nil {
+			c := client.Client{Place: *p.SignIns()}
+			_ = c.Stop(context.WithoutCancel(t.Context())) // there may be none
+		}
+	})
 	w.Write(t, ".config/stile/sessions.yaml", `sources:
   - name: acme
     identityCenter: {startURL: "https://acme.awsapps.com/start", region: us-east-1}

@@ -1,0 +1,77 @@
+package route
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/stile-aws/stile/internal/broker/client"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/desk"
+)
+
+// signInWish is how a person wants to sign in. Nonce tells those apart who want
+// to although somebody is signed in.
+type signInWish struct {
+	Flow  session.Flow
+	Port  int
+	Force bool
+	Nonce string
+}
+
+// signInApart has sign-ins done by a process of their own, which outlives this one:
+// AWS's SDK for Go kills a credential_process after a minute, and people take
+// longer. What it leaves is found by whoever comes next. Where there can be no such
+// process, this one signs in itself.
+func signInApart(s *term.Streams) func(context.Context, *session.Source, desk.LoginOptions) (bool, error) {
+	return func(ctx context.Context, source *session.Source, o desk.LoginOptions) (bool, error) {
+		c, err := client.NewSignIn(s.Environ())
+		if err != nil {
+			return false, nil
+		}
+		c.Start = []string{"broker", "run", "--ready", "--sign-in"}
+		c.Answer = func(ctx context.Context, q client.Question) (client.Answer, error) { return answer(ctx, person(s), q) }
+		w := signInWish{Flow: o.Flow, Port: o.Port, Force: o.Force}
+		if o.Force {
+			w.Nonce = rand.Text()
+		}
+		options, err := json.Marshal(w)
+		if err != nil {
+			return false, err
+		}
+		_, err = c.Get(ctx, client.Request{Address: source.Name, Options: options})
+		refusal, refused := errors.AsType[*client.Refusal](err)
+		switch {
+		case err == nil:
+			return true, nil
+		case ctx.Err() != nil:
+			return true, context.Cause(ctx)
+		case refused && !refusal.Redo:
+			return true, refusal
+		}
+		return false, nil
+	}
+}
+
+// FarSignIn has somebody sign in for a process elsewhere. person is how that one
+// reaches a person.
+func FarSignIn(ctx context.Context, s *term.Streams, req client.Request, person *desk.Person) error {
+	var w signInWish
+	if err := json.Unmarshal(req.Options, &w); err != nil {
+		return fmt.Errorf("reading the options of a sign-in: %w", err)
+	}
+	d, _, err := openDesk(s, desk.Config{Person: *person})
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	source := d.Book().Source(req.Address)
+	if source == nil || source.IdentityCenter == nil {
+		return fmt.Errorf("signing in to %s: there is no Identity Center of this name", req.Address)
+	}
+	_, err = d.Login(ctx, source, desk.LoginOptions{Flow: w.Flow, Port: w.Port, Force: w.Force})
+	return err
+}
