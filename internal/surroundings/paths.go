@@ -5,6 +5,19 @@ import (
 	"path"
 )
 
+// KeepEnv set to "off" has no credentials kept where other processes find them; a
+// broker holds them still.
+const KeepEnv = "STILE_KEEP"
+
+// Off reports the value of a variable that turns something off.
+func Off(value string) bool {
+	switch value {
+	case "off", "0", "no", "false":
+		return true
+	}
+	return false
+}
+
 // Paths are where the things of one person are.
 type Paths struct {
 	Book    string // sessions.yaml
@@ -35,7 +48,7 @@ func FindPaths(getenv func(string) string) (Paths, error) {
 		Tokens:  path.Join(home, ".aws", "sso", "cache"),
 		Secrets: path.Join(base("XDG_DATA_HOME", ".local/share"), "secrets"),
 	}
-	if dir := getenv("XDG_RUNTIME_DIR"); path.IsAbs(dir) {
+	if dir := getenv("XDG_RUNTIME_DIR"); path.IsAbs(dir) && !Off(getenv(KeepEnv)) {
 		p.Runtime = path.Join(dir, "stile")
 	}
 	return p, nil

@@ -11,8 +11,9 @@ import (
 )
 
 // Stamp tells one state of the files that decide where a way leads from another:
-// sessions, AWS's files, what was applied, and declarations ("" for none). Tokens
-// and keys that are read for every fetch do not count.
+// sessions, AWS's files, what was applied, which local AWSs were started, and
+// declarations ("" for none). Tokens and keys that are read for every fetch do not
+// count.
 func Stamp(getenv func(string) string, declarations ...string) string {
 	h := sha256.New()
 	if paths, err := FindPaths(getenv); err == nil {
@@ -27,6 +28,7 @@ func Stamp(getenv func(string) string, declarations ...string) string {
 		for _, e := range entries {
 			stat(h, path.Join(scopes, e.Name(), "routes.json"))
 		}
+		statTree(h, path.Join(base, "local"))
 	}
 	for _, root := range declarations {
 		if root != "" {

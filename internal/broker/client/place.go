@@ -68,11 +68,7 @@ var files = []string{
 
 // off reports that the user wants no broker.
 func off(environ []string) bool {
-	switch lookup(environ, "STILE_BROKER") {
-	case "off", "0", "no", "false":
-		return true
-	}
-	return false
+	return around.Off(lookup(environ, "STILE_BROKER"))
 }
 
 // Find says where the broker of an environment is, wanted or not. The error wraps

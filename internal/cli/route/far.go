@@ -59,11 +59,15 @@ func (o *Options) shared(ctx context.Context, s *term.Streams, address string, p
 	}
 	r.first, r.about = grant, grant.About
 	cache := creds.NewCache(creds.Config{})
-	return &Way{
+	way := &Way{
 		Account: arn.AccountID(grant.Account), Role: grant.Role, Name: grant.Name, Region: grant.Region, Caller: grant.Caller,
 		AccountName: grant.AccountName, Labels: grant.Labels, Chained: grant.Chained, narrowed: grant.Narrowed,
 		Credentials: cache.Of(r), end: func() { cache.Close(); r.close() },
-	}, nil
+	}
+	if p.keep != nil && p.free() { // the key does not tell of session policies
+		r.keep, way.kept = p.keep, p.keep.granted()
+	}
+	return way, nil
 }
 
 // ask makes the request to a broker, or says why there can be none.
@@ -151,6 +155,7 @@ type remote struct {
 	request client.Request
 	about   client.About
 	again   func(context.Context) (*Way, error)
+	keep    *keeping // of what the broker gives; nil for nothing
 
 	mu    sync.Mutex // guards the rest
 	first *client.Grant
@@ -178,7 +183,11 @@ func (r *remote) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		grant, err = r.client.Get(ctx, r.request)
 	}
 	if err == nil {
-		return credentials(grant), nil
+		c := credentials(grant)
+		if r.keep != nil {
+			_ = r.keep.store.Put(r.keep.granted(), c) // the broker has it for who comes next
+		}
+		return c, nil
 	}
 	if refusal, ok := errors.AsType[*client.Refusal](err); ok && !refusal.Redo || ctx.Err() != nil {
 		return aws.Credentials{}, err

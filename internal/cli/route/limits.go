@@ -97,6 +97,7 @@ func (n *narrowing) target(t *session.Target) error {
 type pass struct {
 	guard  *guard.Guard
 	narrow narrowing
+	keep   *keeping // for those it lets through
 }
 
 // free reports that nothing is in the way.

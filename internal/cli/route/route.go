@@ -75,6 +75,7 @@ type Way struct {
 	// Credentials are cached and refreshed as long as the Way is open. Those who
 	// hand them out use Retrieve or Provider, which log it.
 	Credentials *creds.Cached
+	kept        string // what they are kept by for other processes, "" where those must find the way themselves
 	end         func()
 	narrowed    bool      // the end has the session policies that were wanted
 	log         *recorder // nil for a way that only finds out
@@ -104,6 +105,7 @@ func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*W
 	if err != nil {
 		return nil, err
 	}
+	p.keep = o.keeping(s, address)
 	way, err := o.shared(ctx, s, address, p)
 	if err != nil {
 		return nil, err
@@ -111,6 +113,9 @@ func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*W
 	if err := o.admit(s, p, way); err != nil {
 		way.Close()
 		return nil, fmt.Errorf("going to %s: %w", address, err)
+	}
+	if p.free() { // others are asked for anew each time
+		p.keep.remember(way)
 	}
 	o.tellProfile(s, address, way)
 	way.log = o.recorder(s, address, way, p.narrow.words)
@@ -132,12 +137,12 @@ func (o *Options) open(ctx context.Context, s *term.Streams, address string, p *
 		}
 		return o.openSession(ctx, s, address, p, err)
 	}
-	start := &starter{streams: s, options: o, narrow: &p.narrow}
+	start := &starter{streams: s, options: o, narrow: &p.narrow, keep: p.keep}
 	c, begin, err := o.choose(ctx, start, address, routes)
 	if err != nil {
 		return nil, err
 	}
-	return c.open(begin, &p.narrow, o.far.cache)
+	return c.open(begin, p, o.far.cache)
 }
 
 // target parses where to go.
@@ -165,24 +170,28 @@ type candidate struct {
 }
 
 // open begins the route and adds its hops.
-func (c *candidate) open(b *beginning, n *narrowing, cache *creds.Cache) (*Way, error) {
+func (c *candidate) open(b *beginning, p *pass, cache *creds.Cache) (*Way, error) {
 	end := func() {}
 	if cache == nil {
 		cache = creds.NewCache(creds.Config{})
 		end = cache.Close
 	}
-	var roles []creds.Role
+	at := cache.Of(b.provider)
 	for i := b.hops; i < len(c.route.Hops); i++ {
-		roles = append(roles, roleOf(c.route.Hops, i, b.sessionName, n))
-	}
-	p, err := cache.Chain(b.cfg, b.provider, roles...)
-	if err != nil {
-		end()
-		return nil, err
+		hop, err := creds.NewAssumeRole(b.cfg, at, roleOf(c.route.Hops, i, b.sessionName, &p.narrow))
+		if err != nil {
+			end()
+			return nil, err
+		}
+		at = cache.Of(p.keep.wrap(hop, b.proven))
 	}
 	last := c.route.Hops[len(c.route.Hops)-1]
 	a, _ := arn.Parse(last.Role) // stop has parsed it
-	return &Way{AccountName: c.name, Labels: c.labels, narrowed: true, Chained: c.chained(), Account: c.account, Role: last.Role, Name: a.Name(), Region: c.region, Caller: c.route.Caller.Name, Credentials: p, end: end}, nil
+	w := &Way{AccountName: c.name, Labels: c.labels, narrowed: true, Chained: c.chained(), Account: c.account, Role: last.Role, Name: a.Name(), Region: c.region, Caller: c.route.Caller.Name, Credentials: at, end: end}
+	if b.settled {
+		w.kept = at.Key()
+	}
+	return w, nil
 }
 
 // chained reports that a role enters another. A caller that is a role is one.

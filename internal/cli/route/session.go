@@ -12,14 +12,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/handout"
 	"github.com/stile-aws/stile/internal/secretstore"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/browser"
 	"github.com/stile-aws/stile/internal/session/desk"
-	"github.com/stile-aws/stile/internal/session/shelf"
 	"github.com/stile-aws/stile/internal/session/tty"
 )
 
@@ -137,15 +135,15 @@ func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, add
 	if err != nil {
 		return nil, err
 	}
-	if p.free() && !t.Source.OfJob() { // others are asked for anew each time, see Kept
-		d.Store().SetAlias(o.request(address).Name(environment(s)), shelf.Alias{Key: opened.Key})
-	}
 	way := &Way{AccountName: t.AccountName, Labels: t.Labels, narrowed: !p.narrow.none(), Chained: chained(t),
 		Account: t.Account, Name: t.Role(), Region: opened.Region, Caller: t.Source.Name, Credentials: opened.Cached, end: d.Close}
 	if way.Name == "" {
 		way.Name = t.Source.Name
 	}
 	way.Role = t.RoleARN()
+	if !t.Source.OfJob() {
+		way.kept = opened.Key
+	}
 	return way, nil
 }
 
@@ -216,13 +214,4 @@ func (o *Options) Kept(s *term.Streams, address string) (aws.Credentials, bool) 
 	entry.Delivery = o.delivery
 	r := recorder{streams: s, limits: &o.Limits, entry: entry}
 	return c, r.record(c, entry.Session) == nil
-}
-
-// request is what decides of the options where a way leads.
-func (o *Options) request(address string) *handout.Request {
-	return &handout.Request{Address: address, Declarations: o.Declarations, As: o.As, TokenFile: o.TokenFile, Around: cmp.Or(o.far.around, state.Above())}
-}
-
-func environment(s *term.Streams) handout.Environment {
-	return handout.Environment{Getenv: s.Getenv, Environ: s.Environ}
 }

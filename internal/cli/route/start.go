@@ -25,6 +25,8 @@ type beginning struct {
 	provider    creds.Provider
 	cfg         aws.Config // in the target's region
 	hops        int        // how many hops the provider has made already
+	proven      string     // whose they are
+	settled     bool       // the name of the request tells the same
 	sessionName string     // of the hops to come
 }
 
@@ -33,6 +35,7 @@ type starter struct {
 	streams *term.Streams
 	options *Options
 	narrow  *narrowing
+	keep    *keeping
 	who     *creds.Identity // of the default chain, once it was asked
 	whoErr  error
 }
@@ -70,7 +73,11 @@ func (st *starter) byDefaultChain(ctx context.Context, cfg aws.Config, caller co
 	if !st.who.Is(caller.ARN) {
 		return nil, fmt.Errorf("the credentials at hand are those of %s, not of %s; choose others, as by AWS_PROFILE", st.who.ARN, caller.ARN)
 	}
-	return &beginning{provider: creds.From("default chain", cfg.Credentials), cfg: cfg, sessionName: st.who.SessionName()}, nil
+	b := &beginning{provider: creds.From("default chain", cfg.Credentials), cfg: cfg, sessionName: st.who.SessionName(), proven: st.who.ARN.String() + " " + st.who.UserID}
+	if c, err := cfg.Credentials.Retrieve(ctx); err == nil { // those that STS has just seen
+		b.settled = settled(st.streams, c)
+	}
+	return b, nil
 }
 
 // byToken enters the first role with the service account's token.
@@ -87,7 +94,8 @@ func (st *starter) byToken(ctx context.Context, cfg aws.Config, r compile.Route)
 	if err != nil {
 		return nil, err
 	}
-	return &beginning{provider: p, cfg: cfg, hops: 1, sessionName: name}, nil
+	proven := r.Caller.Issuer + " " + r.Caller.Subject
+	return &beginning{provider: st.keep.wrap(p, proven), cfg: cfg, hops: 1, sessionName: name, proven: proven, settled: true}, nil
 }
 
 // token finds the caller's token: in the file that was named, in the one that

@@ -17,7 +17,13 @@ import (
 // are asked for again although they are, as a [creds.Cache] does well before
 // they end, they are fetched anew.
 func (s *Store) Wrap(p creds.Provider) creds.Provider {
-	return &provider{store: s, from: p, key: p.Key()}
+	return s.WrapAs(p.Key(), p)
+}
+
+// WrapAs is Wrap by a key of the caller's, for a p whose own key does not tell
+// everything that its credentials depend on.
+func (s *Store) WrapAs(key string, p creds.Provider) creds.Provider {
+	return &provider{store: s, from: p, key: key}
 }
 
 type provider struct {
