@@ -22,8 +22,9 @@ const (
 
 // answer is what came of an attempt.
 type answer struct {
-	outcome Outcome
-	text    string // of the error
+	outcome     Outcome
+	unavailable bool   // nobody answered
+	text        string // of the error
 }
 
 // attempt calls until the answer is as expected or the patience of the whole
@@ -32,7 +33,7 @@ type answer struct {
 func (p *prober) attempt(ctx context.Context, expected Outcome, proofs []string, call func() error) answer {
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		a := judge(call(), proofs)
-		if a.outcome == expected || !p.wait(ctx, wait) {
+		if a.outcome == expected || a.unavailable || !p.wait(ctx, wait) { // the SDK has tried often enough
 			return a
 		}
 	}
@@ -82,9 +83,12 @@ func judge(err error, proofs []string) answer {
 		return answer{outcome: Allowed}
 	}
 	a := answer{outcome: Unknown, text: awserr.Text(err)}
+	if kind := awserr.KindOf(err); kind == awserr.Transient || kind == awserr.Throttled {
+		a.unavailable = true
+	}
 	api, ok := errors.AsType[smithy.APIError](err)
 	switch {
-	case !ok:
+	case !ok, a.unavailable:
 	case slices.Contains(proofs, api.ErrorCode()):
 		a.outcome = Allowed
 	case isRefusal(api.ErrorCode()):

@@ -36,7 +36,7 @@ type journey struct {
 
 // tried records an attempt.
 func (j *journey) tried(what string, expected Outcome, a answer) {
-	j.results = append(j.results, Result{Route: j.name, Identity: j.identity, What: what, Expected: expected, Got: a.outcome, OK: a.outcome == expected, Error: a.text})
+	j.results = append(j.results, Result{Route: j.name, Identity: j.identity, What: what, Expected: expected, Got: a.outcome, OK: a.outcome == expected, Unavailable: a.unavailable, Error: a.text})
 }
 
 // skip records that no attempt was made.
@@ -49,7 +49,11 @@ func (j *journey) run(ctx context.Context) {
 		j.skip("the whole route", Allowed, "it ended on "+end.Format("2006-01-02"))
 		return
 	}
-	if why := j.start(ctx); why != "" {
+	switch why, a := j.start(ctx); {
+	case a.unavailable:
+		j.tried("the whole route", Allowed, a)
+		return
+	case why != "":
 		j.skip("the whole route", Allowed, why)
 		return
 	}
@@ -64,37 +68,38 @@ func (j *journey) run(ctx context.Context) {
 	j.beyond(ctx)
 }
 
-// start gets the caller's own identity. It returns why it cannot be had.
-func (j *journey) start(ctx context.Context) (why string) {
+// start gets the caller's own identity. It returns why it cannot be had, and what
+// came of the attempt where AWS was asked.
+func (j *journey) start(ctx context.Context) (why string, asked answer) {
 	caller := j.first.Caller
 	if caller.Subject != "" {
 		token, err := j.tokenOf(ctx, caller)
 		if err != nil {
-			return err.Error()
+			return err.Error(), asked
 		}
 		j.token = token
-		return ""
+		return "", asked
 	}
 	if j.cfg.Credentials == nil {
-		return "no source of the caller's credentials is given"
+		return "no source of the caller's credentials is given", asked
 	}
 	creds, err := j.cfg.Credentials(ctx, caller)
 	if err != nil {
-		return "the caller's credentials: " + err.Error()
+		return "the caller's credentials: " + err.Error(), asked
 	}
 	var who *sts.GetCallerIdentityOutput
-	a := j.attempt(ctx, Allowed, nil, func() error {
+	asked = j.attempt(ctx, Allowed, nil, func() error {
 		who, err = sts.NewFromConfig(j.as(creds, "")).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 		return err
 	})
-	if a.outcome != Allowed {
-		return "the caller's credentials do not work: " + a.text
+	if asked.outcome != Allowed {
+		return "the caller's credentials do not work: " + asked.text, asked
 	}
 	if !isPrincipal(aws.ToString(who.Arn), caller.ARN) {
-		return "the credentials given for the caller are " + aws.ToString(who.Arn)
+		return "the credentials given for the caller are " + aws.ToString(who.Arn), asked
 	}
 	j.creds, j.identity = creds, aws.ToString(who.Arn)
-	return ""
+	return "", asked
 }
 
 // isPrincipal reports whether an identity that AWS told is the user or role
@@ -143,7 +148,11 @@ func (j *journey) travel(ctx context.Context) bool {
 		})
 		j.tried(what, Allowed, a)
 		if a.outcome != Allowed {
-			j.skip("what the route leads to", Allowed, "the way there was refused")
+			why := "the way there was refused"
+			if a.unavailable {
+				why = "the way there could not be tried"
+			}
+			j.skip("what the route leads to", Allowed, why)
 			return false
 		}
 		j.creds, j.identity = session.creds, session.arn

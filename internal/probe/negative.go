@@ -75,7 +75,11 @@ func (j *journey) pastTheHub(ctx context.Context) {
 	}
 	who, err := sts.NewFromConfig(j.as(creds, "")).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		j.skip(what, Denied, "the deployer's credentials do not work: "+judge(err, nil).text)
+		if a := judge(err, nil); a.unavailable {
+			j.tried(what, Denied, a)
+		} else {
+			j.skip(what, Denied, "the deployer's credentials do not work: "+a.text)
+		}
 		return
 	}
 	if isPrincipal(aws.ToString(who.Arn), before) {

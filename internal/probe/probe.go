@@ -14,6 +14,7 @@ package probe
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,12 +54,15 @@ type Config struct {
 	Now func() time.Time
 	// Routes bounds the routes probed side by side; default 8.
 	Routes int
+	// Done is told the results of each caller's way as soon as they are there, one
+	// way at a time. Nil: Run's own results are enough.
+	Done func(results []Result)
 }
 
 // Outcome is what came of an attempt, or should.
 type Outcome string
 
-// The outcomes. Unknown is an answer that is neither: an outage, throttling,
+// The outcomes. Unknown is neither: an outage or throttling (Result.Unavailable),
 // credentials that do not work.
 const (
 	Allowed Outcome = "allowed"
@@ -80,11 +84,15 @@ type Result struct {
 	OK       bool    `json:"ok"`            // probed, and as expected
 	// NotProbed says why no attempt was made, or none that proves anything.
 	NotProbed string `json:"notProbed,omitempty"`
-	Error     string `json:"error,omitempty"` // AWS's, without the SDK's bookkeeping
+	// Unavailable is set when the service failed, throttled or did not answer, even
+	// after the SDK's and our own retries: that says nothing about the access.
+	Unavailable bool   `json:"unavailable,omitempty"`
+	Error       string `json:"error,omitempty"` // AWS's, without the SDK's bookkeeping
 }
 
-// Wrong reports whether the attempt was made and is not as it should be.
-func (r *Result) Wrong() bool { return r.NotProbed == "" && !r.OK }
+// Wrong reports whether the attempt was made and answered, and is not as it
+// should be.
+func (r *Result) Wrong() bool { return r.NotProbed == "" && !r.OK && !r.Unavailable }
 
 // OK reports whether no attempt went wrong. That nothing could be probed is no
 // fault of the access: look at the results for that.
@@ -97,6 +105,11 @@ func OK(results []Result) bool {
 	return true
 }
 
+// Answered reports whether every attempt that was made got an answer.
+func Answered(results []Result) bool {
+	return !slices.ContainsFunc(results, func(r Result) bool { return r.Unavailable })
+}
+
 // Run probes every route of w and returns the results in the order of the
 // routes. The error is ctx's, when it ended: then the results are incomplete.
 func Run(ctx context.Context, w *compile.Wanted, cfg Config) ([]Result, error) {
@@ -107,6 +120,7 @@ func Run(ctx context.Context, w *compile.Wanted, cfg Config) ([]Result, error) {
 	for _, j := range groups {
 		g.Go(func() error {
 			j.run(ctx)
+			p.done(ctx, j.results)
 			return ctx.Err()
 		})
 	}
@@ -125,6 +139,18 @@ type prober struct {
 
 	mu     sync.Mutex // guards waited
 	waited time.Duration
+
+	telling sync.Mutex // held while Config.Done is told, so that it is told one way at a time
+}
+
+// done tells the results of one way, unless they are cut off.
+func (p *prober) done(ctx context.Context, results []Result) {
+	if p.cfg.Done == nil || ctx.Err() != nil {
+		return
+	}
+	p.telling.Lock()
+	defer p.telling.Unlock()
+	p.cfg.Done(results)
 }
 
 func (p *prober) limit() int {

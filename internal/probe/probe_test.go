@@ -302,13 +302,56 @@ func TestWaitsUntilWhatWasAppliedIsSeen(t *testing.T) {
 	})
 }
 
-func TestAnOutageIsUnknown(t *testing.T) {
+func TestAFailureOfTheServiceSaysNothingOfTheAccess(t *testing.T) {
+	for _, kind := range []service.FaultKind{service.Outage, service.Unavailable, service.ServerError, service.Throttle} {
+		with(t, func(x *fixture) {
+			x.world.Server.Faults().Add(x.world.Server.World().Now(), service.Fault{Kind: kind, Service: "dynamodb"})
+			results := x.run()
+			got := find(results, "dynamodb:GetItem", "table/Orders")
+			if len(got) == 0 || got[0].Got != probe.Unknown || !got[0].Unavailable || got[0].OK || got[0].Wrong() || got[0].Error == "" {
+				x.Errorf("%s: GetItem without an answer: %+v", kind, got)
+			}
+			if !probe.OK(results) || probe.Answered(results) {
+				x.Errorf("%s: OK %v, answered %v, want nothing wrong and not all answered:\n%s", kind, probe.OK(results), probe.Answered(results), text(results))
+			}
+			if out := text(results); strings.Contains(out, "WRONG") || !strings.Contains(out, "could not be tried") {
+				x.Errorf("%s: the text:\n%s", kind, out)
+			}
+		})
+	}
+}
+
+// What a role that cannot be entered leads to is not refused.
+func TestAnOutageOfSTS(t *testing.T) {
 	with(t, func(x *fixture) {
-		x.world.Server.Faults().Add(x.world.Server.World().Now(), service.Fault{Kind: service.Outage, Service: "dynamodb"})
+		x.world.Server.Faults().Add(x.world.Server.World().Now(), service.Fault{Kind: service.Outage, Service: "sts"})
 		results := x.run()
-		got := find(results, "dynamodb:GetItem", "table/Orders")
-		if len(got) == 0 || got[0].Got != probe.Unknown || !got[0].Wrong() || got[0].Error == "" {
-			x.Errorf("GetItem without an answer: %+v", got)
+		if !probe.OK(results) || probe.Answered(results) {
+			x.Errorf("want nothing wrong and not all answered:\n%s", text(results))
+		}
+		for _, r := range results {
+			if strings.Contains(r.NotProbed, "refused") || strings.Contains(r.NotProbed, "do not work") {
+				x.Errorf("%+v", r)
+			}
+		}
+	})
+}
+
+func TestEachWayIsToldAsItEnds(t *testing.T) {
+	with(t, func(x *fixture) {
+		var told []probe.Result
+		routes := map[string]bool{}
+		x.cfg.Done = func(results []probe.Result) {
+			for _, r := range results {
+				if r.Route != results[0].Route {
+					x.Errorf("%s and %s are told at once", r.Route, results[0].Route)
+				}
+			}
+			routes[results[0].Route] = true
+			told = append(told, results...)
+		}
+		if results := x.run(); len(told) != len(results) || len(routes) < 2 {
+			x.Errorf("told %d results of %d ways, want %d", len(told), len(routes), len(results))
 		}
 	})
 }

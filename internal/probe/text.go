@@ -6,45 +6,71 @@ import (
 	"io"
 )
 
-// Text writes the results for people: what is wrong first, then what is as it
-// should be, then what was not probed and why. The error is w's own.
+// Text writes the results for people, all at once: [Lines] of every way, then the
+// [Summary]. The error is w's own.
 func Text(w io.Writer, results []Result) error {
+	for rest := results; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].Route == rest[0].Route {
+			n++
+		}
+		if err := Lines(w, rest[:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return Summary(w, results)
+}
+
+// Lines writes the results of one way, as Config.Done is told them. The error is
+// w's own.
+func Lines(w io.Writer, results []Result) error {
 	var b bytes.Buffer
-	wrong, right, open := split(results)
-	for _, r := range wrong {
-		fmt.Fprintf(&b, "WRONG    %s\n         %s\n         as %s: expected %s, got %s", r.Route, r.What, r.Identity, r.Expected, r.Got)
-		if r.Error != "" {
-			fmt.Fprintf(&b, ": %s", r.Error)
-		}
-		b.WriteByte('\n')
-	}
-	route := ""
-	for _, r := range append(right, open...) {
-		if r.Route != route {
+	for i, r := range results {
+		if i == 0 {
 			fmt.Fprintf(&b, "%s\n", r.Route)
-			route = r.Route
 		}
-		if r.NotProbed != "" {
+		switch {
+		case r.NotProbed != "":
 			fmt.Fprintf(&b, "  not probed  %s: %s\n", r.What, r.NotProbed)
-			continue
+		case r.Unavailable:
+			fmt.Fprintf(&b, "  no answer   %s: %s\n", r.What, r.Error)
+		case r.OK:
+			fmt.Fprintf(&b, "  %-10s  %s\n", r.Got, r.What)
+		default:
+			fmt.Fprintf(&b, "  WRONG       %s: expected %s, got %s\n", r.What, r.Expected, r.Got)
 		}
-		fmt.Fprintf(&b, "  %-10s  %s\n", r.Got, r.What)
 	}
-	fmt.Fprintf(&b, "probed: %d as declared, %d not, %d not probed\n", len(right), len(wrong), len(open))
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
-func split(results []Result) (wrong, right, open []Result) {
+// Summary writes what is wrong in full, and counts the rest. The error is w's own.
+func Summary(w io.Writer, results []Result) error {
+	var b bytes.Buffer
+	right, wrong, silent, open := 0, 0, 0, 0
 	for _, r := range results {
 		switch {
 		case r.NotProbed != "":
-			open = append(open, r)
+			open++
+		case r.Unavailable:
+			silent++
 		case r.OK:
-			right = append(right, r)
+			right++
 		default:
-			wrong = append(wrong, r)
+			wrong++
+			fmt.Fprintf(&b, "WRONG    %s\n         %s\n         as %s: expected %s, got %s", r.Route, r.What, r.Identity, r.Expected, r.Got)
+			if r.Error != "" {
+				fmt.Fprintf(&b, ": %s", r.Error)
+			}
+			b.WriteByte('\n')
 		}
 	}
-	return wrong, right, open
+	fmt.Fprintf(&b, "probed: %d as declared, %d not, %d not probed", right, wrong, open)
+	if silent > 0 {
+		fmt.Fprintf(&b, ", %d could not be tried, as the service failed: try again", silent)
+	}
+	b.WriteByte('\n')
+	_, err := w.Write(b.Bytes())
+	return err
 }

@@ -31,6 +31,10 @@ const (
 	probeRead   = "read"
 )
 
+// Unanswered is the exit code of a proof that holds, with attempts that no service
+// answered.
+const Unanswered = 3
+
 // New returns the command.
 func New(s *term.Streams) *cobra.Command {
 	o := &options{streams: s}
@@ -40,8 +44,10 @@ func New(s *term.Streams) *cobra.Command {
 		Long: "Prove, on what is in the accounts now, that the declarations at PATH are allowed on both sides and that\n" +
 			"nothing more is; then try it live with the identities at hand, by calls that change nothing: what must be\n" +
 			"allowed, and beside it what must be refused. A service account's token comes from --token-file or from the\n" +
-			"local AWS; without one its probes are listed as not made.\n" +
-			"Exit status: 0 proven, 1 anything else, with the reasons.",
+			"local AWS; without one its probes are listed as not made. The proof is printed as soon as it is there, the\n" +
+			"attempts as they end.\n" +
+			"Exit status: 0 proven, 3 proven, but some attempts got no answer, as a service failed, throttled or timed out\n" +
+			"(try again), 1 anything else, with the reasons.",
 		Args: term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.path = args[0]
@@ -84,40 +90,63 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	out := result{Report: verify.Options{Now: time.Now()}.Check(view.Wanted, view.Inventory, view.Ledger())}
-	if o.probe != probeNone {
-		cfg, err := o.probeConfig(ctx, s, view)
-		if err != nil {
-			return err
-		}
-		if !out.OK {
-			cfg.Patience = -1 // waiting does not mend what the documents say
-		}
-		ended := o.streams.Follow(false, func() string { return "stile: trying it live, which waits for what IAM does not know yet" })
-		out.Probes, err = probe.Run(ctx, view.Wanted, cfg)
-		ended()
-		if err != nil {
-			return err
-		}
-	}
-	if err := o.print(s, &out); err != nil {
+	if err := o.printProof(s, &out); err != nil {
 		return err
 	}
-	if !out.OK || !probe.OK(out.Probes) {
+	if o.probe != probeNone {
+		if err := o.try(ctx, s, view, &out); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		if err := o.streams.JSON(out); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !out.OK || !probe.OK(out.Probes):
 		return term.ErrSaid
+	case !probe.Answered(out.Probes):
+		return &term.Exit{Code: Unanswered}
 	}
 	return nil
 }
 
-func (o *options) print(s *scope.Scope, r *result) error {
+func (o *options) printProof(s *scope.Scope, r *result) error {
 	if o.json {
-		return o.streams.JSON(r)
+		return nil // one value, in the end
 	}
-	if err := r.Text(o.streams.Out, s.Name); err != nil {
+	return r.Text(o.streams.Out, s.Name)
+}
+
+// try makes the live attempts, and prints them as they end.
+func (o *options) try(ctx context.Context, s *scope.Scope, view *scope.View, out *result) error {
+	cfg, err := o.probeConfig(ctx, s, view)
+	if err != nil {
 		return err
 	}
-	if o.probe == probeNone {
-		return nil
+	if !out.OK {
+		cfg.Patience = -1 // waiting does not mend what the documents say
 	}
-	o.streams.Printf("\n")
-	return probe.Text(o.streams.Out, r.Probes)
+	var written error
+	if !o.json {
+		o.streams.Printf("\n")
+		cfg.Done = func(results []probe.Result) {
+			if err := probe.Lines(o.streams.Out, results); err != nil {
+				written = err
+			}
+		}
+	}
+	ended := o.streams.Follow(false, func() string { return "stile: trying it live, which waits for what IAM does not know yet" })
+	out.Probes, err = probe.Run(ctx, view.Wanted, cfg)
+	ended()
+	switch {
+	case err != nil:
+		return err
+	case o.json:
+		return nil
+	case written != nil:
+		return written
+	}
+	return probe.Summary(o.streams.Out, out.Probes)
 }
