@@ -22,7 +22,7 @@ var errShell = errors.New("want bash, zsh or fish; stile env knows other shells"
 
 func shells() []string { return []string{"bash", "zsh", "fish"} }
 
-func known(shell string) bool { return slices.Contains(shells(), shell) }
+func supported(shell string) bool { return slices.Contains(shells(), shell) }
 
 func unknownShell(shell string) error { return fmt.Errorf("shell %q: %w", shell, errShell) }
 
@@ -37,7 +37,7 @@ func NewInit(s *term.Streams) *cobra.Command {
 		Args:      term.Args(1),
 		ValidArgs: shells(),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if !known(args[0]) {
+			if !supported(args[0]) {
 				return unknownShell(args[0])
 			}
 			program, err := config.Program(s, "")

@@ -122,7 +122,7 @@ func (o *options) run(ctx context.Context, address string) error {
 		return errors.New("setting the current shell takes a shell function: eval \"$(stile shell-init bash)\", the same with zsh, or\n" +
 			"stile shell-init fish | source; then stile use works. stile exec ADDRESS -- COMMAND needs none")
 	}
-	if !known(o.shell) {
+	if !supported(o.shell) {
 		return unknownShell(o.shell)
 	}
 	script := script{shell: o.shell, from: o.environ()}

@@ -1,0 +1,364 @@
+// Package known is what the person can be, as far as it is known without asking
+// anybody: named sessions, what Identity Center listed before, what declarations
+// that were applied from this computer lead to, AWS profiles.
+//
+// Start with [Read], then [Book.All]; shell completion, which has a few
+// milliseconds, asks [Book.Begins]. [OfCenter] makes entries of a listing. Nothing
+// here logs in, asks, or calls the network, and nothing fails: what cannot be read
+// is not known.
+package known
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/cli/match"
+	"github.com/stile-aws/stile/internal/cli/state"
+	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/desk"
+	"github.com/stile-aws/stile/internal/session/idc"
+)
+
+// Entry is one thing to be.
+type Entry struct {
+	Address   string            `json:"address"`
+	Source    string            `json:"source"` // a source's name, "declared" or "profile"
+	AccountID string            `json:"accountId,omitempty"`
+	Account   string            `json:"account,omitempty"`
+	Role      string            `json:"role,omitempty"`
+	Session   string            `json:"session,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+}
+
+// Where entries come from that are of no source.
+const (
+	Declared = "declared"
+	Profile  = "profile"
+)
+
+// Text is what people look for in an entry: its address, its account's name and
+// id, its role, its labels.
+func (e *Entry) Text() match.Text {
+	parts := []string{e.Address}
+	if e.AccountID != "" && e.Role != "" {
+		parts = append(parts, e.AccountID+"/"+e.Role)
+	} else {
+		parts = append(parts, e.AccountID)
+	}
+	if e.Account+"/"+e.Role != e.Address && e.Account != "" {
+		parts = append(parts, e.Account+"/"+e.Role)
+	}
+	for _, key := range slices.Sorted(maps.Keys(e.Labels)) {
+		parts = append(parts, key+"="+e.Labels[key])
+	}
+	return match.Prepare(parts...)
+}
+
+// Book is what is known.
+type Book struct {
+	streams *term.Streams
+	book    *session.Book
+	paths   session.Paths
+	routes  []state.Routes
+}
+
+// Read reads the files that are short.
+func Read(s *term.Streams) *Book {
+	b := &Book{streams: s, book: &session.Book{}}
+	var err error
+	if b.paths, err = session.FindPaths(s.Getenv); err == nil {
+		if book, err := session.Read(b.paths.Book); err == nil {
+			b.book = book
+		}
+	}
+	b.routes, _, _ = state.AllRoutes(s)
+	return b
+}
+
+// Sources are the names of the sources that keep lets pass.
+func (b *Book) Sources(keep func(*session.Source) bool) []string {
+	var out []string
+	for i := range b.book.Sources {
+		if keep(&b.book.Sources[i]) {
+			out = append(out, b.book.Sources[i].Name)
+		}
+	}
+	return out
+}
+
+// All lists everything, each address once, in the order in which commands take an
+// address for one or the other.
+func (b *Book) All() []Entry {
+	out := slices.Concat(b.declared(), Sessions(b.book), Own(b.book))
+	labels := b.Labels()
+	var listed []Entry
+	for _, c := range b.centers() {
+		accounts, _ := c.client.KnownAccounts()
+		roles := make([][]string, len(accounts))
+		for i, a := range accounts {
+			roles[i], _ = c.client.KnownRoles(a.ID)
+		}
+		listed = append(listed, OfCenter(c.source, accounts, roles)...)
+	}
+	for i := range listed {
+		listed[i].Labels = labels[arn.AccountID(listed[i].AccountID)]
+	}
+	out = append(out, Distinct(listed)...)
+	return once(append(out, b.profiles()...))
+}
+
+// once keeps the first of each address.
+func once(all []Entry) []Entry {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(all, func(e Entry) bool {
+		if seen[e.Address] {
+			return true
+		}
+		seen[e.Address] = true
+		return false
+	})
+}
+
+// Distinct writes SOURCE: before the addresses that several sources have.
+func Distinct(all []Entry) []Entry {
+	source := map[string]string{}
+	several := map[string]bool{}
+	for _, e := range all {
+		if other, ok := source[e.Address]; ok && other != e.Source {
+			several[e.Address] = true
+		}
+		source[e.Address] = e.Source
+	}
+	for i := range all {
+		if e := &all[i]; several[e.Address] {
+			e.Address = e.Source + ":" + e.Address
+		}
+	}
+	return all
+}
+
+// Labels are the accounts' labels, by the declarations that were applied.
+func (b *Book) Labels() map[arn.AccountID]map[string]string {
+	out := map[arn.AccountID]map[string]string{}
+	for _, r := range b.routes {
+		maps.Copy(out, r.Labels)
+	}
+	return out
+}
+
+// Accounts are names and ids of accounts that begin with text.
+func (b *Book) Accounts(text string) []string {
+	var out []string
+	add := func(words ...string) {
+		for _, w := range words {
+			if w != "" && strings.HasPrefix(w, text) {
+				out = append(out, w)
+			}
+		}
+	}
+	for _, r := range b.routes {
+		for id, name := range r.Accounts {
+			add(name, string(id))
+		}
+	}
+	for _, c := range b.centers() {
+		accounts, _ := c.client.KnownAccounts()
+		for _, a := range accounts {
+			add(a.Name, string(a.ID))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Begins lists the addresses that begin with text. Those of an Identity Center are
+// given as far as their account, with the slash, until text has it: reading the
+// roles of all accounts takes too long.
+func (b *Book) Begins(text string) []string {
+	var out []string
+	for _, e := range once(slices.Concat(b.declared(), Sessions(b.book), Own(b.book), b.profiles())) {
+		out = append(out, e.Address)
+	}
+	prefix, rest := "", text
+	only, after, named := strings.Cut(text, ":")
+	if named && b.book.Source(only) != nil {
+		prefix, rest = only+":", after
+	}
+	for _, c := range b.centers() {
+		if prefix != "" && c.source != only {
+			continue
+		}
+		accounts, _ := c.client.KnownAccounts()
+		names := namesOf(accounts)
+		cut := strings.LastIndexByte(rest, '/')
+		for i, a := range accounts {
+			switch {
+			case cut < 0:
+				out = append(out, prefix+names[i]+"/")
+			case rest[:cut] == names[i] || rest[:cut] == string(a.ID):
+				roles, _ := c.client.KnownRoles(a.ID)
+				for _, role := range roles {
+					out = append(out, prefix+rest[:cut]+"/"+role)
+				}
+			}
+		}
+	}
+	out = slices.DeleteFunc(out, func(address string) bool { return !strings.HasPrefix(address, text) })
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// center is an Identity Center that is not asked.
+type center struct {
+	source string
+	client *idc.Client
+}
+
+func (b *Book) centers() []center {
+	var out []center
+	for i := range b.book.Sources {
+		s := &b.book.Sources[i]
+		if s.IdentityCenter != nil {
+			out = append(out, center{s.Name, idc.New(idc.Config{CacheDir: filepath.Join(b.paths.Cache, "idc")}, s)})
+		}
+	}
+	return out
+}
+
+// declared is what was applied from this computer.
+func (b *Book) declared() []Entry {
+	var out []Entry
+	for _, r := range b.routes {
+		for i := range r.Routes {
+			route := &r.Routes[i]
+			if route.Address == "" || len(route.Hops) == 0 {
+				continue
+			}
+			role, err := arn.Parse(route.Hops[len(route.Hops)-1].Role)
+			if err != nil {
+				continue
+			}
+			out = append(out, Entry{
+				Address: route.Address, Source: Declared, AccountID: string(role.Account), Account: r.Accounts[role.Account], Role: role.Name(),
+				Labels: r.Labels[role.Account],
+			})
+		}
+	}
+	slices.SortFunc(out, func(x, y Entry) int { return cmp.Compare(x.Address, y.Address) })
+	return once(out)
+}
+
+// Sessions are those with names.
+func Sessions(book *session.Book) []Entry {
+	var out []Entry
+	for _, s := range book.Sessions {
+		e := Entry{Address: s.Name, Source: s.Source, Account: s.Account, Role: s.Role, Session: s.Name, Labels: s.Labels}
+		if id := arn.AccountID(s.Account); id.Valid() {
+			e.AccountID = s.Account
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// Own is what sources give by themselves.
+func Own(book *session.Book) []Entry {
+	var out []Entry
+	for _, s := range book.Sources {
+		if s.IdentityCenter == nil && s.SAML == nil {
+			out = append(out, Entry{Address: s.Name, Source: s.Name})
+		}
+	}
+	return out
+}
+
+// OfCenter makes entries of what an Identity Center lists; roles has a list for
+// each account.
+func OfCenter(source string, accounts []session.Account, roles [][]string) []Entry {
+	var out []Entry
+	names := namesOf(accounts)
+	for i, a := range accounts {
+		for _, role := range roles[i] {
+			out = append(out, Entry{Address: names[i] + "/" + role, Source: source, AccountID: string(a.ID), Account: a.Name, Role: role})
+		}
+	}
+	return out
+}
+
+// namesOf is what accounts are called in addresses: by their ids where names do
+// not tell them apart.
+func namesOf(accounts []session.Account) []string {
+	of := map[string]int{}
+	for _, a := range accounts {
+		of[a.Name]++
+	}
+	out := make([]string, len(accounts))
+	for i, a := range accounts {
+		out[i] = a.Name
+		if a.Name == "" || of[a.Name] > 1 {
+			out[i] = string(a.ID)
+		}
+	}
+	return out
+}
+
+// profiles are those of AWS's files that have credentials of their own. Those that
+// get them from stile are what something else is.
+func (b *Book) profiles() []Entry {
+	var out []Entry
+	for i, file := range desk.ProfileFiles(b.streams.Getenv) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for _, name := range profilesIn(text, i > 0) {
+			out = append(out, Entry{Address: name, Source: Profile})
+		}
+	}
+	return out
+}
+
+// leading are the settings by which a profile has credentials.
+var leading = []string{"aws_access_key_id", "role_arn", "sso_account_id", "credential_process", "login_session", "web_identity_token_file"}
+
+func profilesIn(text []byte, credentials bool) []string {
+	var out []string
+	name, has := "", false
+	end := func() {
+		if name != "" && has && !strings.ContainsAny(name, "/:") {
+			out = append(out, name)
+		}
+		name, has = "", false
+	}
+	for line := range bytes.Lines(text) {
+		s := strings.TrimSpace(string(line))
+		if strings.HasPrefix(s, "[") {
+			end()
+			head, _, _ := strings.Cut(s[1:], "]")
+			switch fields := strings.Fields(head); {
+			case len(fields) == 2 && fields[0] == "profile" && !credentials:
+				name = fields[1]
+			case len(fields) == 1 && (credentials || fields[0] == "default"):
+				name = fields[0]
+			}
+			continue
+		}
+		key, value, _ := strings.Cut(s, "=")
+		key = strings.ToLower(strings.TrimSpace(key))
+		switch {
+		case key == "credential_process" && strings.Contains(value, " credential-process "):
+			name = ""
+		case slices.Contains(leading, key):
+			has = true
+		}
+	}
+	end()
+	return out
+}
