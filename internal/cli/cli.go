@@ -24,6 +24,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/each"
 	"github.com/stile-aws/stile/internal/cli/env"
 	"github.com/stile-aws/stile/internal/cli/exec"
+	"github.com/stile-aws/stile/internal/cli/explaincredential"
 	"github.com/stile-aws/stile/internal/cli/lint"
 	"github.com/stile-aws/stile/internal/cli/local"
 	"github.com/stile-aws/stile/internal/cli/log"
@@ -82,7 +83,7 @@ func Root(s *term.Streams) *cobra.Command {
 	root.AddCommand(
 		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), whocan.New(s), whatcan.New(s), paths.New(s), diff.New(s), observe.New(s), lint.New(s), policy.New(s),
 		login.New(s), logout.New(s), ls.New(s), whoami.New(s), sessions.New(s),
-		exec.New(s), use.New(s), use.NewInit(s), each.New(s), console.New(s), config.New(s), rotate.New(s), log.New(s), doctor.New(s), env.New(s), credentialprocess.New(s), serve.New(s), broker.New(s), local.New(s), demo.New(s),
+		exec.New(s), use.New(s), use.NewInit(s), each.New(s), console.New(s), config.New(s), rotate.New(s), log.New(s), doctor.New(s), explaincredential.New(s), env.New(s), credentialprocess.New(s), serve.New(s), broker.New(s), local.New(s), demo.New(s),
 	)
 	return root
 }

@@ -46,6 +46,42 @@ func parse(path string, text []byte) (*Book, error) {
 	return &b, nil
 }
 
+// Lines tells where entries and their fields stand in the file at path: by name,
+// then by field; "" is where the entry begins. Fields of a source's kind stand by
+// their own names.
+func Lines(path string) (map[string]map[string]int, error) {
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading sessions: %w", err)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	out := map[string]map[string]int{}
+	for _, root := range doc.Content {
+		for _, list := range root.Content {
+			for _, entry := range list.Content {
+				fields := map[string]int{"": entry.Line}
+				fieldLines(entry, fields)
+				if name := member(entry, "name"); name != nil {
+					out[name.Value] = fields
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+func fieldLines(m *yaml.Node, out map[string]int) {
+	for i := 0; i+1 < len(m.Content) && m.Kind == yaml.MappingNode; i += 2 {
+		if _, ok := out[m.Content[i].Value]; !ok {
+			out[m.Content[i].Value] = m.Content[i].Line
+		}
+		fieldLines(m.Content[i+1], out)
+	}
+}
+
 func (b *Book) check() error {
 	var errs []error
 	seen := map[string]bool{}

@@ -18,24 +18,20 @@ import (
 
 // section is one of an AWS config file.
 type section struct {
-	kind string // "profile", "sso-session", …
-	name string
-	keys map[string]string
+	kind  string // "profile", "sso-session", …
+	name  string
+	line  int
+	keys  map[string]string
+	lines map[string]int // of keys
 }
 
 // FromProfiles makes a book of AWS's own files: of sso-sessions and profiles.
 // What has no equal here becomes a source that uses the profile.
 func FromProfiles(files []string) (*Book, error) {
 	var all []section
-	for i, file := range files {
-		text, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading AWS profiles: %w", err)
-		}
-		all = append(all, sections(text, i > 0)...)
+	err := eachFile(files, func(_ string, some []section) { all = append(all, some...) })
+	if err != nil {
+		return nil, err
 	}
 	im := &importer{sections: all, sources: map[string]string{}, book: &Book{}}
 	for i := range all {
@@ -51,13 +47,62 @@ func FromProfiles(files []string) (*Book, error) {
 	return im.book, im.book.check()
 }
 
+// eachFile reads the config file, then the credentials file; one that is not
+// there is empty.
+func eachFile(files []string, take func(file string, all []section)) error {
+	for i, file := range files {
+		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reading AWS profiles: %w", err)
+		}
+		take(file, sections(text, i > 0))
+	}
+	return nil
+}
+
+// Setting is a value in one of AWS's files, and where it stands.
+type Setting struct {
+	Value, File string
+	Line        int
+}
+
+// Shared is the profiles and sso-sessions of AWS's files, by name, as clients
+// read them: what the credentials file says of a profile comes before what the
+// config file says. The key "" is where a section begins.
+type Shared struct {
+	Profiles, SSOSessions map[string]map[string]Setting
+}
+
+// ReadShared reads the config file and the credentials file, in this order.
+func ReadShared(files []string) (*Shared, error) {
+	s := &Shared{Profiles: map[string]map[string]Setting{}, SSOSessions: map[string]map[string]Setting{}}
+	err := eachFile(files, func(file string, all []section) {
+		for _, x := range all {
+			in := map[string]map[string]map[string]Setting{"profile": s.Profiles, "sso-session": s.SSOSessions}[x.kind]
+			if in == nil {
+				continue
+			}
+			if in[x.name] == nil {
+				in[x.name] = map[string]Setting{"": {File: file, Line: x.line}}
+			}
+			for key, value := range x.keys {
+				in[x.name][key] = Setting{value, file, x.lines[key]}
+			}
+		}
+	})
+	return s, err
+}
+
 // sections parses an AWS file. In the credentials file a section is a profile
 // without the word.
 func sections(text []byte, credentials bool) []section {
 	var out []section
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	for n := 1; lines.Scan(); n++ {
 		line := lines.Text()
 		trimmed := strings.TrimSpace(line)
 		switch {
@@ -71,11 +116,13 @@ func sections(text []byte, credentials bool) []section {
 					kind = "" // the AWS CLI does not take it for a profile either
 				}
 			}
-			out = append(out, section{kind: kind, name: strings.Trim(strings.TrimSpace(name), `"'`), keys: map[string]string{}})
+			out = append(out, section{kind: kind, name: strings.Trim(strings.TrimSpace(name), `"'`), line: n, keys: map[string]string{}, lines: map[string]int{}})
 		case line[0] == ' ' || line[0] == '\t' || len(out) == 0: // of a key that has keys
 		default:
 			key, value, _ := strings.Cut(trimmed, "=")
-			out[len(out)-1].keys[strings.ToLower(strings.TrimSpace(key))] = strings.TrimSpace(value)
+			key = strings.ToLower(strings.TrimSpace(key))
+			last := &out[len(out)-1]
+			last.keys[key], last.lines[key] = strings.TrimSpace(value), n
 		}
 	}
 	return out

@@ -58,6 +58,26 @@ func (t *Target) Role() string {
 	return a.Name()
 }
 
+// Begun is how many of the Hops the source itself enters, with its token or
+// assertion.
+func (t *Target) Begun() int {
+	if t.Source.SAML != nil || t.Source.WebIdentity != nil {
+		return 1
+	}
+	return 0
+}
+
+// Step is the way as far as its step i: step 0 is what the source gives, and each
+// further one a role that is assumed. There are Steps of them.
+func (t *Target) Step(i int) *Target {
+	part := *t
+	part.Hops = slices.Clone(t.Hops[:t.Begun()+i])
+	return &part
+}
+
+// Steps is how many there are; see Step.
+func (t *Target) Steps() int { return 1 + len(t.Hops) - t.Begun() }
+
 // RoleARN is the role at the end, "" where only the credentials know.
 func (t *Target) RoleARN() string {
 	if len(t.Hops) > 0 {

@@ -157,7 +157,7 @@ func (o *options) answer(ctx context.Context, q verify.Query) (verify.Answer, er
 	best, found := verify.Answer{}, false
 	var problem error
 	for _, path := range paths {
-		answer, err := ask(ctx, path, q)
+		answer, err := Ask(ctx, path, q)
 		switch {
 		case err == nil:
 			if !found || answer.Outcome == authz.Allowed && best.Outcome != authz.Allowed {
@@ -179,7 +179,8 @@ func (o *options) answer(ctx context.Context, q verify.Query) (verify.Answer, er
 	return verify.Answer{}, fmt.Errorf("finding a way for %s in %s: %w", q.Who, strings.Join(paths, ", "), verify.ErrNoWay)
 }
 
-func ask(ctx context.Context, path string, q verify.Query) (verify.Answer, error) {
+// Ask asks what is there now for the declarations at path.
+func Ask(ctx context.Context, path string, q verify.Query) (verify.Answer, error) {
 	s, diags := scope.Load(path, scope.Read, nil)
 	if s == nil {
 		return verify.Answer{}, diags
@@ -242,20 +243,21 @@ func (o *options) way(w *verify.Way) {
 	}
 	o.streams.Printf("\n")
 	for _, leg := range w.Hops {
-		o.leg(&leg)
+		Leg(o.streams, &leg)
 	}
 	for _, leg := range w.Uses {
-		o.leg(&leg)
+		Leg(o.streams, &leg)
 	}
 }
 
-func (o *options) leg(l *effective.Leg) {
-	o.streams.Printf("  %s on %s", l.Action, l.Resource)
+// Leg prints one decision with the layers and statements that led to it.
+func Leg(s *term.Streams, l *effective.Leg) {
+	s.Printf("  %s on %s", l.Action, l.Resource)
 	if l.Why != "" {
-		o.streams.Printf(", because %s", l.Why)
+		s.Printf(", because %s", l.Why)
 	}
-	o.streams.Printf("\n")
+	s.Printf("\n")
 	for line := range strings.Lines(l.Decision.Text()) {
-		o.streams.Printf("    %s", line)
+		s.Printf("    %s", line)
 	}
 }

@@ -122,7 +122,7 @@ func (o *Options) openSession(ctx context.Context, s *term.Streams, address stri
 func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, address string, p *pass) (*Way, error) {
 	t, err := d.Resolve(ctx, address)
 	if errors.Is(err, session.ErrUnknown) && hasProfile(s, address) {
-		t, err = &session.Target{Source: session.Source{Name: address, Profile: &session.Profile{Name: address}}}, nil
+		t, err = profileTarget(address), nil
 	}
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ type beginning struct {
 // be asked for them, unless they are kept.
 func (d *Desk) Open(ctx context.Context, target *session.Target) (*Opened, error) {
 	t := new(*target) // begin takes hops away
-	region := cmp.Or(t.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), "us-east-1")
+	region := regionOf(t)
 	begin, err := d.begin(ctx, t, region)
 	if err != nil {
 		return nil, err
@@ -74,6 +74,52 @@ func (d *Desk) Open(ctx context.Context, target *session.Target) (*Opened, error
 		return nil, err
 	}
 	return &Opened{Cached: last, Key: last.Key(), Region: region}, nil
+}
+
+func regionOf(t *session.Target) string {
+	return cmp.Or(t.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), "us-east-1")
+}
+
+// Kept tells until when the credentials of each step of a target are kept: zero
+// for those that are not, and for those nobody can tell of before who is going is
+// known. Nobody is asked and nothing fetched.
+func (d *Desk) Kept(ctx context.Context, target *session.Target) ([]time.Time, error) {
+	t := new(*target) // begin takes hops away
+	region := regionOf(t)
+	begin, err := d.begin(ctx, t, region)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := load(ctx, region)
+	if err != nil {
+		return nil, err
+	}
+	base := d.store.Wrap(begin.provider)
+	out := make([]time.Time, target.Steps())
+	out[0] = d.until(base.Key())
+	name := d.knownName(begin, &t.Source)
+	last := d.cache.Of(base)
+	for i, hop := range t.Hops {
+		if name == "" {
+			break
+		}
+		hop.SessionName = name
+		p, err := creds.NewAssumeRole(cfg, last, hop)
+		if err != nil {
+			return nil, err
+		}
+		last = d.cache.Of(d.store.Wrap(p))
+		out[i+1] = d.until(last.Key())
+	}
+	return out, nil
+}
+
+func (d *Desk) until(key string) time.Time {
+	e, ok := d.store.Get(key)
+	if !ok || !e.Valid(time.Now()) {
+		return time.Time{}
+	}
+	return e.Credentials.Expires
 }
 
 // prepare has the person asked, unless what is wanted is kept.
@@ -149,15 +195,14 @@ func ProfileFiles(getenv func(string) string) []string { return surroundings.Pro
 // sessionName is the person's name as AWS knows it, for the hops of a chain: so
 // that they are seen under one name all the way. It is asked for once a source.
 func (d *Desk) sessionName(ctx context.Context, cfg aws.Config, begin *beginning, source *session.Source) (string, error) {
-	if n, ok := begin.provider.(interface{ SessionName() string }); ok && n.SessionName() != "" {
-		return n.SessionName(), nil
-	}
 	path := d.namePath(source)
-	var name string
+	name := d.knownName(begin, source)
+	if name != "" {
+		return name, nil
+	}
 	have := func() bool {
-		text, err := os.ReadFile(path)
-		name = strings.TrimSpace(string(text))
-		return err == nil && name != "" && name == creds.SessionName(name)
+		name = d.knownName(begin, source)
+		return name != ""
 	}
 	base := d.store.Wrap(begin.provider)
 	err := flight.Do(ctx, d.cfg.Paths.Locks, "name-"+source.Name, have, func(ctx context.Context) error {
@@ -175,6 +220,18 @@ func (d *Desk) sessionName(ctx context.Context, cfg aws.Config, begin *beginning
 		return nil
 	})
 	return name, err
+}
+
+// knownName is the session name where it is known already, else "".
+func (d *Desk) knownName(begin *beginning, source *session.Source) string {
+	if n, ok := begin.provider.(interface{ SessionName() string }); ok && n.SessionName() != "" {
+		return n.SessionName()
+	}
+	text, err := os.ReadFile(d.namePath(source))
+	if name := strings.TrimSpace(string(text)); err == nil && name == creds.SessionName(name) {
+		return name
+	}
+	return ""
 }
 
 func (d *Desk) namePath(source *session.Source) string {

@@ -1,0 +1,90 @@
+package explaincredential
+
+import (
+	"strings"
+)
+
+func (o *options) show(e *explanation) error {
+	if o.json {
+		return o.streams.JSON(e)
+	}
+	p := o.streams.Printf
+	p("%s: %s\n", e.Address, e.By)
+	p("  source %s (%s)\n", e.Source, e.Kind)
+	if e.Account != "" {
+		p("  ends in account %s\n", strings.TrimSpace(e.Account+" "+e.AccountName))
+	}
+	if e.Region != "" {
+		p("  Region %s\n", e.Region)
+	}
+	p("configured\n")
+	for _, c := range e.Config {
+		p("  %-40s %s\n", c.What, c.Where)
+	}
+	for i := range e.Steps {
+		o.step(i, &e.Steps[i])
+	}
+	if e.Person != "" {
+		p("first somebody has to: %s\n", e.Person)
+	}
+	if h := e.Hold; h != nil {
+		for _, file := range h.Guards {
+			p("guard %s\n", file)
+		}
+		if h.Question != "" {
+			p("somebody has to answer: %s\n", h.Question)
+		}
+		if h.Limits != "" {
+			p("held to %s, by %s\n", h.Limits, h.Why)
+		}
+		if h.Refusal != "" {
+			p("refused here: %s\n", h.Refusal)
+		}
+	}
+	for _, n := range e.Notes {
+		p("note: %s\n", n)
+	}
+	switch e.Outcome {
+	case good:
+		p("works: %s", e.Identity)
+		if e.Expires != nil {
+			p(", until %s", until(e.Expires))
+		}
+		p("\n")
+	case refused:
+		p("refused\n")
+	default:
+		p("not tried\n")
+	}
+	return nil
+}
+
+func (o *options) step(i int, s *step) {
+	p := o.streams.Printf
+	p("step %d: %s", i+1, s.Call)
+	if s.Role != "" {
+		p(" %s", s.Role)
+	}
+	if s.State != "" {
+		p(": %s", s.State)
+	}
+	p("\n")
+	for _, d := range s.Details {
+		p("  %s\n", d)
+	}
+	p("  lasts %s", s.Lasts)
+	if s.Limit != "" {
+		p(" (%s)", s.Limit)
+	}
+	p("\n")
+	if s.Kept != nil {
+		p("  kept until %s\n", until(s.Kept))
+	}
+	if s.Error != "" {
+		p("  AWS says: %s\n", s.Error)
+	}
+	o.legs(s.Legs)
+	if s.Unknown != "" {
+		p("  %s\n", s.Unknown)
+	}
+}
