@@ -46,6 +46,7 @@ type Lead struct {
 
 	begin  *beginning
 	narrow *narrowing
+	keep   *keeping
 }
 
 // Lookup finds where an address leads, as Open does, and goes nowhere. Nobody is
@@ -71,11 +72,11 @@ func (o *Options) Lookup(ctx context.Context, s *term.Streams, address string, a
 	} else if !mayBeSession(address) || o.declaredOnly() {
 		return nil, err
 	}
-	p := desk.Person{}
+	cfg := desk.Config{}
 	if ask {
-		p = person(s)
+		cfg.Person = person(s)
 	}
-	d, _, err := openDesk(s, p)
+	d, _, err := openDesk(s, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -112,10 +113,10 @@ func (o *Options) lookupDeclared(ctx context.Context, s *term.Streams, found *Fo
 	if err != nil {
 		return err
 	}
-	start := &starter{streams: s, options: o, narrow: &p.narrow}
+	start := &starter{streams: s, options: o, narrow: &p.narrow, keep: p.keep}
 	for i := range routes {
 		c := &routes[i]
-		l := Lead{Route: c.route, Account: c.account, AccountName: c.name, Labels: c.labels, narrow: &p.narrow}
+		l := Lead{Route: c.route, Account: c.account, AccountName: c.name, Labels: c.labels, narrow: &p.narrow, keep: p.keep}
 		l.begin, l.Missing = start.begin(ctx, c)
 		l.Region = c.region
 		found.Leads = append(found.Leads, l)
@@ -136,11 +137,11 @@ func (l *Lead) Try(ctx context.Context, hops int) (c *creds.Cached, end func(), 
 	if hops == 0 {
 		c = cache.Of(l.begin.provider)
 	} else {
-		narrow := l.narrow
-		if hops < len(l.Route.Hops) {
-			narrow = &narrowing{}
+		p := &pass{keep: l.keep}
+		if hops == len(l.Route.Hops) {
+			p.narrow = *l.narrow
 		}
-		way, err := part.open(l.begin, narrow, cache)
+		way, err := part.open(l.begin, p, cache)
 		if err != nil {
 			end()
 			return nil, nil, err
