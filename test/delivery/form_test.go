@@ -130,6 +130,7 @@ func serve(t *testing.T, w *world, args ...string) *served {
 			}
 		}
 	}
+	w.serving = append(w.serving, v)
 	v.stop, v.kill = end(syscall.SIGTERM), end(os.Kill)
 	cmd.Cancel = func() error { return nil } // stop does it, before the context ends it
 	t.Cleanup(v.stop)

@@ -39,8 +39,10 @@ const (
 // them when it is over, as it does with every other.
 type world struct {
 	*routetest.World
-	token string // file with the service account's token
-	base  []string
+	token string   // file with the service account's token
+	base  []string // the environment of a client without any credentials
+	// serving are the stile serve of this world, in the order of their start.
+	serving []*served
 
 	mu     sync.Mutex // guards the rest
 	life   time.Duration

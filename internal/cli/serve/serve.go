@@ -11,10 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
+	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/deliver/endpoint"
@@ -71,6 +73,9 @@ func (o *options) run(ctx context.Context, addresses []string) (err error) {
 	}
 	sessions := map[string]aws.CredentialsProvider{}
 	var first *route.Way
+	var keeping sync.WaitGroup
+	ctx, stop := context.WithCancel(ctx)
+	defer func() { stop(); keeping.Wait() }()
 	for _, address := range addresses {
 		way, err := o.route.Open(ctx, o.streams, address)
 		if err != nil {
@@ -80,21 +85,21 @@ func (o *options) run(ctx context.Context, addresses []string) (err error) {
 		if _, err := way.Retrieve(ctx); err != nil { // clients give an endpoint two seconds
 			return err
 		}
-		go way.Credentials.Keep(ctx)
-		sessions[address] = way.Provider()
+		keeping.Go(func() { way.Credentials.Keep(ctx) })
+		sessions[address] = &telling{from: way.Provider(), streams: o.streams, address: address}
 		if first == nil {
 			first = way
 		}
 	}
 	if o.imds {
-		return o.serveIMDS(ctx, first, guard)
+		return o.serveIMDS(ctx, first, sessions[addresses[0]], guard)
 	}
-	return o.serveEndpoint(ctx, first, sessions, guard)
+	return o.serveEndpoint(ctx, sessions[addresses[0]], sessions, guard)
 }
 
-func (o *options) serveIMDS(ctx context.Context, way *route.Way, guard local.Guard) error {
+func (o *options) serveIMDS(ctx context.Context, way *route.Way, p aws.CredentialsProvider, guard local.Guard) error {
 	s, err := imds.Start(ctx, imds.Config{
-		Provider: way.Provider(), Role: way.Name, Account: string(way.Account), Region: way.Region, Addr: o.listen, Guard: guard,
+		Provider: p, Role: way.Name, Account: string(way.Account), Region: way.Region, Addr: o.listen, Guard: guard,
 	})
 	if err != nil {
 		return err
@@ -106,7 +111,7 @@ func (o *options) serveIMDS(ctx context.Context, way *route.Way, guard local.Gua
 	return s.Close()
 }
 
-func (o *options) serveEndpoint(ctx context.Context, way *route.Way, sessions map[string]aws.CredentialsProvider, guard local.Guard) (err error) {
+func (o *options) serveEndpoint(ctx context.Context, first aws.CredentialsProvider, sessions map[string]aws.CredentialsProvider, guard local.Guard) (err error) {
 	dir := o.dir
 	if dir == "" {
 		if dir, err = o.streams.PrivateDir("stile-serve-"); err != nil {
@@ -116,7 +121,7 @@ func (o *options) serveEndpoint(ctx context.Context, way *route.Way, sessions ma
 	} else if err := checkDir(dir); err != nil {
 		return err
 	}
-	s, err := endpoint.Start(ctx, endpoint.Config{Provider: way.Provider(), Sessions: sessions, Dir: dir, Addr: o.listen, Guard: guard})
+	s, err := endpoint.Start(ctx, endpoint.Config{Provider: first, Sessions: sessions, Dir: dir, Addr: o.listen, Guard: guard})
 	if err != nil {
 		return err
 	}
@@ -129,6 +134,40 @@ func (o *options) serveEndpoint(ctx context.Context, way *route.Way, sessions ma
 	o.streams.Note("stile: interrupt to stop")
 	<-ctx.Done()
 	return s.Close()
+}
+
+// telling says on standard error why there are no credentials: clients of the
+// metadata service tell their users nothing. Once a reason, and when it is over.
+type telling struct {
+	from    aws.CredentialsProvider
+	streams *term.Streams
+	address string
+
+	mu   sync.Mutex // guards told
+	told string     // the trouble that was told of, "" for none
+}
+
+// Retrieve implements aws.CredentialsProvider.
+func (p *telling) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := p.from.Retrieve(ctx)
+	if err != nil && ctx.Err() != nil {
+		return c, err // nobody waits for it any more
+	}
+	now := ""
+	if err != nil {
+		now = awserr.Text(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case now == p.told:
+	case err == nil:
+		p.streams.Note("stile: %s: there are credentials again", p.address)
+	default:
+		p.streams.Note("stile: %s: no credentials: %s", p.address, now)
+	}
+	p.told = now
+	return c, err
 }
 
 // checkDir refuses a directory that others can look into.

@@ -29,6 +29,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/deliver/local"
+	"github.com/stile-aws/stile/internal/deliver/patience"
 )
 
 // Config says what to serve, and to whom. Provider and Dir are required.
@@ -58,6 +59,9 @@ type Server struct {
 const (
 	root       = "/credentials"
 	agentsPath = "/v1/credentials"
+
+	// patient is less than the two seconds after which botocore goes away.
+	patient = 1500 * time.Millisecond
 )
 
 // Start serves until Close.
@@ -66,9 +70,10 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, errors.New("starting credentials endpoint: no provider, or no directory for the token")
 	}
 	s := &Server{guard: cfg.Guard, token: newToken(), tokenFile: filepath.Join(cfg.Dir, "token")}
-	s.providers = map[string]aws.CredentialsProvider{root: cfg.Provider, agentsPath: cfg.Provider}
+	first := patience.New(cfg.Provider, patient)
+	s.providers = map[string]aws.CredentialsProvider{root: first, agentsPath: first}
 	for name, p := range cfg.Sessions {
-		s.providers[root+"/"+name] = p
+		s.providers[root+"/"+name] = patience.New(p, patient)
 	}
 	// No newline at the end: clients send the file as it is, and refuse to put
 	// line ends into a header.
@@ -107,12 +112,10 @@ func (s *Server) Token() string { return s.token }
 // Close stops serving and removes the token file.
 func (s *Server) Close() error { return errors.Join(s.http.Close(), os.Remove(s.tokenFile)) }
 
-// answer is what clients read.
+// answer is what clients read. botocore insists on Token and Expiration.
 type answer struct {
-	AccessKeyId, SecretAccessKey string
-	Token                        string `json:",omitempty"`
-	Expiration                   string `json:",omitempty"`
-	AccountId                    string `json:",omitempty"`
+	AccessKeyId, SecretAccessKey, Token, Expiration string
+	AccountId                                       string `json:",omitempty"`
 }
 
 // failure is what clients show.
@@ -135,11 +138,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, status, f)
 		return
 	}
-	out := answer{AccessKeyId: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, Token: c.SessionToken, AccountId: c.AccountID}
-	if c.CanExpire {
-		out.Expiration = c.Expires.UTC().Format(time.RFC3339)
-	}
-	reply(w, http.StatusOK, out)
+	reply(w, http.StatusOK, answer{
+		AccessKeyId: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, Token: c.SessionToken, AccountId: c.AccountID,
+		Expiration: local.End(c).UTC().Format(time.RFC3339),
+	})
 }
 
 func reply(w http.ResponseWriter, status int, v any) {

@@ -25,6 +25,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/deliver/local"
+	"github.com/stile-aws/stile/internal/deliver/patience"
 )
 
 // Config says what to serve, and to whom. Provider and Role are required.
@@ -40,16 +41,18 @@ type Config struct {
 
 // Server is a running metadata service.
 type Server struct {
-	cfg   Config
-	guard local.Guard
-	http  *local.Server
+	cfg      Config
+	provider aws.CredentialsProvider
+	guard    local.Guard
+	http     *local.Server
 
 	mu     sync.Mutex // guards tokens
 	tokens map[string]time.Time
 }
 
 const (
-	maxTTL      = 6 * time.Hour // "The token can be valid for … up to six hours"
+	patient     = 800 * time.Millisecond // botocore goes away after a second
+	maxTTL      = 6 * time.Hour          // "The token can be valid for … up to six hours"
 	maxTokens   = 4096
 	ttlHeader   = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"
 	tokenHeader = "X-Aws-Ec2-Metadata-Token"
@@ -64,7 +67,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
 	}
-	s := &Server{cfg: cfg, guard: cfg.Guard, tokens: map[string]time.Time{}}
+	s := &Server{cfg: cfg, provider: patience.New(cfg.Provider, patient), guard: cfg.Guard, tokens: map[string]time.Time{}}
 	s.guard.Hosts = append(s.guard.Hosts[:len(s.guard.Hosts):len(s.guard.Hosts)], "169.254.169.254") // where it is redirected here
 	ln, err := local.Listen(ctx, cfg.Addr, &s.guard)
 	if err != nil {
@@ -189,24 +192,20 @@ type answer struct {
 	AccountId                    string `json:",omitempty"`
 }
 
-// foreverLeft is the life that is told of credentials without an end: clients
-// of this protocol insist on one.
-const foreverLeft = 6 * time.Hour
-
 func (s *Server) credentials(w http.ResponseWriter, r *http.Request) {
-	c, err := s.cfg.Provider.Retrieve(r.Context())
+	c, err := s.provider.Retrieve(r.Context())
 	if err != nil {
 		// EC2 answers 200 with another Code, which clients take for a failure.
-		writeJSON(w, http.StatusOK, map[string]string{"Code": "AssumeRoleUnauthorizedAccess", "Message": awserr.Text(err), "LastUpdated": stamp(time.Now())})
+		code := "Failed"
+		if awserr.KindOf(err) == awserr.Denied {
+			code = "AssumeRoleUnauthorizedAccess"
+		}
+		writeJSON(w, http.StatusOK, map[string]string{"Code": code, "Message": awserr.Text(err), "LastUpdated": stamp(time.Now())})
 		return
-	}
-	end := c.Expires
-	if !c.CanExpire {
-		end = time.Now().Add(foreverLeft)
 	}
 	writeJSON(w, http.StatusOK, answer{
 		Code: "Success", LastUpdated: stamp(time.Now()), Type: "AWS-HMAC",
-		AccessKeyId: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, Token: c.SessionToken, Expiration: stamp(end), AccountId: c.AccountID,
+		AccessKeyId: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, Token: c.SessionToken, Expiration: stamp(local.End(c)), AccountId: c.AccountID,
 	})
 }
 

@@ -146,7 +146,9 @@ func TestOtherComputersAreNotListenedTo(t *testing.T) {
 // The Go SDK's own client, at the end of its default chain.
 func TestTheSDKFindsTheCredentials(t *testing.T) {
 	p := &provider{}
-	s := start(t, p, local.Guard{})
+	s, failing := start(t, p, local.Guard{}), &provider{}
+	denied := errors.New("denied by the trust policy")
+	failing.err.Store(&denied)
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -169,8 +171,7 @@ func TestTheSDKFindsTheCredentials(t *testing.T) {
 	if err != nil || got.AccessKeyID != "ASIA1" || got.SessionToken != "session" || !got.CanExpire {
 		t.Errorf("the SDK has %s, %v", got.AccessKeyID, err)
 	}
-	denied := errors.New("denied by the trust policy")
-	p.err.Store(&denied)
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", start(t, failing, local.Guard{}).URL())
 	if _, err := retrieve(); err == nil || !strings.Contains(err.Error(), "denied by the trust policy") {
 		t.Errorf("a failure reaches the SDK as %v", err)
 	}

@@ -18,6 +18,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 const (
@@ -99,6 +101,15 @@ func (s *Server) Close() error {
 		return err
 	}
 	return nil
+}
+
+// End is when clients are told that credentials end. Those without an end get one:
+// the clients of AWS's local protocols insist on it, and then ask again.
+func End(c aws.Credentials) time.Time {
+	if c.CanExpire {
+		return c.Expires
+	}
+	return time.Now().Add(6 * time.Hour)
 }
 
 type peerKey struct{}
