@@ -20,7 +20,12 @@ func Write(path string, data []byte) (err error) {
 		}
 	}()
 	dir := filepath.Dir(path)
-	if info, err := os.Stat(path); err == nil && (dir == "/dev" || dir == "/dev/fd" || !info.Mode().IsRegular() && !info.IsDir()) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil: // it is not there, or not to be had: it will be replaced
+	case info.IsDir():
+		return errors.New("a directory is in the way; remove it")
+	case dir == "/dev" || dir == "/dev/fd" || !info.Mode().IsRegular():
 		return into(path, data)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -51,7 +51,7 @@ const service = "stile" // the keyring entry's; its user is the store's director
 
 // Keeper tells where the key of the store is, "" for a store that is new.
 func (s *Store) Keeper() (Keeper, error) {
-	text, err := os.ReadFile(filepath.Join(s.cfg.Dir, keeperFile))
+	text, err := readFile(filepath.Join(s.cfg.Dir, keeperFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -62,7 +62,7 @@ func (s *Store) Keeper() (Keeper, error) {
 	case Keyring, Passphrase, KeyFile:
 		return k, nil
 	}
-	return "", fmt.Errorf("finding the key of the secret store: %s holds no keeper's name", filepath.Join(s.cfg.Dir, keeperFile))
+	return "", fmt.Errorf("finding the key of the secret store: %s holds no keeper's name; write keyring, passphrase or keyfile into it", filepath.Join(s.cfg.Dir, keeperFile))
 }
 
 // recipient is the public key, made with the private one for a store that is new.
@@ -78,7 +78,15 @@ func (s *Store) recipient(ctx context.Context) (age.Recipient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return age.ParseX25519Recipient(strings.TrimSpace(string(text)))
+	public, err := age.ParseX25519Recipient(strings.TrimSpace(string(text)))
+	if err == nil {
+		return public, nil
+	}
+	identity, err := s.unlock(ctx) // the file is damaged; the private key tells the public one
+	if err != nil {
+		return nil, err
+	}
+	return identity.Recipient(), nil
 }
 
 // create makes the key of a new store, once however many processes begin together.
@@ -96,15 +104,8 @@ func (s *Store) create(ctx context.Context) (*age.X25519Identity, error) {
 	if _, err := os.Stat(filepath.Join(s.cfg.Dir, recipientFile)); err == nil {
 		return s.unlockLocked(ctx) // another process was first
 	}
-	identity, err := age.GenerateX25519Identity()
+	identity, err := s.begin(ctx)
 	if err != nil {
-		return nil, err
-	}
-	keeper := s.cfg.Keeper
-	if keeper == "" {
-		keeper = s.likeliest()
-	}
-	if err := s.keep(ctx, keeper, identity); err != nil {
 		return nil, err
 	}
 	// The recipient comes last: without it the store is new.
@@ -113,6 +114,27 @@ func (s *Store) create(ctx context.Context) (*age.X25519Identity, error) {
 	}
 	s.identity = identity
 	return identity, nil
+}
+
+// begin gives the key of a store that has no recipient: a new one, unless there are
+// secrets, which another key would lock away for good.
+func (s *Store) begin(ctx context.Context) (*age.X25519Identity, error) {
+	names, err := s.Names()
+	if err != nil {
+		return nil, err
+	}
+	if len(names) > 0 {
+		return s.unlockLocked(ctx)
+	}
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return nil, err
+	}
+	keeper := s.cfg.Keeper
+	if keeper == "" {
+		keeper = s.likeliest()
+	}
+	return identity, s.keep(ctx, keeper, identity)
 }
 
 // likeliest is the keyring if it answers, else the passphrase.
@@ -205,14 +227,16 @@ func (s *Store) unlockLocked(ctx context.Context) (*age.X25519Identity, error) {
 		return nil, err
 	}
 	identity, err := age.ParseX25519Identity(strings.TrimSpace(text))
-	if err != nil {
-		return nil, fmt.Errorf("the key of the secret store, kept by %s, is damaged", keeper) // the error might show it
+	if err != nil { // which might show it
+		return nil, fmt.Errorf("the key of the secret store %s, kept by %s, is damaged; put it back from a backup, or remove the store and give its secrets anew (stile sessions edit)", s.cfg.Dir, keeper)
 	}
+	// A recipient that is damaged tells nothing; whether the key fits shows when a
+	// secret is opened.
 	public, err := os.ReadFile(filepath.Join(s.cfg.Dir, recipientFile))
-	if err != nil {
-		return nil, err
+	if err == nil {
+		_, err = age.ParseX25519Recipient(strings.TrimSpace(string(public)))
 	}
-	if strings.TrimSpace(string(public)) != identity.Recipient().String() {
+	if err == nil && strings.TrimSpace(string(public)) != identity.Recipient().String() {
 		return nil, fmt.Errorf("the key kept by %s is not the one of this store (%s)", keeper, s.cfg.Dir)
 	}
 	s.identity = identity
@@ -234,21 +258,21 @@ func (s *Store) fetch(ctx context.Context, k Keeper) (string, error) {
 	case KeyFile:
 		info, err := os.Stat(s.cfg.KeyFile)
 		if err != nil {
-			return "", fmt.Errorf("reading the key file: %w", err)
+			return "", fmt.Errorf("reading the key file: %w; put it back from a backup", err)
 		}
 		if info.Mode().Perm()&0o077 != 0 {
 			return "", fmt.Errorf("reading the key file: %s is not of mode 0600, so others may know it", s.cfg.KeyFile)
 		}
-		text, err := os.ReadFile(s.cfg.KeyFile)
+		text, err := readFile(s.cfg.KeyFile)
 		return string(text), err
 	case Passphrase:
 		return s.fetchByPassphrase(ctx)
 	}
-	return "", errors.New("the secret store has no key")
+	return "", fmt.Errorf("the secret store %s has lost its key; put it back from a backup, or remove the store and give its secrets anew (stile sessions edit)", s.cfg.Dir)
 }
 
 func (s *Store) fetchByPassphrase(ctx context.Context) (string, error) {
-	sealed, err := os.ReadFile(filepath.Join(s.cfg.Dir, identityFile))
+	sealed, err := readFile(filepath.Join(s.cfg.Dir, identityFile))
 	if err != nil {
 		return "", err
 	}

@@ -36,6 +36,10 @@ import (
 // ErrNotFound means that there is no secret of that name.
 var ErrNotFound = errors.New("no such secret")
 
+// ErrDamaged means that a secret's file is there and cannot be opened by the
+// store's key. Setting the secret again is the way out.
+var ErrDamaged = errors.New("is damaged, or was written with another key; set the secret again")
+
 // Keeper is where the key to all secrets is.
 type Keeper string
 
@@ -108,7 +112,7 @@ func Open(cfg Config) (*Store, error) {
 // Get gives a secret. The error is ErrNotFound when there is none; others say what
 // keeps it from being read and what to do. The caller owns the bytes.
 func (s *Store) Get(ctx context.Context, name string) ([]byte, error) {
-	sealed, err := os.ReadFile(s.path(name))
+	sealed, err := readFile(s.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("secret %s: %w", name, ErrNotFound)
 	}
@@ -121,7 +125,7 @@ func (s *Store) Get(ctx context.Context, name string) ([]byte, error) {
 	}
 	value, err := open(sealed, name, identity)
 	if err != nil {
-		return nil, fmt.Errorf("reading secret %s: %w", name, err)
+		return nil, fmt.Errorf("reading secret %s: %s %w: %w", name, s.path(name), ErrDamaged, err)
 	}
 	return value, nil
 }
@@ -215,6 +219,15 @@ func (s *Store) Names() ([]string, error) {
 	return names, nil
 }
 
+// readFile says what else is in a file's place.
+func readFile(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; it must be a file that you can read", err)
+	}
+	return text, err
+}
+
 func (s *Store) path(name string) string {
 	return filepath.Join(s.cfg.Dir, secretsDir, escape(name)+suffix)
 }
@@ -272,15 +285,15 @@ func seal(name string, value []byte, to age.Recipient) ([]byte, error) {
 func open(sealed []byte, name string, with age.Identity) ([]byte, error) {
 	r, err := age.Decrypt(bytes.NewReader(sealed), with)
 	if err != nil {
-		return nil, fmt.Errorf("the file is damaged, or was written with another key; delete the secret and set it again: %w", err)
+		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(r, 2*maxSecret))
 	if err != nil {
-		return nil, fmt.Errorf("the file is damaged; delete the secret and set it again: %w", err)
+		return nil, err
 	}
 	var p payload
 	if err := json.Unmarshal(text, &p); err != nil || p.Name != name {
-		return nil, errors.New("the file holds another secret; delete it and set it again")
+		return nil, errors.New("it holds another secret")
 	}
 	return p.Value, nil
 }

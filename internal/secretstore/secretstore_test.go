@@ -229,12 +229,39 @@ func TestDamagedAndExchangedFilesAreNoSecrets(t *testing.T) {
 		if err := os.WriteFile(file("a"), change, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.Get(ctx, "a"); err == nil || !strings.Contains(err.Error(), "delete") {
+		if got, err := s.Get(ctx, "a"); !errors.Is(err, secretstore.ErrDamaged) {
 			t.Errorf("%s: %q, %v, want an error with a way out", what, got, err)
 		}
 	}
 	if err := s.Set(ctx, "a", []byte("new")); err != nil {
 		t.Errorf("setting it again: %v", err)
+	}
+}
+
+// A store whose public key is lost or damaged has the private one, which tells it;
+// another key would lock the secrets away.
+func TestALostRecipientCostsNothing(t *testing.T) {
+	for what, change := range map[string]func(path string) error{
+		"lost":    os.Remove,
+		"damaged": func(path string) error { return os.WriteFile(path, []byte("age1"), 0o600) },
+	} {
+		ctx, dir := t.Context(), newDir(t)
+		first := open(t, secretstore.Config{Dir: dir, Keeper: secretstore.KeyFile})
+		if err := first.Set(ctx, "a", []byte("value")); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(filepath.Join(dir, "recipient")); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, secretstore.Config{Dir: dir, Keeper: secretstore.KeyFile})
+		if err := s.Set(ctx, "b", []byte("other")); err != nil {
+			t.Errorf("%s: setting another: %v", what, err)
+		}
+		for name, want := range map[string]string{"a": "value", "b": "other"} {
+			if got, err := s.Get(ctx, name); err != nil || string(got) != want {
+				t.Errorf("%s: %s is %q, %v, want %q", what, name, got, err, want)
+			}
+		}
 	}
 }
 

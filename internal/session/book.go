@@ -28,7 +28,7 @@ func Read(path string) (*Book, error) {
 		return &Book{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading sessions: %w", err)
+		return nil, fmt.Errorf("reading sessions: %w; it must be a file of yours, or not be there", err)
 	}
 	return parse(path, text)
 }
@@ -38,7 +38,7 @@ func parse(path string, text []byte) (*Book, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&b); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
+		return nil, fmt.Errorf("reading %s: %w\ncorrect the file, or move it away and add sources anew", path, err)
 	}
 	if err := b.check(); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)

@@ -66,6 +66,9 @@ func (d *Desk) secret(ctx context.Context, name, source string) ([]byte, error) 
 	if errors.Is(err, secretstore.ErrNotFound) {
 		return nil, fmt.Errorf("the secret store has nothing of %s: stile sessions edit %s puts it there", source, source)
 	}
+	if errors.Is(err, secretstore.ErrDamaged) {
+		return nil, fmt.Errorf("%w; stile sessions edit %s puts it there anew", err, source)
+	}
 	return value, err
 }
 

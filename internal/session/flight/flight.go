@@ -71,6 +71,9 @@ func Acquire(ctx context.Context, dir, name string) (*Lock, error) {
 		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, name+".lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("locking %s: %w; remove it, it is no lock of stile's", name, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}
