@@ -30,8 +30,8 @@ type Pos = diag.Position
 
 // Metadata names an object. Names are unique within a kind.
 type Metadata struct {
-	Name   string
-	Labels map[string]string // nil when there are none
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels,omitempty"` // nil when there are none
 }
 
 // Set is everything one run is about.
@@ -60,38 +60,39 @@ type Home struct {
 	Region  string
 }
 
-// Account is an AWS account stile may read or change.
+// Account is an AWS account stile may read or change. Saved plans have it as JSON.
 type Account struct {
 	Metadata
-	ID      arn.AccountID
-	Regions []string // the first is the default region of things without one; default us-east-1
+	ID      arn.AccountID `json:"id"`
+	Regions []string      `json:"regions,omitempty"` // the first is the default region of things without one; default us-east-1
 	// ManageWith is how apply gets in, ReadWith how plan and verify do; when
 	// ReadWith is nil, ManageWith serves both, and when both are nil only
 	// credentials that are already in this account are used.
-	ManageWith, ReadWith *Credentials
+	ManageWith *Credentials `json:"manageWith,omitempty"`
+	ReadWith   *Credentials `json:"readWith,omitempty"`
 	// PermissionsBoundary is the ARN of a managed policy put on every role made there; "" for none.
-	PermissionsBoundary string
+	PermissionsBoundary string `json:"permissionsBoundary,omitempty"`
 	// Path of roles made there; default "/stile/"… every role carries it.
-	Path string
+	Path string `json:"path,omitempty"`
 	// Implicit is set when no object declares the account: it was referred to
 	// by its bare id, is named like its id, and is reached with credentials
 	// that are already in it.
-	Implicit bool
-	Pos      Pos // of the first reference when Implicit
+	Implicit bool `json:"implicit,omitempty"`
+	Pos      Pos  `json:"pos"` // of the first reference when Implicit
 }
 
 // Credentials says how stile itself gets into an account: an AWS profile, or
 // the default chain, then the hops of Chain in order.
 type Credentials struct {
-	Profile string
-	Chain   []Hop
-	Pos     Pos
+	Profile string `json:"profile,omitempty"`
+	Chain   []Hop  `json:"chain,omitempty"`
+	Pos     Pos    `json:"pos"`
 }
 
 // Hop is one AssumeRole of stile's own.
 type Hop struct {
-	Role       string // ARN
-	ExternalID string
+	Role       string `json:"role"` // ARN
+	ExternalID string `json:"externalID,omitempty"`
 }
 
 // Identity is how a cluster's service accounts get AWS credentials.
