@@ -5,6 +5,7 @@ package atomicfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -45,6 +46,23 @@ func Write(path string, data []byte) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// Place reports, before any work is done for it, that the directory is missing in
+// which a file that somebody named would be written: Write would make it, and a name
+// that is mistyped must not make directories. The error names both.
+func Place(path string) error {
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("writing %s: there is no directory %s; make it, or name another file", path, dir)
+	case err != nil:
+		return fmt.Errorf("writing %s: %w", path, err)
+	case !info.IsDir():
+		return fmt.Errorf("writing %s: %s is no directory", path, dir)
+	}
+	return nil
 }
 
 // into writes data to what is there.

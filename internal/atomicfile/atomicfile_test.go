@@ -44,3 +44,24 @@ func TestWhatCannotBeWrittenLeavesWhatWasThere(t *testing.T) {
 		t.Errorf("left behind: %v, %v", files, err)
 	}
 }
+
+func TestPlace(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		file:                                   "",
+		filepath.Join(dir, "new"):              "",
+		"here":                                 "",
+		"/dev/stdout":                          "",
+		filepath.Join(dir, "a", "new"):         "there is no directory " + filepath.Join(dir, "a"),
+		filepath.Join(file, "under", "a file"): "not a directory",
+		filepath.Join(file, "below"):           file + " is no directory",
+	} {
+		if err := atomicfile.Place(path); (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path)) {
+			t.Errorf("Place(%s) = %v, want %q", path, err, want)
+		}
+	}
+}

@@ -140,6 +140,11 @@ func (o *options) run(ctx context.Context) error {
 	if o.inventoryFile != "" && len(o.accounts) > 0 {
 		return errors.New("choosing what to check: --inventory and --accounts are two ways to the same; give one of them")
 	}
+	if o.writeBaseline != "" {
+		if err := atomicfile.Place(o.writeBaseline); err != nil {
+			return err
+		}
+	}
 	s := &search{set: &accept.Set{}}
 	if s.ctx, err = o.context(); err != nil {
 		return err

@@ -92,6 +92,26 @@ func TestStartWarnsOfTheNetwork(t *testing.T) {
 	}
 }
 
+// A name that is mistyped makes no directories.
+func TestStartMakesNoDirectories(t *testing.T) {
+	dir := t.TempDir()
+	missing := filepath.Join(dir, "misspelt", "file")
+	for name, setup := range map[string]local.Setup{
+		"--credentials": {Credentials: missing},
+		"--ca-bundle":   {Proxy: true, CABundle: missing},
+		"--state":       {AWS: localaws.Config{StateFile: missing}},
+	} {
+		setup.Listen, setup.AWS.Accounts = "127.0.0.1:0", []localaws.Account{{Name: "one", ID: "111111111111"}}
+		_, err := local.Start(t.Context(), streams(map[string]string{"XDG_STATE_HOME": t.TempDir()}), setup)
+		if err == nil || !strings.Contains(err.Error(), "there is no directory "+filepath.Dir(missing)) {
+			t.Errorf("%s: %v, want the directory named", name, err)
+		}
+		if _, err := os.Stat(filepath.Dir(missing)); err == nil {
+			t.Errorf("%s made the directory", name)
+		}
+	}
+}
+
 func TestTargeted(t *testing.T) {
 	dir := t.TempDir()
 	r := started(t, dir, "127.0.0.1:0")

@@ -60,6 +60,14 @@ type Record struct {
 
 // Start starts a local AWS. ctx governs its life; Close ends it too.
 func Start(ctx context.Context, s *term.Streams, setup Setup) (*Running, error) {
+	for _, file := range []string{setup.Credentials, setup.CABundle, setup.AWS.StateFile} {
+		if file == "" {
+			continue
+		}
+		if err := atomicfile.Place(file); err != nil {
+			return nil, err
+		}
+	}
 	if setup.Credentials != "" {
 		if err := mayWrite(setup.Credentials); err != nil {
 			return nil, err

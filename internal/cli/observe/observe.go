@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -160,8 +158,8 @@ func (o *options) check() error {
 	if o.out == "-" {
 		return nil
 	}
-	if info, err := os.Stat(filepath.Dir(o.out)); err != nil || !info.IsDir() {
-		return fmt.Errorf("saving the inventory to %s: there is no directory %s", o.out, filepath.Dir(o.out))
+	if err := atomicfile.Place(o.out); err != nil {
+		return fmt.Errorf("saving the inventory: %w", err)
 	}
 	if o.declarations == "" {
 		return nil

@@ -85,10 +85,14 @@ func (o *options) run(ctx context.Context) error {
 	return nil
 }
 
-// checkOut refuses to save the plan where it would be read as a declaration.
+// checkOut refuses to save the plan where no directory is, or where it would be
+// read as a declaration.
 func (o *options) checkOut() error {
 	if o.out == "" {
 		return nil
+	}
+	if err := atomicfile.Place(o.out); err != nil {
+		return fmt.Errorf("saving plan: %w", err)
 	}
 	among, err := access.Reads(o.path, o.out)
 	if err != nil {
