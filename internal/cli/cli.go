@@ -15,6 +15,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/apply"
 	"github.com/stile-aws/stile/internal/cli/broker"
 	"github.com/stile-aws/stile/internal/cli/can"
+	"github.com/stile-aws/stile/internal/cli/completion"
 	"github.com/stile-aws/stile/internal/cli/config"
 	"github.com/stile-aws/stile/internal/cli/console"
 	"github.com/stile-aws/stile/internal/cli/credentialprocess"
@@ -63,6 +64,9 @@ func Main(args []string, s *term.Streams) int {
 	context.AfterFunc(ctx, stop)
 	root := Root(s)
 	root.SetArgs(args)
+	if completion.Asked(args) {
+		completion.Add(root, s, args)
+	}
 	return term.Code(s, root.ExecuteContext(ctx))
 }
 

@@ -93,6 +93,58 @@ func (b *Book) Sources(keep func(*session.Source) bool) []string {
 	return out
 }
 
+// Sessions are the names of sessions.
+func (b *Book) Sessions() []string {
+	var out []string
+	for _, s := range b.book.Sessions {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
+// Profiles are the AWS profiles that have credentials of their own.
+func (b *Book) Profiles() []string {
+	var out []string
+	for _, e := range once(b.profiles()) {
+		out = append(out, e.Address)
+	}
+	return out
+}
+
+// Callers are those who can go somewhere, by what was applied.
+func (b *Book) Callers() []string {
+	var out []string
+	for _, r := range b.routes {
+		for i := range r.Routes {
+			out = append(out, r.Routes[i].Caller.Name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// LabelWords are KEY=, and KEY=VALUE where text has the key.
+func (b *Book) LabelWords(text string) []string {
+	var out []string
+	add := func(labels map[string]string) {
+		for key, value := range labels {
+			word := key + "="
+			if strings.HasPrefix(text, word) {
+				word += value
+			}
+			out = append(out, word)
+		}
+	}
+	for _, s := range b.book.Sessions {
+		add(s.Labels)
+	}
+	for _, labels := range b.Labels() {
+		add(labels)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // All lists everything, each address once, in the order in which commands take an
 // address for one or the other.
 func (b *Book) All() []Entry {
@@ -315,7 +367,7 @@ func (b *Book) profiles() []Entry {
 	var out []Entry
 	for i, file := range desk.ProfileFiles(b.streams.Getenv) {
 		text, err := os.ReadFile(file)
-		if err != nil {
+		if err != nil || !filepath.IsAbs(file) && b.streams.Getenv("HOME") == "" {
 			continue
 		}
 		for _, name := range profilesIn(text, i > 0) {
