@@ -100,8 +100,8 @@ func TestFixedCredentialsEnd(t *testing.T) {
 				}
 				w.quiet(t, got.Error)
 			}
-			if n := w.sessions(); n != len(all) {
-				t.Errorf("%d sessions were made, want one for each of %d clients", n, len(all))
+			if n := w.sessions(); n == 0 || n > len(all) { // those that begin within a minute share one
+				t.Errorf("%d sessions were made, want no more than one for each of %d clients", n, len(all))
 			}
 		})
 	}
