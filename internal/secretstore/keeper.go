@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -48,6 +49,27 @@ func (osKeyring) Delete(service, user string) error {
 }
 
 const service = "stile" // the keyring entry's; its user is the store's directory
+
+// patience is how long a keyring may wait for the person to unlock it: its prompt
+// may be on a desktop that nobody looks at.
+const patience = time.Minute
+
+var errSilent = fmt.Errorf("it does not answer within %s; a prompt may be waiting on the desktop", patience)
+
+// patiently does something with the keyring, which knows no end of waiting itself:
+// what it is asked goes on when nobody waits any more.
+func patiently(ctx context.Context, do func() error) error {
+	ctx, stop := context.WithTimeoutCause(ctx, patience, errSilent)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
 
 // Keeper tells where the key of the store is, "" for a store that is new.
 func (s *Store) Keeper() (Keeper, error) {
@@ -132,14 +154,18 @@ func (s *Store) begin(ctx context.Context) (*age.X25519Identity, error) {
 	}
 	keeper := s.cfg.Keeper
 	if keeper == "" {
-		keeper = s.likeliest()
+		keeper = s.likeliest(ctx)
 	}
 	return identity, s.keep(ctx, keeper, identity)
 }
 
 // likeliest is the keyring if it answers, else the passphrase.
-func (s *Store) likeliest() Keeper {
-	if _, err := s.cfg.System.Get(service, s.cfg.Dir); err == nil || errors.Is(err, ErrNotFound) {
+func (s *Store) likeliest(ctx context.Context) Keeper {
+	err := patiently(ctx, func() error {
+		_, err := s.cfg.System.Get(service, s.cfg.Dir)
+		return err
+	})
+	if err == nil || errors.Is(err, ErrNotFound) {
 		return Keyring
 	}
 	return Passphrase
@@ -149,7 +175,7 @@ func (s *Store) likeliest() Keeper {
 func (s *Store) keep(ctx context.Context, k Keeper, identity *age.X25519Identity) error {
 	switch k {
 	case Keyring:
-		if err := s.cfg.System.Set(service, s.cfg.Dir, identity.String()); err != nil {
+		if err := patiently(ctx, func() error { return s.cfg.System.Set(service, s.cfg.Dir, identity.String()) }); err != nil {
 			return fmt.Errorf("giving the key to the keyring: %w; unlock it, or choose another keeper (passphrase, keyfile)", err)
 		}
 	case Passphrase:
@@ -247,14 +273,7 @@ func (s *Store) unlockLocked(ctx context.Context) (*age.X25519Identity, error) {
 func (s *Store) fetch(ctx context.Context, k Keeper) (string, error) {
 	switch k {
 	case Keyring:
-		text, err := s.cfg.System.Get(service, s.cfg.Dir)
-		if errors.Is(err, ErrNotFound) {
-			return "", errors.New("the keyring has no key of this secret store any more: what is in the store is lost; remove it and log in again")
-		}
-		if err != nil {
-			return "", fmt.Errorf("asking the keyring: %w; unlock it and try again", err)
-		}
-		return text, nil
+		return s.fetchFromKeyring(ctx)
 	case KeyFile:
 		info, err := os.Stat(s.cfg.KeyFile)
 		if err != nil {
@@ -269,6 +288,22 @@ func (s *Store) fetch(ctx context.Context, k Keeper) (string, error) {
 		return s.fetchByPassphrase(ctx)
 	}
 	return "", fmt.Errorf("the secret store %s has lost its key; put it back from a backup, or remove the store and give its secrets anew (stile sessions edit)", s.cfg.Dir)
+}
+
+func (s *Store) fetchFromKeyring(ctx context.Context) (string, error) {
+	got := make(chan string, 1)
+	err := patiently(ctx, func() error {
+		text, err := s.cfg.System.Get(service, s.cfg.Dir)
+		got <- text
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return "", errors.New("the keyring has no key of this secret store any more: what is in the store is lost; remove it and log in again")
+	case err != nil:
+		return "", fmt.Errorf("asking the keyring: %w; unlock it and try again", err)
+	}
+	return <-got, nil
 }
 
 func (s *Store) fetchByPassphrase(ctx context.Context) (string, error) {

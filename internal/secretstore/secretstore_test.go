@@ -238,6 +238,25 @@ func TestDamagedAndExchangedFilesAreNoSecrets(t *testing.T) {
 	}
 }
 
+// silent is a keyring whose prompt nobody sees.
+type silent struct{ secretstore.SystemKeyring }
+
+func (silent) Get(string, string) (string, error) { select {} }
+
+func TestAKeyringThatNeverAnswersIsGivenUp(t *testing.T) {
+	dir := newDir(t)
+	cfg := secretstore.Config{Dir: dir, Keeper: secretstore.Keyring, System: newSystem()}
+	if err := open(t, cfg).Set(t.Context(), "a", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	waiting, stop := context.WithCancelCause(t.Context())
+	stop(errors.New("gone"))
+	cfg.System = silent{}
+	if _, err := open(t, cfg).Get(waiting, "a"); err == nil || !strings.Contains(err.Error(), "asking the keyring: gone; unlock it and try again") {
+		t.Errorf("%v, want that it was given up", err)
+	}
+}
+
 // A store whose public key is lost or damaged has the private one, which tells it;
 // another key would lock the secrets away.
 func TestALostRecipientCostsNothing(t *testing.T) {

@@ -274,6 +274,23 @@ func TestWrongCodesAreAskedForAgain(t *testing.T) {
 	}
 }
 
+func TestASessionThatCannotBeKeptIsSaid(t *testing.T) {
+	p := newPlace(t)
+	var code string
+	p.person.Ask = func(context.Context, string) (string, error) { return code, nil }
+	d := p.desk(t)
+	_, code = p.dana(t, d, session.Prompt)
+	if err := os.Mkdir(p.paths.Runtime, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(p.paths.Runtime, "credentials"), nil, 0o600); err != nil { // in the way
+		t.Fatal(err)
+	}
+	if _, err := d.Login(t.Context(), p.book.Source("dana"), desk.LoginOptions{}); err == nil || !strings.Contains(err.Error(), "cannot be kept for other commands") {
+		t.Errorf("%v, want that it cannot be kept", err)
+	}
+}
+
 func TestSeedsAnswerForThePerson(t *testing.T) {
 	p := newPlace(t)
 	d := p.desk(t)

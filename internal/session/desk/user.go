@@ -174,6 +174,9 @@ func (d *Desk) beginMFA(ctx context.Context, source *session.Source, force bool)
 	if !d.store.Shared() {
 		return time.Time{}, errors.New("the MFA session cannot be kept for other commands: XDG_RUNTIME_DIR names no directory of yours alone")
 	}
-	e, _ := d.store.Get(p.Key())
+	e, ok := d.store.Get(p.Key())
+	if !ok {
+		return time.Time{}, fmt.Errorf("the MFA session cannot be kept for other commands: is there space left in %s?", d.cfg.Paths.Runtime)
+	}
 	return e.Credentials.Expires, nil
 }
