@@ -139,6 +139,8 @@ type options struct {
 	template string
 	region   string
 	program  string
+
+	unchecked bool
 }
 
 func newWrite(s *term.Streams) *cobra.Command { return newStepping(s, nil) }
@@ -151,6 +153,7 @@ func newStepping(s *term.Streams, step func(string) error) *cobra.Command {
 		Short: "Write profiles for addresses into the AWS config file",
 		Long: "Write a profile for each address into the AWS config file. A profile gets its credentials from\n" +
 			"stile credential-process; no credential is written. * in an address stands for anything, where declarations lead.\n\n" +
+			"An address that leads nowhere is an error; what Identity Center listed before counts as known.\n\n" +
 			"The profiles stand in one marked block, in place of those that were in it. The difference is shown and has to be\n" +
 			"confirmed. The file is replaced as a whole or not at all, and not when somebody else changed it meanwhile.\n\n" +
 			"AWS clients read all profiles each time they start: write those that are needed, and use stile exec for the rest.\n\n" +
@@ -165,6 +168,7 @@ func newStepping(s *term.Streams, step func(string) error) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.template, "profile-template", "{account}-{role}", "the profiles' names; {account} is the account as in the address, {role} the role's name")
 	f.StringVar(&o.region, "region", "", "the profiles' Region; default: the account's, where declarations say one")
+	f.BoolVar(&o.unchecked, "unchecked", false, "write profiles for addresses of which nobody can tell whether they lead anywhere")
 	f.StringVar(&o.program, "program", "", "the `PATH` of stile to write; default: stile if that is this program by $PATH, else where this program is")
 	return cmd
 }
@@ -172,6 +176,9 @@ func newStepping(s *term.Streams, step func(string) error) *cobra.Command {
 func (o *options) run(ctx context.Context, patterns []string) error {
 	places, err := o.route.Places(ctx, o.streams, patterns)
 	if err != nil {
+		return err
+	}
+	if err := o.check(ctx, places); err != nil {
 		return err
 	}
 	program, err := Program(o.streams, o.program)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/cli"
 	"github.com/stile-aws/stile/internal/cli/config"
+	"github.com/stile-aws/stile/internal/cli/login/logintest"
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
 	"github.com/stile-aws/stile/internal/cli/term"
 )
@@ -222,4 +223,64 @@ func TestOddFilesStayAsTheyAre(t *testing.T) {
 			rt.Fatalf("removed: %q, was %q", got, old)
 		}
 	})
+}
+
+// signedIn is a world in which somebody has listed one account of an Identity
+// Center.
+func signedIn(t *testing.T) *logintest.World {
+	t.Helper()
+	w := logintest.New(t)
+	if r := w.Stile(t, nil, "ls", "team-3/"); r.Code != 0 {
+		t.Fatal(r.Stderr)
+	}
+	return w
+}
+
+func TestAddressesThatLeadNowhereAreNotWritten(t *testing.T) {
+	w := signedIn(t)
+	path := w.Write(t, "config", "")
+	for _, c := range []struct {
+		address, want string // "" for written
+	}{
+		{"team-3/Admin", ""},
+		{"team-4/Admin", ""}, // not listed before, and asked for
+		{"100000000005/ReadOnly", ""},
+		{"team-3/Admni", `there is no permission set Admni in that account, but [Admin ReadOnly]; did you mean "Admin"?`},
+		{"team-33/Admin", "no account team-33"},
+		{"999999999999/Admin", "acme lists no account 999999999999"},
+		{"acmee", `did you mean "acme"?`},
+		{"arn:aws:iam::100000000003:role/none", "arn:aws:iam::100000000003:role/none"},
+	} {
+		was := text(t, path)
+		r := w.Stile(t, nil, "config", "write", "--yes", "--file", path, c.address)
+		switch {
+		case c.want == "" && (r.Code != 0 || !strings.Contains(text(t, path), " "+c.address+"\n")):
+			t.Errorf("%s: exit %d, %s", c.address, r.Code, r.Stderr)
+		case c.want != "" && (r.Code != 1 || !strings.Contains(r.Stderr, c.want) || text(t, path) != was):
+			t.Errorf("%s: exit %d, %s, want %q and the file as it was", c.address, r.Code, r.Stderr, c.want)
+		}
+	}
+	if n := w.Pages(t); n != 1 {
+		t.Errorf("%d pages were shown, want that of the list", n)
+	}
+}
+
+func TestWhatNobodyCanTellIsWrittenWhenToldTo(t *testing.T) {
+	w := signedIn(t)
+	if r := w.Stile(t, nil, "logout"); r.Code != 0 {
+		t.Fatal(r.Stderr)
+	}
+	path := w.Write(t, "config", "")
+	write := func(args ...string) routetest.Result {
+		return w.Stile(t, nil, append([]string{"config", "write", "--yes", "--file", path}, args...)...)
+	}
+	if r := write("team-3/Admin"); r.Code != 0 { // it was listed
+		t.Errorf("what is known: exit %d, %s", r.Code, r.Stderr)
+	}
+	if r := write("team-4/Admin"); r.Code != 1 || !strings.Contains(r.Stderr, "--unchecked") || !strings.Contains(r.Stderr, "stile login acme") {
+		t.Errorf("what is not: exit %d, %s", r.Code, r.Stderr)
+	}
+	if r := write("--unchecked", "team-4/Admin"); r.Code != 0 || !strings.Contains(text(t, path), "team-4/Admin") {
+		t.Errorf("unchecked: exit %d, %s", r.Code, r.Stderr)
+	}
 }

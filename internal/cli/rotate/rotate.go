@@ -14,19 +14,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
-	"github.com/stile-aws/stile/internal/broker/client"
 	"github.com/stile-aws/stile/internal/cli/replace"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/scope"
+	"github.com/stile-aws/stile/internal/session/desk"
 	"github.com/stile-aws/stile/internal/session/flight"
 )
 
@@ -50,6 +50,7 @@ func newStepping(s *term.Streams, step func(string) error) *cobra.Command {
 			"of stile sessions in the secret store. A new key is made, proven, and put in the old one's place; then the old one is\n" +
 			"deactivated and deleted, with the new one. Killed at any moment, a key that works is in its place, and the next\n" +
 			"stile rotate goes on, or goes back.\n\n" +
+			"Where the user's policies ask for MFA, the MFA session of the source is used, and begun if there is none.\n\n" +
 			"Everything else in the file stays as it is. The user needs iam:ListAccessKeys, CreateAccessKey, UpdateAccessKey,\n" +
 			"DeleteAccessKey and GetAccessKeyLastUsed on itself; AWS lets a user have two keys, so there must be one alone.\n" +
 			"Programs that have read the old key already have to be started anew; --keep-old leaves it, inactive, to be turned on again.\n\n" +
@@ -97,6 +98,7 @@ func (o *options) run(ctx context.Context, name string) error {
 	}
 	r := &rotation{
 		cfg: cfg, keep: keep, journal: filepath.Join(dir, "rotate", id+".json"), keepOld: o.keepOld, step: o.step,
+		mfa:  o.session(d, name),
 		note: func(format string, args ...any) { o.streams.Note("stile: "+format, args...) },
 	}
 	res, err := r.run(ctx)
@@ -112,18 +114,20 @@ func (o *options) run(ctx context.Context, name string) error {
 	return nil
 }
 
-// forgetful ends the brokers that may have the old key. The next command starts
-// another, and nobody has to sign in again.
-func (o *options) forgetful(ctx context.Context) {
-	place, err := client.Find(o.streams.Environ())
-	if err != nil {
-		return // there can be none
+// session begins the MFA session of a source that has a device, nil for what has
+// none. It is begun only when AWS refuses the key alone.
+func (o *options) session(d *desk.Desk, name string) func(context.Context) (aws.Credentials, error) {
+	source := d.Book().Source(name)
+	if source == nil || source.User == nil || source.User.MFA == nil {
+		return nil
 	}
-	for _, p := range place.All() {
-		c := client.Client{Place: p}
-		if err := c.Stop(ctx); err != nil && !errors.Is(err, client.ErrUnavailable) {
-			o.streams.Note("stile: the broker may still have the old key; stile broker stop ends it: %v", err)
-		}
+	return func(ctx context.Context) (aws.Credentials, error) { return d.Proven(ctx, source) }
+}
+
+// forgetful ends the brokers that may have the old key.
+func (o *options) forgetful(ctx context.Context) {
+	if err := route.EndBrokers(ctx, o.streams); err != nil {
+		o.streams.Note("stile: the broker may still have the old key; stile broker stop ends it: %v", err)
 	}
 }
 

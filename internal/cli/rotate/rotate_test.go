@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -23,6 +24,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/localaws/service"
 	"github.com/stile-aws/stile/internal/session/desk"
+	"github.com/stile-aws/stile/internal/session/mfa"
 )
 
 func TestMain(m *testing.M) {
@@ -207,6 +209,56 @@ func TestKilledAtEachStep(t *testing.T) {
 		if !strings.Contains(whole, step+"\n") {
 			t.Errorf("the steps are %q, want %s among them", whole, step)
 		}
+	}
+}
+
+// device gives jane an MFA device, without whose code she may do nothing in IAM; it
+// gives the device and its seed.
+func (w *world) device(t *testing.T) (serial, seed string) {
+	t.Helper()
+	out, err := w.iam.CreateVirtualMFADevice(t.Context(), &iam.CreateVirtualMFADeviceInput{VirtualMFADeviceName: aws.String("jane")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial, seed = *out.VirtualMFADevice.SerialNumber, string(out.VirtualMFADevice.Base32StringSeed)
+	var codes [2]string
+	for i := range codes {
+		if codes[i], err = mfa.TOTP(seed, w.Server.World().Now().Add(time.Duration(i-2)*mfa.Step)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.iam.EnableMFADevice(t.Context(), &iam.EnableMFADeviceInput{UserName: aws.String("jane"), SerialNumber: &serial, AuthenticationCode1: &codes[0], AuthenticationCode2: &codes[1]}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.iam.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: aws.String("jane"), PolicyName: aws.String("mfa"), PolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"iam:*","Resource":"*","Condition":{"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}}}]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	return serial, seed
+}
+
+func TestRotateWhereMFAIsDemanded(t *testing.T) {
+	w := newWorld(t)
+	w.Env = append(w.Env, "STILE_SECRETS=keyfile")
+	serial, seed := w.device(t)
+	key := strings.Fields(strings.ReplaceAll(w.text(t)[len(before):], "=", " "))
+	add := w.Command(t, "stile", "sessions", "add", "me", "--user", "--key-stdin", "--mfa-serial", serial, "--mfa", "totp")
+	add.Stdin = strings.NewReader(key[1] + "\n" + key[3] + "\n" + seed + "\n")
+	if r := routetest.Run(t, add); r.Code != 0 {
+		t.Fatal(r.Stderr)
+	}
+	if r := w.Stile(t, nil, "rotate", "jane"); r.Code != 1 || !strings.Contains(r.Stderr, "AccessDenied") || !strings.Contains(r.Stderr, "--mfa-serial") {
+		t.Errorf("by the key alone: exit %d, %s", r.Code, r.Stderr)
+	}
+	r := w.Stile(t, nil, "rotate", "me")
+	if r.Code != 0 || !strings.Contains(r.Stdout, "source me: key ") {
+		t.Fatalf("exit %d, %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	if keys := w.keys(t); len(keys) != 1 || *keys[0].AccessKeyId == key[1] {
+		t.Errorf("the keys are %v, want a new one alone", keys)
+	}
+	if files, _ := filepath.Glob(filepath.Join(w.Dir, "state/stile/rotate/*.json")); len(files) != 0 {
+		t.Errorf("a journal is left: %v", files)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/atomicfile"
+	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/session/desk"
 )
 
@@ -41,8 +42,11 @@ type rotation struct {
 	keepOld bool
 	step    func(string) error
 	note    func(format string, args ...any)
+	// mfa begins an MFA session; nil where there is no device.
+	mfa func(context.Context) (aws.Credentials, error)
 
-	user arn.ARN
+	user    arn.ARN
+	session *aws.Credentials // the MFA session, once the key alone was refused
 }
 
 func (r *rotation) run(ctx context.Context) (*result, error) {
@@ -136,8 +140,7 @@ func (r *rotation) resume(ctx context.Context, key desk.AccessKey, j *journal) (
 
 // goBack deletes the key that was made but never came to its place: nobody has it.
 func (r *rotation) goBack(ctx context.Context, key desk.AccessKey, j *journal) error {
-	client := r.iam(key)
-	now, err := r.list(ctx, client)
+	now, err := r.list(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -146,7 +149,11 @@ func (r *rotation) goBack(ctx context.Context, key desk.AccessKey, j *journal) e
 		if slices.Contains(j.Before, id) || j.New != "" && id != j.New {
 			continue
 		}
-		used, err := client.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: k.AccessKeyId})
+		var used *iam.GetAccessKeyLastUsedOutput
+		err := r.iam(ctx, key, func(c *iam.Client) (err error) {
+			used, err = c.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: k.AccessKeyId})
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("looking whether key %s was used: %w", id, err)
 		}
@@ -158,7 +165,7 @@ func (r *rotation) goBack(ctx context.Context, key desk.AccessKey, j *journal) e
 		if err := r.at("delete orphan"); err != nil {
 			return err
 		}
-		if err := remove(ctx, client, id); err != nil {
+		if err := r.remove(ctx, key, id); err != nil {
 			return err
 		}
 		r.note("key %s, which had been made and stored nowhere, is deleted", id)
@@ -178,8 +185,7 @@ func (r *rotation) forget() error {
 
 // create makes a key, proves it, puts it in place and retires the old one.
 func (r *rotation) create(ctx context.Context, old desk.AccessKey) (*journal, error) {
-	client := r.iam(old)
-	now, err := r.list(ctx, client)
+	now, err := r.list(ctx, old)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +202,11 @@ func (r *rotation) create(ctx context.Context, old desk.AccessKey) (*journal, er
 	if err := r.at("create"); err != nil {
 		return nil, err
 	}
-	out, err := client.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String(r.user.Name())})
+	var out *iam.CreateAccessKeyOutput
+	err = r.iam(ctx, old, func(c *iam.Client) (err error) {
+		out, err = c.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String(r.user.Name())})
+		return err
+	})
 	if err != nil {
 		if ctx.Err() == nil {
 			_ = r.goBack(ctx, old, j) // it may have been made all the same; else the next run does it
@@ -247,8 +257,7 @@ func (r *rotation) retire(ctx context.Context, key desk.AccessKey, j *journal) e
 	if err := r.prove(ctx, stored); err != nil {
 		return err
 	}
-	client := r.iam(stored)
-	now, err := r.list(ctx, client)
+	now, err := r.list(ctx, stored)
 	if err != nil {
 		return err
 	}
@@ -256,8 +265,9 @@ func (r *rotation) retire(ctx context.Context, key desk.AccessKey, j *journal) e
 		if err := r.at("deactivate"); err != nil {
 			return err
 		}
-		if _, err := client.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{
-			UserName: aws.String(r.user.Name()), AccessKeyId: aws.String(j.Old), Status: types.StatusTypeInactive,
+		if err := r.iam(ctx, stored, func(c *iam.Client) error {
+			_, err := c.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{UserName: aws.String(r.user.Name()), AccessKeyId: aws.String(j.Old), Status: types.StatusTypeInactive})
+			return err
 		}); err != nil {
 			return fmt.Errorf("deactivating key %s: %w; the new key is in place", j.Old, err)
 		}
@@ -265,7 +275,7 @@ func (r *rotation) retire(ctx context.Context, key desk.AccessKey, j *journal) e
 			if err := r.at("delete"); err != nil {
 				return err
 			}
-			if err := remove(ctx, client, j.Old); err != nil {
+			if err := r.remove(ctx, stored, j.Old); err != nil {
 				return fmt.Errorf("%w; the new key is in place", err)
 			}
 		}
@@ -274,16 +284,44 @@ func (r *rotation) retire(ctx context.Context, key desk.AccessKey, j *journal) e
 }
 
 // remove deletes a key of the caller; one that is gone is no error.
-func remove(ctx context.Context, client *iam.Client, id string) error {
-	_, err := client.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{AccessKeyId: aws.String(id)})
+func (r *rotation) remove(ctx context.Context, by desk.AccessKey, id string) error {
+	err := r.iam(ctx, by, func(c *iam.Client) error {
+		_, err := c.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: aws.String(r.user.Name()), AccessKeyId: aws.String(id)})
+		return err
+	})
 	if _, gone := errors.AsType[*types.NoSuchEntityException](err); err != nil && !gone {
 		return fmt.Errorf("deleting key %s: %w", id, err)
 	}
 	return nil
 }
 
-// iam is a client with a key. A key that is new is not known everywhere at once.
-func (r *rotation) iam(key desk.AccessKey) *iam.Client { return iam.NewFromConfig(r.with(key)) }
+// iam calls IAM with a key. Where the user's policies refuse that because nobody
+// has proven to be there, it calls once more with an MFA session, which then does
+// for all that follows: it outlives the key that has begun it.
+func (r *rotation) iam(ctx context.Context, key desk.AccessKey, call func(*iam.Client) error) error {
+	if r.session != nil {
+		return call(r.proven())
+	}
+	err := call(iam.NewFromConfig(r.with(key)))
+	switch {
+	case awserr.KindOf(err) != awserr.Denied:
+		return err
+	case r.mfa == nil:
+		return fmt.Errorf("%w; if the user's policies ask for MFA, make it a source with its device: stile sessions add NAME --user --mfa-serial ARN", err)
+	}
+	c, mfaErr := r.mfa(ctx)
+	if mfaErr != nil {
+		return fmt.Errorf("%w; nor is there an MFA session: %w", err, mfaErr)
+	}
+	r.session = &c
+	return call(r.proven())
+}
+
+func (r *rotation) proven() *iam.Client {
+	cfg := r.cfg.Copy()
+	cfg.Credentials = credentials.NewStaticCredentialsProvider(r.session.AccessKeyID, r.session.SecretAccessKey, r.session.SessionToken)
+	return iam.NewFromConfig(cfg)
+}
 
 func (r *rotation) with(key desk.AccessKey) aws.Config {
 	cfg := r.cfg.Copy()
@@ -299,11 +337,13 @@ func (r *rotation) identify(ctx context.Context, key desk.AccessKey) (creds.Iden
 	return who, nil
 }
 
-func (r *rotation) list(ctx context.Context, client *iam.Client) ([]types.AccessKeyMetadata, error) {
+func (r *rotation) list(ctx context.Context, by desk.AccessKey) ([]types.AccessKeyMetadata, error) {
 	var out *iam.ListAccessKeysOutput
-	err := r.patiently(ctx, func() (err error) {
-		out, err = client.ListAccessKeys(ctx, &iam.ListAccessKeysInput{UserName: aws.String(r.user.Name())})
-		return err
+	err := r.patiently(ctx, func() error {
+		return r.iam(ctx, by, func(c *iam.Client) (err error) {
+			out, err = c.ListAccessKeys(ctx, &iam.ListAccessKeysInput{UserName: aws.String(r.user.Name())})
+			return err
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing the keys of user %s: %w", r.user.Name(), err)

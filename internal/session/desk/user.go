@@ -159,6 +159,19 @@ func (d *Desk) prompt(ctx context.Context, source, serial string, again int) (st
 	return strings.ReplaceAll(code, " ", ""), err
 }
 
+// Proven is the MFA session of a user's source: the one that is kept, or one for
+// which the person is asked.
+func (d *Desk) Proven(ctx context.Context, source *session.Source) (aws.Credentials, error) {
+	p, ask, err := d.user(ctx, source, "us-east-1")
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	if err := d.prepare(ctx, p.Key(), &beginning{provider: p, ask: ask}); err != nil {
+		return aws.Credentials{}, err
+	}
+	return d.store.Wrap(p).Retrieve(ctx)
+}
+
 // beginMFA begins the MFA session, unless there is one.
 func (d *Desk) beginMFA(ctx context.Context, source *session.Source, force bool) (time.Time, error) {
 	p, ask, err := d.user(ctx, source, "us-east-1")
