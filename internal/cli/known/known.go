@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/cli/match"
 	"github.com/stile-aws/stile/internal/cli/state"
@@ -39,8 +40,8 @@ type Entry struct {
 
 // Where entries come from that are of no source.
 const (
-	Declared = "declared"
-	Profile  = "profile"
+	ByDeclaration = "declared"
+	ByProfile     = "profile"
 )
 
 // Text is what people look for in an entry: its address, its account's name and
@@ -59,6 +60,21 @@ func (e *Entry) Text() match.Text {
 		parts = append(parts, key+"="+e.Labels[key])
 	}
 	return match.Prepare(parts...)
+}
+
+// Notes are what there is to say of an entry beside its address and source.
+func (e *Entry) Notes() []string {
+	var out []string
+	switch {
+	case e.Session != "" && e.Role != "":
+		out = append(out, e.Account+"/"+e.Role)
+	case e.AccountID != "" && !strings.Contains(e.Address, e.AccountID):
+		out = append(out, e.AccountID)
+	}
+	for _, key := range slices.Sorted(maps.Keys(e.Labels)) {
+		out = append(out, key+"="+e.Labels[key])
+	}
+	return out
 }
 
 // Book is what is known.
@@ -148,7 +164,7 @@ func (b *Book) LabelWords(text string) []string {
 // All lists everything, each address once, in the order in which commands take an
 // address for one or the other.
 func (b *Book) All() []Entry {
-	out := slices.Concat(b.declared(), Sessions(b.book), Own(b.book))
+	out := slices.Concat(b.Declared(), Sessions(b.book), Own(b.book))
 	labels := b.Labels()
 	var listed []Entry
 	for _, c := range b.centers() {
@@ -196,11 +212,17 @@ func Distinct(all []Entry) []Entry {
 	return all
 }
 
-// Labels are the accounts' labels, by the declarations that were applied.
+// Labels are the accounts' labels, by the declarations that were applied and those
+// of the working directory.
 func (b *Book) Labels() map[arn.AccountID]map[string]string {
 	out := map[arn.AccountID]map[string]string{}
 	for _, r := range b.routes {
 		maps.Copy(out, r.Labels)
+	}
+	if path := cmp.Or(b.streams.Getenv(state.DeclarationsEnv), state.Above()); path != "" {
+		if set, problems := access.LoadPath(path); !problems.HasErrors() {
+			maps.Copy(out, state.Labels(set.Accounts))
+		}
 	}
 	return out
 }
@@ -235,7 +257,7 @@ func (b *Book) Accounts(text string) []string {
 // roles of all accounts takes too long.
 func (b *Book) Begins(text string) []string {
 	var out []string
-	for _, e := range once(slices.Concat(b.declared(), Sessions(b.book), Own(b.book), b.profiles())) {
+	for _, e := range once(slices.Concat(b.Declared(), Sessions(b.book), Own(b.book), b.profiles())) {
 		out = append(out, e.Address)
 	}
 	prefix, rest := "", text
@@ -284,8 +306,8 @@ func (b *Book) centers() []center {
 	return out
 }
 
-// declared is what was applied from this computer.
-func (b *Book) declared() []Entry {
+// Declared is what was applied from this computer.
+func (b *Book) Declared() []Entry {
 	var out []Entry
 	for _, r := range b.routes {
 		for i := range r.Routes {
@@ -298,7 +320,7 @@ func (b *Book) declared() []Entry {
 				continue
 			}
 			out = append(out, Entry{
-				Address: route.Address, Source: Declared, AccountID: string(role.Account), Account: r.Accounts[role.Account], Role: role.Name(),
+				Address: route.Address, Source: ByDeclaration, AccountID: string(role.Account), Account: r.Accounts[role.Account], Role: role.Name(),
 				Labels: r.Labels[role.Account],
 			})
 		}
@@ -371,7 +393,7 @@ func (b *Book) profiles() []Entry {
 			continue
 		}
 		for _, name := range profilesIn(text, i > 0) {
-			out = append(out, Entry{Address: name, Source: Profile})
+			out = append(out, Entry{Address: name, Source: ByProfile})
 		}
 	}
 	return out

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -15,6 +14,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/cli/known"
+	"github.com/stile-aws/stile/internal/cli/match"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/session"
@@ -23,12 +25,15 @@ import (
 )
 
 type options struct {
-	streams *term.Streams
-	source  string
-	labels  []string
-	refresh bool
-	cached  bool
-	json    bool
+	streams      *term.Streams
+	source       string
+	labels       []string
+	unit         string
+	inventory    string
+	organization string
+	refresh      bool
+	cached       bool
+	json         bool
 }
 
 // New returns the command.
@@ -36,35 +41,39 @@ func New(s *term.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{
 		Use:   "ls [TEXT]",
-		Short: "List what you can be: sessions, and the roles Identity Center has for you",
-		Long: "List sessions with names, and the permission sets that Identity Center has for you in each account. TEXT keeps what has\n" +
-			"it in its address; ACCOUNT/TEXT looks only at accounts with ACCOUNT in their name.\n\n" +
+		Short: "List what you can be: sessions, the roles Identity Center has for you, declared ones",
+		Long: "List sessions with names, the permission sets that Identity Center has for you in each account, and the roles that\n" +
+			"declarations applied from this computer lead to. TEXT keeps what has its words in its address, its account's name or id,\n" +
+			"or its labels, as stile use does; where nothing has them, what has their letters in that order. ACCOUNT/TEXT looks only\n" +
+			"at accounts like ACCOUNT.\n\n" +
+			"Labels are those of sessions, and of accounts by declarations, applied or in the working directory. Organizational units\n" +
+			"come from an inventory (stile observe --out FILE), or from AWS Organizations, asked as a role that may. Filters combine:\n" +
+			"what is listed fits all of them.\n\n" +
 			"What was listed before is not asked for again for 12 hours (--refresh does). What is found is kept as it is found: an\n" +
 			"interrupted listing goes on where it stopped. Identity Center takes 20 requests a second, one for each account.\n\n" +
 			"LEFT is how long the credentials that are kept will do.\n\nExit status: 0, or 1 when a source could not be listed whole.",
-		Example: "  stile ls prod\n  stile ls --label env=prod --json",
+		Example: "  stile ls prod\n  stile ls --label env=prod --json\n  stile ls --ou Workloads/Prod --inventory acme.json readonly",
 		Args:    term.ArgsBetween(0, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), append(args, "")[0]) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.source, "source", "", "only what comes from `SOURCE`")
-	f.StringArrayVarP(&o.labels, "label", "l", nil, "only sessions with the label `KEY[=VALUE]`; may be repeated")
+	f.StringVar(&o.source, "source", "", "only what comes from `SOURCE`; declared is what declarations lead to")
+	f.StringArrayVarP(&o.labels, "label", "l", nil, "only sessions and accounts with the label `KEY[=VALUE]`; may be repeated")
+	f.StringVar(&o.unit, "ou", "", "only accounts in the organizational `UNIT`, or in one below: its name, its path from the root as A/B, or its id")
+	f.StringVar(&o.inventory, "inventory", "", "the `FILE` that says in which units accounts are")
+	f.StringVar(&o.organization, "organization", "", "the `ADDRESS` of a role that may read AWS Organizations, which is asked in which units accounts are")
 	f.BoolVar(&o.refresh, "refresh", false, "ask Identity Center for everything anew")
 	f.BoolVar(&o.cached, "cached", false, "ask nobody: list what is known")
 	f.BoolVar(&o.json, "json", false, "write one JSON value")
+	cmd.MarkFlagsMutuallyExclusive("inventory", "organization")
 	return cmd
 }
 
 // row is one thing to be.
 type row struct {
-	Address   string            `json:"address"`
-	Source    string            `json:"source"`
-	AccountID string            `json:"accountId,omitempty"`
-	Account   string            `json:"account,omitempty"`
-	Role      string            `json:"role,omitempty"`
-	Session   string            `json:"session,omitempty"`
-	Labels    map[string]string `json:"labels,omitempty"`
-	Expires   *time.Time        `json:"expires,omitempty"` // of the credentials that are kept
+	known.Entry
+	Units   []string   `json:"units,omitempty"`   // above the account, where they are known
+	Expires *time.Time `json:"expires,omitempty"` // of the credentials that are kept
 }
 
 // goodFor is how long a listing will do.
@@ -76,26 +85,21 @@ func (o *options) run(ctx context.Context, text string) error {
 		return err
 	}
 	defer d.Close()
-	if o.source != "" {
+	if o.source != "" && o.source != known.ByDeclaration {
 		if _, err := d.Book().Only(o.source, nil); err != nil {
 			return err
 		}
 	}
-	if len(d.Book().Sources) == 0 {
-		return errors.New("there is no source yet: stile sessions add NAME --start-url URL --region REGION adds an Identity Center; stile sessions import takes over what ~/.aws/config has")
+	in, err := o.readUnits(ctx)
+	if err != nil {
+		return err
 	}
-	rows := o.sessions(d, text)
-	var errs []error
-	for i := range d.Book().Sources {
-		s := &d.Book().Sources[i]
-		if s.IdentityCenter == nil || o.source != "" && o.source != s.Name || len(o.labels) > 0 {
-			continue
+	if o.unit != "" {
+		if err := in.check(o.unit); err != nil {
+			return err
 		}
-		more, err := o.center(ctx, d, s, text)
-		rows = append(rows, more...)
-		errs = append(errs, err)
 	}
-	err = errors.Join(errs...)
+	rows, err := o.rows(ctx, d, text, in)
 	if err != nil && len(rows) == 0 && !o.json {
 		return err // nothing was found because nobody could be asked
 	}
@@ -105,23 +109,81 @@ func (o *options) run(ctx context.Context, text string) error {
 	return err
 }
 
-// sessions are those with names, and what sources give by themselves.
-func (o *options) sessions(d *desk.Desk, text string) []row {
+// rows lists what fits. An error comes with what could be listed.
+func (o *options) rows(ctx context.Context, d *desk.Desk, text string, in *units) ([]row, error) {
+	all := known.Read(o.streams)
+	declared := all.Declared()
+	if len(d.Book().Sources) == 0 && len(declared) == 0 {
+		return nil, errors.New("there is no source yet: stile sessions add NAME --start-url URL --region REGION adds an Identity Center; stile sessions import takes over what ~/.aws/config has")
+	}
+	var rows []row
+	for _, e := range slices.Concat(known.Sessions(d.Book()), known.Own(d.Book()), declared) {
+		rows = append(rows, row{Entry: e})
+	}
+	labels := all.Labels()
+	var errs []error
+	for i := range d.Book().Sources {
+		s := &d.Book().Sources[i]
+		if s.IdentityCenter == nil || o.source != "" && o.source != s.Name {
+			continue
+		}
+		keep := func(a session.Account) bool {
+			e := known.Entry{AccountID: string(a.ID), Account: a.Name, Labels: labels[a.ID]}
+			return o.labelled(e.Labels) && (o.unit == "" || o.inUnit(in, &row{Entry: e}))
+		}
+		more, err := o.center(ctx, d, s, text, keep)
+		for i := range more {
+			more[i].Labels = labels[arn.AccountID(more[i].AccountID)]
+		}
+		rows = append(rows, more...)
+		errs = append(errs, err)
+	}
+	return o.fitting(rows, text, in), errors.Join(errs...)
+}
+
+func (o *options) inUnit(in *units, r *row) bool {
+	above, _ := in.of(r)
+	return within(above, o.unit)
+}
+
+// fitting keeps the rows that fit all filters.
+func (o *options) fitting(rows []row, text string, in *units) []row {
+	unknown := 0
+	q := match.Parse(text)
+	best := match.None
+	grades := map[string]match.Grade{}
 	var out []row
-	for _, s := range d.Book().Sessions {
-		address := s.Name
-		if o.source != "" && o.source != s.Source || !o.labelled(s.Labels) || !strings.Contains(s.Name+" "+s.Account+"/"+s.Role, text) {
+	for _, r := range rows {
+		if o.source != "" && o.source != r.Source || !o.labelled(r.Labels) {
 			continue
 		}
-		out = append(out, row{Address: address, Source: s.Source, Account: s.Account, Role: s.Role, Session: s.Name, Labels: s.Labels})
-	}
-	for _, s := range d.Book().Sources {
-		if s.IdentityCenter != nil || s.SAML != nil || o.source != "" && o.source != s.Name || len(o.labels) > 0 || !strings.Contains(s.Name, text) {
+		prepared := r.Text()
+		grade, _ := q.Match(&prepared)
+		if grade == match.None {
 			continue
 		}
-		out = append(out, row{Address: s.Name, Source: s.Name})
+		if in != nil {
+			above, is := in.of(&r)
+			for _, u := range above {
+				r.Units = append(r.Units, u.name)
+			}
+			if o.unit != "" && !within(above, o.unit) {
+				if !is {
+					unknown++
+				}
+				continue
+			}
+		}
+		best = max(best, grade)
+		grades[r.Source+"\x00"+r.Address] = grade
+		out = append(out, r)
 	}
-	return out
+	if unknown > 0 {
+		o.streams.Note("stile: of %d more it is not known in which organizational unit their accounts are; they are not listed", unknown)
+	}
+	return slices.DeleteFunc(out, func(r row) bool {
+		return best > match.Letters && grades[r.Source+"\x00"+r.Address] == match.Letters
+	})
 }
 
 func (o *options) labelled(labels map[string]string) bool {
@@ -135,56 +197,53 @@ func (o *options) labelled(labels map[string]string) bool {
 	return true
 }
 
-// center lists an Identity Center's roles: those of accounts that have not been
-// listed of late are asked for, several at a time.
-func (o *options) center(ctx context.Context, d *desk.Desk, source *session.Source, text string) ([]row, error) {
+// center lists an Identity Center's roles in the accounts that keep lets pass:
+// those that have not been listed of late are asked for, several at a time.
+func (o *options) center(ctx context.Context, d *desk.Desk, source *session.Source, text string, keep func(session.Account) bool) ([]row, error) {
 	c, err := d.Center(ctx, source)
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := o.accounts(ctx, d, c, source)
+	all, err := o.accounts(ctx, d, c, source)
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", source.Name, err)
 	}
-	if in, _, ok := strings.Cut(text, "/"); ok {
-		accounts = slices.DeleteFunc(accounts, func(a session.Account) bool { return !strings.Contains(a.Name+" "+string(a.ID), in) })
-	}
-	unique := map[string]int{}
-	for _, a := range accounts {
-		unique[a.Name]++
-	}
-	roles, err := o.roles(ctx, c, accounts)
-	var out []row
-	for i, a := range accounts {
-		name := a.Name
-		if unique[name] > 1 || name == "" {
-			name = string(a.ID)
-		}
-		for _, role := range roles[i] {
-			r := row{Address: name + "/" + role, Source: source.Name, AccountID: string(a.ID), Account: a.Name, Role: role}
-			if !matches(&r, text) {
-				continue
-			}
-			if e, ok := d.Store().Get(d.Store().Wrap(c.Role(a.ID, role)).Key()); ok && e.Valid(time.Now()) {
-				end := e.Credentials.Expires.UTC()
-				r.Expires = &end
-			}
-			out = append(out, r)
-		}
-	}
+	wanted := like(all, text)
+	roles, err := o.roles(ctx, c, all, func(a session.Account) bool { return wanted(a) && keep(a) })
 	if err != nil {
 		err = fmt.Errorf("listing %s: %w", source.Name, err)
+	}
+	var out []row
+	for _, e := range known.OfCenter(source.Name, all, roles) {
+		r := row{Entry: e}
+		key := d.Store().Wrap(c.Role(arn.AccountID(e.AccountID), e.Role)).Key()
+		if kept, ok := d.Store().Get(key); ok && kept.Valid(time.Now()) {
+			end := kept.Credentials.Expires.UTC()
+			r.Expires = &end
+		}
+		out = append(out, r)
 	}
 	return out, err
 }
 
-// matches looks for text in the address; with a slash in it, in both parts.
-func matches(r *row, text string) bool {
-	account, role, both := strings.Cut(text, "/")
-	if both {
-		return strings.Contains(r.Account+" "+r.AccountID, account) && strings.Contains(r.Role, role)
+// like tells the accounts that what stands before the slash in text means, so
+// that no others are asked for.
+func like(accounts []session.Account, text string) func(session.Account) bool {
+	name, _, ok := strings.Cut(text, "/")
+	if !ok || strings.ContainsAny(text, " \t") {
+		return func(session.Account) bool { return true }
 	}
-	return strings.Contains(r.Address+" "+r.AccountID, text)
+	q := match.Parse(name)
+	grade := func(a session.Account) match.Grade {
+		prepared := match.Prepare(a.Name, string(a.ID))
+		g, _ := q.Match(&prepared)
+		return g
+	}
+	least := match.Letters
+	if slices.ContainsFunc(accounts, func(a session.Account) bool { return grade(a) > match.Letters }) {
+		least = match.Inside
+	}
+	return func(a session.Account) bool { return q.Empty() || grade(a) >= least }
 }
 
 func (o *options) accounts(ctx context.Context, d *desk.Desk, c *idc.Client, source *session.Source) ([]session.Account, error) {
@@ -201,12 +260,16 @@ func (o *options) accounts(ctx context.Context, d *desk.Desk, c *idc.Client, sou
 // atOnce is how many accounts are asked for at a time; the rate is the client's.
 const atOnce = 8
 
-func (o *options) roles(ctx context.Context, c *idc.Client, accounts []session.Account) ([][]string, error) {
+// roles lists the roles of each account that is wanted.
+func (o *options) roles(ctx context.Context, c *idc.Client, accounts []session.Account, wanted func(session.Account) bool) ([][]string, error) {
 	roles := make([][]string, len(accounts))
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	began := time.Now()
 	for i, a := range accounts {
+		if !wanted(a) {
+			continue
+		}
 		known, at := c.KnownRoles(a.ID)
 		roles[i] = known
 		if o.cached || !o.refresh && !at.IsZero() && began.Sub(at) < goodFor {
@@ -246,20 +309,11 @@ func (o *options) print(rows []row) error {
 			left = time.Until(*r.Expires).Round(time.Minute).String()
 			left = strings.TrimSuffix(left, "0s")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Address, r.Source, left, notes(&r))
+		var units []string
+		if len(r.Units) > 0 {
+			units = []string{"in " + strings.Join(r.Units, "/")}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Address, r.Source, left, strings.Join(append(r.Notes(), units...), " "))
 	}
 	return w.Flush()
-}
-
-func notes(r *row) string {
-	var out []string
-	if r.Session != "" && r.Role != "" {
-		out = append(out, r.Account+"/"+r.Role)
-	} else if r.AccountID != "" && !strings.HasPrefix(r.Address, r.AccountID) {
-		out = append(out, r.AccountID)
-	}
-	for _, key := range slices.Sorted(maps.Keys(r.Labels)) {
-		out = append(out, key+"="+r.Labels[key])
-	}
-	return strings.Join(out, " ")
 }

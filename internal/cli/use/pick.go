@@ -3,9 +3,7 @@ package use
 import (
 	"context"
 	"errors"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -51,26 +49,13 @@ func (o *options) items() []pick.Item {
 	items := make([]pick.Item, len(all))
 	for i := range all {
 		e := &all[i]
-		items[i] = pick.Item{Name: e.Address, Note: note(e), Text: e.Text(), Weight: weights[e.Address]}
+		notes := e.Notes()
+		if e.Source != e.Address {
+			notes = append([]string{e.Source}, notes...)
+		}
+		items[i] = pick.Item{Name: e.Address, Note: strings.Join(notes, "  "), Text: e.Text(), Weight: weights[e.Address]}
 	}
 	return items
-}
-
-func note(e *known.Entry) string {
-	var out []string
-	switch {
-	case e.Session != "" && e.Role != "":
-		out = append(out, e.Account+"/"+e.Role)
-	case e.AccountID != "" && !strings.Contains(e.Address, e.AccountID):
-		out = append(out, e.AccountID)
-	}
-	if e.Source != e.Address {
-		out = append(out, e.Source)
-	}
-	for _, key := range slices.Sorted(maps.Keys(e.Labels)) {
-		out = append(out, key+"="+e.Labels[key])
-	}
-	return strings.Join(out, "  ")
 }
 
 func (o *options) recent() (*recent.Log, error) {
