@@ -27,27 +27,28 @@ const ordersTable = "arn:aws:dynamodb:us-east-1:222222222222:table/Orders"
 // jsonCommands are what is run for each command that has --json; those of people's
 // sessions in a world that has some.
 var jsonCommands = map[string][]string{
-	"apply":         {"apply", "--yes", "PAYROLL"},
-	"plan":          {"plan", "PAYROLL"},
-	"destroy":       {"destroy", "--yes", "PAYROLL"},
-	"verify":        {"verify", "--probe", "assume", "PAYROLL"},
-	"can":           {"can", "serviceaccount:ci/payroll/api", "dynamodb:PutItem", ordersTable},
-	"observe":       {"observe", "--accounts", "orders-prod,tooling", "-f", "PAYROLL", "--out", "acme.json"},
-	"who-can":       {"who-can", "--inventory", "acme.json", "dynamodb:GetItem", ordersTable},
-	"what-can":      {"what-can", "--inventory", "acme.json", "arn:aws:iam::222222222222:role/stile/payroll-api"},
-	"paths":         {"paths", "--inventory", "acme.json", "serviceaccount:ci/payroll/api", "dynamodb:GetItem", ordersTable},
-	"diff":          {"diff", "empty.json", "acme.json"},
-	"lint":          {"lint", "--inventory", "acme.json"},
-	"policy test":   {"policy", "test", "cases.yaml"},
-	"whoami":        {"whoami", "orders-prod/payroll-api"},
-	"each":          {"each", "orders-prod/payroll-api", "--", "true"},
-	"log":           {"log"},
-	"doctor":        {"doctor"},
-	"broker status": {"broker", "status"},
-	"sessions list": {"sessions", "list"},
-	"ls":            {"ls"},
-	"rotate":        {"rotate", "--keep-old", "jane"},
-	"login":         {"login"},
+	"apply":              {"apply", "--yes", "PAYROLL"},
+	"plan":               {"plan", "PAYROLL"},
+	"destroy":            {"destroy", "--yes", "PAYROLL"},
+	"verify":             {"verify", "--probe", "assume", "PAYROLL"},
+	"can":                {"can", "serviceaccount:ci/payroll/api", "dynamodb:PutItem", ordersTable},
+	"observe":            {"observe", "--accounts", "orders-prod,tooling", "-f", "PAYROLL", "--out", "acme.json"},
+	"who-can":            {"who-can", "--inventory", "acme.json", "dynamodb:GetItem", ordersTable},
+	"what-can":           {"what-can", "--inventory", "acme.json", "arn:aws:iam::222222222222:role/stile/payroll-api"},
+	"paths":              {"paths", "--inventory", "acme.json", "serviceaccount:ci/payroll/api", "dynamodb:GetItem", ordersTable},
+	"diff":               {"diff", "empty.json", "acme.json"},
+	"lint":               {"lint", "--inventory", "acme.json"},
+	"policy test":        {"policy", "test", "cases.yaml"},
+	"whoami":             {"whoami", "orders-prod/payroll-api"},
+	"each":               {"each", "orders-prod/payroll-api", "--", "true"},
+	"log":                {"log"},
+	"doctor":             {"doctor"},
+	"broker status":      {"broker", "status"},
+	"sessions list":      {"sessions", "list"},
+	"ls":                 {"ls"},
+	"rotate":             {"rotate", "--keep-old", "jane"},
+	"login":              {"login"},
+	"explain-credential": {"explain-credential", "orders-prod/payroll-api"},
 }
 
 // jsonOrder has first what the others need.
@@ -120,7 +121,7 @@ kind: Account
 metadata: {name: far, labels: {env: dev}}
 spec:
   id: "444444444444"
-  manageWith: {profile: tooling, chain: [{role: "arn:aws:iam::444444444444:role/Deploy", externalID: x}]}
+  manageWith: {profile: tooling, chain: [{role: "arn:aws:iam::444444444444:role/Deploy", externalID: xyz}]}
   permissionsBoundary: arn:aws:iam::444444444444:policy/Boundary
 `)
 	w.Write(t, "empty.json", `{"format":"stile-inventory","version":1}`)

@@ -13,20 +13,17 @@
 package guard
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/glob"
+	"github.com/stile-aws/stile/internal/settings"
 	"github.com/stile-aws/stile/internal/surroundings"
 )
 
@@ -103,13 +100,8 @@ func read(path string) (*file, error) {
 		return nil, err
 	}
 	f := file{path: path}
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	dec.KnownFields(true)
-	if err := dec.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
+	if err := settings.Decode(FileName, text, &f); err != nil {
 		return nil, err
-	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("want one document")
 	}
 	if f.As != "" && f.As != readOnly {
 		return nil, fmt.Errorf("as: %q: want readonly", f.As)

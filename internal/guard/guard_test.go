@@ -103,11 +103,11 @@ func TestReadOnly(t *testing.T) {
 // A file that is not understood was meant to hold somebody back.
 func TestFileThatIsNotUnderstoodIsAnError(t *testing.T) {
 	for text, want := range map[string]string{
-		"alow: {accounts: [x]}":           "alow",
-		"allow: [x]":                      "cannot unmarshal",
+		"alow: {accounts: [x]}":           `.stile-guard.yaml:1:1: unknown field "alow"; did you mean "allow"?`,
+		"allow: [x]":                      ".stile-guard.yaml:1:8: want a mapping with the fields accounts, labels",
 		"allow: {}":                       "want accounts or labels",
 		"as: admin":                       "want readonly",
-		"allow: {accounts: [x]}\n---\n{}": "want one document",
+		"allow: {accounts: [x]}\n---\n{}": "a second document begins here, want one",
 		"\t":                              "",
 	} {
 		_, err := tree(t, text)

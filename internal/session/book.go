@@ -1,10 +1,8 @@
 package session
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/settings"
 )
 
 // Book is all sources and sessions. The zero Book has none.
@@ -35,10 +34,8 @@ func Read(path string) (*Book, error) {
 
 func parse(path string, text []byte) (*Book, error) {
 	var b Book
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	dec.KnownFields(true)
-	if err := dec.Decode(&b); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("reading %s: %w\ncorrect the file, or move it away and add sources anew", path, err)
+	if err := settings.Decode(path, text, &b); err != nil {
+		return nil, fmt.Errorf("reading sessions: %w\ncorrect the file, or move it away and add sources anew", err)
 	}
 	if err := b.check(); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)

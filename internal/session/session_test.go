@@ -202,8 +202,8 @@ func TestFirstEditMakesTheBook(t *testing.T) {
 
 func TestMistakesInTheFileHaveAPlace(t *testing.T) {
 	_, err := session.Read(write(t, "sources:\n  - name: a\n    profil: {name: x}\n"))
-	if err == nil || !strings.Contains(err.Error(), "line 3") || !strings.Contains(err.Error(), "profil") {
-		t.Errorf("Read = %v, want the line and the field", err)
+	if err == nil || !strings.Contains(err.Error(), `sessions.yaml:3:5: unknown field "profil"; did you mean "profile"?`) {
+		t.Errorf("Read = %v, want the file, the line, the field and the one that is meant", err)
 	}
 }
 

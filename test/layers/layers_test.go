@@ -23,7 +23,7 @@ var floors = [][]string{
 	{"arn", "internal/glob", "internal/growth", "internal/atomicfile", "internal/surroundings", "internal/used", "internal/scalar", "internal/scene"},
 	{"policy"},
 	{"authz", "internal/diag", "internal/awserr"},
-	{"authz/remedy", "internal/catalog", "internal/corpus"},
+	{"authz/remedy", "internal/catalog", "internal/corpus", "internal/settings"},
 	{"access", "internal/inventory"},
 	{"internal/ledger", "internal/importer"},
 	{"internal/compile"},

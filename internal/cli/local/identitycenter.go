@@ -1,7 +1,6 @@
 package local
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,11 +14,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/localaws"
+	"github.com/stile-aws/stile/internal/settings"
 )
 
 // identityCenterHelp is the form of the files of --identity-center.
@@ -83,8 +82,7 @@ func readIdentityCenters(file string, accounts map[string]arn.AccountID, order [
 	if err != nil {
 		return nil, fmt.Errorf("reading --identity-center: %w", err)
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
+	decoder := settings.NewDecoder(file, text)
 	var all []localaws.IdentityCenter
 	for {
 		var in instance
@@ -92,33 +90,19 @@ func readIdentityCenters(file string, accounts map[string]arn.AccountID, order [
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err == nil {
-			var made localaws.IdentityCenter
-			made, err = in.convert(accounts, order)
-			all = append(all, made)
-		}
 		if err != nil {
-			return nil, fmt.Errorf("reading --identity-center %s: %w", file, plainYAML(err))
+			return nil, fmt.Errorf("reading --identity-center: %w", err)
 		}
+		made, err := in.convert(accounts, order)
+		if err != nil {
+			return nil, fmt.Errorf("reading --identity-center %s: %w", file, err)
+		}
+		all = append(all, made)
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("reading --identity-center %s: it is empty", file)
 	}
 	return all, nil
-}
-
-// plainYAML says what is wrong in one line, without the names of Go's types.
-func plainYAML(err error) error {
-	typed, ok := errors.AsType[*yaml.TypeError](err)
-	if !ok {
-		return err
-	}
-	var texts []string
-	for _, text := range typed.Errors {
-		text, _, _ = strings.Cut(text, " in type ")
-		texts = append(texts, text)
-	}
-	return errors.New(strings.Join(texts, "; "))
 }
 
 func (in *instance) convert(accounts map[string]arn.AccountID, order []localaws.Account) (localaws.IdentityCenter, error) {

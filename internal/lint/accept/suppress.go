@@ -2,9 +2,9 @@ package accept
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strings"
 	"time"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/lint/rule"
+	"github.com/stile-aws/stile/internal/settings"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -57,11 +58,10 @@ func (s *Set) ParseFile(name string, src []byte) {
 	var file struct {
 		Ignore []yaml.Node `yaml:"ignore"`
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(src))
-	dec.KnownFields(true)
-	if err := dec.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
-		s.fault(diag.Position{File: name}, rule.BadSuppression, "reading suppressions: "+strings.TrimPrefix(err.Error(), "yaml: "),
-			"the file has one list, ignore:, of entries with code, path, subject, reason and expires")
+	if problems, ok := errors.AsType[settings.Problems](settings.Decode(name, src, &file)); ok {
+		for _, p := range problems {
+			s.fault(p.Pos, rule.BadSuppression, "reading suppressions: "+p.What, cmp.Or(p.Hint, "the file has one list, ignore:, of entries with code, path, subject, reason and expires"))
+		}
 		return
 	}
 	for i := range file.Ignore {
