@@ -60,6 +60,51 @@ var quarantine = map[string][]string{
 // independent of what is tested against it.
 var forLocalAWS = []string{"arn", "policy", "authz", "internal/catalog", "internal/localaws"}
 
+// elsewhere is what the command line links none of: people start it all day.
+var elsewhere = []string{"k8s.io/", "sigs.k8s.io/", "github.com/kubernetes"}
+
+func TestTheCommandLineLinksNoKubernetes(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"/cmd/stile")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("listing what the command line links: %v", err)
+	}
+	all := strings.Fields(string(out))
+	if !slices.Contains(all, module+"/internal/cli") {
+		t.Fatalf("go list gave %d packages, and internal/cli is none of them", len(all))
+	}
+	for _, name := range all {
+		if slices.ContainsFunc(elsewhere, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			t.Errorf("the command line links %s", name)
+		}
+	}
+}
+
+// early is what package early may link of this module. More would be initialised
+// before it answers, or would have it answer later than it could.
+var early = []string{
+	"internal/early", "internal/handout", "internal/surroundings", "internal/used", "internal/issuelog", "internal/session/shelf", "internal/deliver/process/wire",
+}
+
+// A test of cmd/stile looks at the real order; this one says where an import came from.
+func TestEarlyLinksLittle(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"/internal/early")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("listing what package early links: %v", err)
+	}
+	for name := range strings.FieldsSeq(string(out)) {
+		ours, isOurs := strings.CutPrefix(name, module+"/")
+		late := slices.Contains([]string{"path/filepath", "net", "regexp", "mime", "text/template", "math/big", "net/http"}, name)
+		foreign := !isOurs && strings.Contains(strings.SplitN(name, "/", 2)[0], ".")
+		if late || foreign || isOurs && !slices.Contains(early, ours) {
+			t.Errorf("internal/early links %s", name)
+		}
+	}
+}
+
 type pkg struct {
 	ImportPath string
 	Imports    []string
