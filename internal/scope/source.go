@@ -20,6 +20,7 @@ import (
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/awsendpoint"
 	"github.com/stile-aws/stile/internal/awserr"
 )
 
@@ -72,7 +73,7 @@ func LoadUnsigned(ctx context.Context, region string) (aws.Config, error) {
 }
 
 func loadOptions(region string) []func(*config.LoadOptions) error {
-	return append(atEndpoint(),
+	return append(awsendpoint.LoadOptions(),
 		config.WithRegion(region),
 		config.WithLogger(logging.Nop{}), // what matters comes back as an error
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(timeout)),

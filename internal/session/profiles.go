@@ -96,6 +96,18 @@ func ReadShared(files []string) (*Shared, error) {
 	return s, err
 }
 
+// MFA is the device whose code a profile's role takes, or that of a profile it is
+// entered from; "" for none.
+func (s *Shared) MFA(profile string) string {
+	for seen := map[string]bool{}; profile != "" && !seen[profile]; profile = s.Profiles[profile]["source_profile"].Value {
+		seen[profile] = true
+		if p := s.Profiles[profile]; p["role_arn"].Value != "" && p["mfa_serial"].Value != "" {
+			return p["mfa_serial"].Value
+		}
+	}
+	return ""
+}
+
 // sections parses an AWS file. In the credentials file a section is a profile
 // without the word.
 func sections(text []byte, credentials bool) []section {

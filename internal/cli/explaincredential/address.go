@@ -58,7 +58,7 @@ func (o *options) person(ctx context.Context, e *explanation, found *route.Found
 		e.Steps = append(e.Steps, s)
 	}
 	if e.Steps[len(e.Steps)-1].Kept == nil {
-		e.Person = asked(ctx, d, &t.Source)
+		e.Person = asked(ctx, d, &t.Source, shared)
 	}
 	return func(ctx context.Context, i int) (*creds.Cached, string, func(), error) {
 		opened, err := d.Open(ctx, t.Step(i))
@@ -133,11 +133,13 @@ func (o *options) told(e *explanation, found *route.Found, at written, shared *s
 func where(s session.Setting) string { return fmt.Sprintf("%s:%d", s.File, s.Line) }
 
 // asked is what somebody has to do before credentials can be had, "" for nothing.
-func asked(ctx context.Context, d *desk.Desk, s *session.Source) string {
+func asked(ctx context.Context, d *desk.Desk, s *session.Source, shared *session.Shared) string {
 	ready, _ := d.Ready(ctx, s)
 	switch {
 	case s.SAML != nil && s.SAML.File == "-":
 		return "give the assertion on standard input"
+	case s.Profile != nil && shared.MFA(s.Profile.Name) != "":
+		return "give a code of MFA device " + shared.MFA(s.Profile.Name)
 	case ready:
 		return ""
 	case s.IdentityCenter != nil:
