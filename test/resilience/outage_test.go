@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,7 +17,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/cli/login/logintest"
 	"github.com/stile-aws/stile/internal/deliver/patience"
+	"github.com/stile-aws/stile/internal/localaws/service"
 )
 
 // outages are how STS may be down.
@@ -136,4 +139,47 @@ func outage(t *testing.T, down func(*http.Request) (*http.Response, error), begi
 	if c, err := cached.Retrieve(ctx); err != nil || time.Until(c.Expires) < 25*time.Minute {
 		t.Errorf("after: %v, %s left, want a new credential", err, time.Until(c.Expires))
 	}
+}
+
+// The program itself, with credentials that end in ten minutes.
+func TestProcessesUseWhatIsValidWhileAWSIsDown(t *testing.T) {
+	inBoth(t, func(t *testing.T, w *logintest.World) {
+		t.Parallel()
+		w.Dana(t)
+		addresses := []string{"team-0/Admin", "dana:100000000001/work"}
+		keys := map[string]string{}
+		for _, a := range addresses {
+			keys[a] = logintest.Key(t, w.Stile(t, nil, "credential-process", a))
+		}
+		w.Stile(t, nil, "broker", "stop").Want(t, "")
+		paths, err := filepath.Glob(filepath.Join(w.Runtime, "stile/credentials/*"))
+		if err != nil || len(paths) < len(addresses) {
+			t.Fatalf("%v, %v, want what is kept", paths, err)
+		}
+		for _, path := range paths {
+			shift(t, path, -50*time.Minute)
+		}
+		for name, down := range map[string]service.Action{"server errors": service.Fail, "throttling": service.Slow, "no answers": service.Drop} {
+			w.Since()
+			w.Fail(func(string) service.Action { return down })
+			for range 2 {
+				var herd []string
+				for range 10 {
+					herd = append(herd, addresses...)
+				}
+				for i, r := range w.Herd(t, herd) {
+					if got := logintest.Key(t, r); got != keys[herd[i]] {
+						t.Errorf("%s: %s got %s, want what is valid", name, herd[i], got)
+					}
+				}
+			}
+			calls := 0
+			for _, n := range w.Since() {
+				calls += n
+			}
+			if calls > 30 {
+				t.Errorf("%s: %d calls by 40 processes, want a few for each credential", name, calls)
+			}
+		}
+	})
 }

@@ -117,6 +117,18 @@ func (l *Lock) last() (outcome, bool) {
 	return o, json.Unmarshal(text, &o) == nil
 }
 
+// Failed tells when fetching a name last failed, zero if it never did. Nobody is
+// waited for.
+func Failed(dir, name string) time.Time {
+	f, err := os.Open(filepath.Join(dir, name+".lock"))
+	if err != nil {
+		return time.Time{}
+	}
+	defer f.Close()
+	last, _ := (&Lock{f}).last()
+	return last.At
+}
+
 // record leaves a failure for those who wait. Without it they try themselves.
 func (l *Lock) record(err error) {
 	text, e := json.Marshal(outcome{At: time.Now(), Text: err.Error()})

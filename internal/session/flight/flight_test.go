@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stile-aws/stile/internal/session/flight"
 )
@@ -66,6 +67,12 @@ func TestThoseWhoWaitShareAFailureAndThoseWhoComeLaterDoNot(t *testing.T) {
 	var other *flight.Error
 	if err := <-second; !errors.As(err, &other) || other.Text != "no" {
 		t.Errorf("second: %v, want the first one's failure", err)
+	}
+	if at := flight.Failed(dir, "x"); time.Since(at) > time.Minute || time.Since(at) < 0 {
+		t.Errorf("it failed at %s, want now", at)
+	}
+	if at := flight.Failed(dir, "y"); !at.IsZero() {
+		t.Errorf("what was never fetched failed at %s", at)
 	}
 	again := false
 	if err := flight.Do(t.Context(), dir, "x", never, func(context.Context) error { again = true; return nil }); err != nil || !again {

@@ -33,6 +33,14 @@ type provider struct {
 	given atomic.Pointer[string] // the access key id that was given last
 }
 
+// What is valid is renewed within renewal, since programs that ask go away after a
+// minute, and after a failure it is left alone for respite: whoever asks, AWS is
+// asked so often and no more while it is down.
+const (
+	renewal = 8 * time.Second
+	respite = 20 * time.Second
+)
+
 // Retrieve implements aws.CredentialsProvider. While there is a valid
 // credential no failure to fetch another is seen.
 func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
@@ -40,9 +48,14 @@ func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	have := func() bool {
 		e, ok := p.store.Get(p.key)
 		out = e.Credentials
-		return ok && e.Good(time.Now()) && !p.gave(out.AccessKeyID)
+		return ok && !p.gave(out.AccessKeyID) && (e.Good(time.Now()) || p.inRespite(&e))
 	}
 	fetch := func(ctx context.Context) error {
+		if e, ok := p.store.Get(p.key); ok && e.Valid(time.Now()) {
+			var stop context.CancelFunc
+			ctx, stop = context.WithTimeoutCause(ctx, renewal, errSlow)
+			defer stop()
+		}
 		c, err := p.from.Retrieve(ctx)
 		if err != nil {
 			return err
@@ -66,6 +79,17 @@ func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	p.given.Store(&out.AccessKeyID)
 	return out, nil
+}
+
+var errSlow = fmt.Errorf("no answer within %s", renewal)
+
+// inRespite reports that a credential is valid and was not to be renewed just now.
+func (p *provider) inRespite(e *Entry) bool {
+	if !p.store.Shared() || !e.Valid(time.Now()) {
+		return false
+	}
+	since := time.Since(flight.Failed(p.store.locks(), shelf.File(p.key)))
+	return since >= 0 && since < respite
 }
 
 func (p *provider) gave(accessKeyID string) bool {
