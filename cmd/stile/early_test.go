@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stile-aws/stile/internal/issuelog"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 // The reason for package early: what is expensive to initialise comes after it.
@@ -65,7 +67,9 @@ func TestWhatIsUnusualIsForTheWholeProgram(t *testing.T) {
 		anew   bool // other credentials are fetched
 	}{
 		{"nothing", func(*testing.T, *place) {}, nil, false},
-		{"a guard here", func(t *testing.T, p *place) { p.write(t, "below/.stile-guard.yaml", "allow: {accounts: ['*']}\n", 0o600) }, nil, false},
+		{"a guard here", func(t *testing.T, p *place) {
+			p.write(t, "below/.stile-guard.yaml", "allow: {accounts: ['*']}\n", 0o600)
+		}, nil, false},
 		{"a guard above", func(t *testing.T, p *place) { p.write(t, ".stile-guard.yaml", "allow: {accounts: ['*']}\n", 0o600) }, nil, false},
 		{"other sessions", func(t *testing.T, p *place) { p.source(t, "OTHER", time.Hour) }, nil, true},
 		{"another AWS config", func(t *testing.T, p *place) { p.write(t, ".aws/config", "[default]\n", 0o600) }, nil, false},
@@ -222,5 +226,43 @@ func TestWhatCannotBeWrittenIsAFailure(t *testing.T) {
 		if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !r.early() || r.code == 0 || !status.Signaled() && !strings.Contains(r.stderr, "stile: writing credentials: ") {
 			t.Errorf("%s: early %t, exit %d, %q, want a failure", name, r.early(), r.code, r.stderr)
 		}
+	}
+}
+
+// Containers and CI name no runtime directory.
+func TestWithoutARuntimeDirectory(t *testing.T) {
+	const unset = "XDG_RUNTIME_DIR="
+	for _, c := range []struct {
+		name  string
+		dir   func(dir string) error // makes the directory that stile would
+		env   string
+		early bool
+	}{
+		{"a directory in memory is made", func(string) error { return nil }, "", true},
+		{"one that others can read is left alone", func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o755)) }, "", false},
+		{"a link is left alone", func(dir string) error { return os.Symlink(t.TempDir(), dir) }, "", false},
+		{"nothing is kept if that is wanted", func(string) error { return nil }, "STILE_KEEP=off", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPlace(t, time.Hour)
+			paths, err := surroundings.FindPaths(func(name string) string { return map[string]string{"HOME": p.dir}[name] })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if paths.Runtime == "" {
+				t.Skip("there is no file system in memory here")
+			}
+			t.Cleanup(func() { _ = os.RemoveAll(paths.Runtime) })
+			if err := c.dir(paths.Runtime); err != nil {
+				t.Fatal(err)
+			}
+			first, second := p.get(t, unset, c.env), p.get(t, unset, c.env)
+			if second.early() != c.early || (first.key() == second.key()) != c.early {
+				t.Errorf("early %t, %s after %s; want what is kept: %t", second.early(), second.key(), first.key(), c.early)
+			}
+			if info, err := os.Lstat(paths.Runtime); c.early && (err != nil || info.Mode().Perm() != 0o700) {
+				t.Errorf("%s: %v, %v, want it private", paths.Runtime, info, err)
+			}
+		})
 	}
 }

@@ -70,6 +70,11 @@ func setup(env *testscript.Env) error {
 	env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	env.Setenv("STILE_BROKER", "off") // a broker would outlive the script
 	env.Setenv("XDG_STATE_HOME", state)
+	runtime := filepath.Join(env.WorkDir, ".runtime")
+	if err := os.Mkdir(runtime, 0o700); err != nil {
+		return err
+	}
+	env.Setenv("XDG_RUNTIME_DIR", runtime)
 	examples, err := filepath.Abs("../../examples")
 	env.Setenv("EXAMPLES", examples)
 	return err

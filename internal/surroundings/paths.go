@@ -1,7 +1,10 @@
 package surroundings
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"os"
 	"path"
 )
 
@@ -29,7 +32,8 @@ type Paths struct {
 }
 
 // FindPaths finds them by the environment, as the XDG base directory
-// specification has it.
+// specification has it. Where it names no runtime directory, one in memory is
+// taken, if there is any.
 func FindPaths(getenv func(string) string) (Paths, error) {
 	home := getenv("HOME")
 	if !path.IsAbs(home) {
@@ -48,8 +52,28 @@ func FindPaths(getenv func(string) string) (Paths, error) {
 		Tokens:  path.Join(home, ".aws", "sso", "cache"),
 		Secrets: path.Join(base("XDG_DATA_HOME", ".local/share"), "secrets"),
 	}
-	if dir := getenv("XDG_RUNTIME_DIR"); path.IsAbs(dir) && !Off(getenv(KeepEnv)) {
+	if Off(getenv(KeepEnv)) {
+		return p, nil
+	}
+	p.Runtime = inMemory(home)
+	if dir := getenv("XDG_RUNTIME_DIR"); path.IsAbs(dir) {
 		p.Runtime = path.Join(dir, "stile")
 	}
 	return p, nil
+}
+
+// shared is where every user may put something in memory.
+const shared = "/dev/shm"
+
+// inMemory is a directory for the person of a home where no runtime directory is
+// named, as in containers and CI: in memory, so that nothing outlives the machine,
+// and of a name that another user may take first, so that whoever uses it must see
+// whose it is. "" where the system has no such place. Without a runtime directory a
+// person is their home, as for everything else that is theirs.
+func inMemory(home string) string {
+	if !volatile(shared) {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(path.Clean(home)))
+	return path.Join(shared, fmt.Sprintf("stile-%d-%x", os.Getuid(), sum[:8]))
 }

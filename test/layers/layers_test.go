@@ -64,13 +64,7 @@ var forLocalAWS = []string{"arn", "policy", "authz", "internal/catalog", "intern
 var elsewhere = []string{"k8s.io/", "sigs.k8s.io/", "github.com/kubernetes"}
 
 func TestTheCommandLineLinksNoKubernetes(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"/cmd/stile")
-	cmd.Dir = "../.."
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("listing what the command line links: %v", err)
-	}
-	all := strings.Fields(string(out))
+	all := linked(t, "cmd/stile")
 	if !slices.Contains(all, module+"/internal/cli") {
 		t.Fatalf("go list gave %d packages, and internal/cli is none of them", len(all))
 	}
@@ -89,13 +83,7 @@ var early = []string{
 
 // A test of cmd/stile looks at the real order; this one says where an import came from.
 func TestEarlyLinksLittle(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"/internal/early")
-	cmd.Dir = "../.."
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("listing what package early links: %v", err)
-	}
-	for name := range strings.FieldsSeq(string(out)) {
+	for _, name := range linked(t, "internal/early") {
 		ours, isOurs := strings.CutPrefix(name, module+"/")
 		late := slices.Contains([]string{"path/filepath", "net", "regexp", "mime", "text/template", "math/big", "net/http"}, name)
 		foreign := !isOurs && strings.Contains(strings.SplitN(name, "/", 2)[0], ".")
@@ -103,6 +91,18 @@ func TestEarlyLinksLittle(t *testing.T) {
 			t.Errorf("internal/early links %s", name)
 		}
 	}
+}
+
+// linked lists what a package links, itself last.
+func linked(t *testing.T, name string) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"/"+name)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("listing what %s links: %v", name, err)
+	}
+	return strings.Fields(string(out))
 }
 
 type pkg struct {

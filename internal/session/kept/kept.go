@@ -2,17 +2,26 @@
 // that what one of them fetched the others use.
 //
 // Start with [Open]. A Store keeps one file a request in a directory of this
-// user alone, which should be in memory ($XDG_RUNTIME_DIR); without a directory
-// it keeps them in the process. [Store.Wrap] puts it around a creds.Provider:
+// user alone, which should be in memory ($XDG_RUNTIME_DIR, or one in /dev/shm);
+// without a directory it keeps them in the process. [Store.Wrap] puts it around a creds.Provider:
 // one fetch at a time for each request, whoever asks, and nothing with less than
 // [Margin] left is given as long as there is more to be had.
 //
-// What it writes package shelf can read, which knows no SDK. Keys that last for ever are never kept here, and nothing here asks a person.
+// The secrets in there are for hours, and are read by who could as well read the
+// memory of the user's processes, or ask their broker: the user and root. They are
+// gone with the machine's memory, or at the user's last log-out. The directory must
+// be the user's, of mode 0700 and no symbolic link, which is looked at whenever it is
+// opened. STILE_KEEP=off keeps nothing.
+//
+// What is written here package shelf can read, which knows no SDK. Keys that last for
+// ever are never kept, and nothing here asks a person.
 package kept
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -58,14 +67,32 @@ type Store struct {
 	memory map[string]Entry
 }
 
-// Open opens the store in dir, which is made when something is kept. With dir "",
-// or one that others may look into, credentials stay within the process.
+// Open opens the store in dir, which is made when something is kept, or at once
+// where another user could make it first. With dir "", or one that others may look
+// into, credentials stay within the process.
 func Open(dir string) *Store {
 	s := &Store{memory: map[string]Entry{}}
-	if files := shelf.At(dir); files != nil {
-		s.dir, s.shelf = dir, files
+	if dir != "" && private(dir) {
+		s.dir, s.shelf = dir, shelf.In(dir)
 	}
 	return s
+}
+
+// private reports whether dir is this user's alone, or will be when it is made.
+func private(dir string) bool {
+	_, err := os.Lstat(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return shelf.At(dir) != nil
+	}
+	up := filepath.Dir(dir)
+	if shelf.At(up) != nil { // nobody else can make it
+		return true
+	}
+	if above, err := os.Stat(up); err != nil || above.Mode()&fs.ModeSticky == 0 {
+		return false
+	}
+	_ = os.Mkdir(dir, 0o700) // somebody else may have been faster
+	return shelf.At(dir) != nil
 }
 
 // Shared reports that other processes see what is kept.

@@ -10,9 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"syscall"
@@ -75,30 +73,23 @@ type Shelf struct {
 	dir string
 }
 
-// At is the shelf in a directory, nil when others may look into it. One that is
-// not there yet will do if only this user can make it.
+// At is the shelf in a directory, nil when it is not there, or not this user's
+// alone. Others cannot change that between here and its use: only its owner may
+// take it away or rename it, by the sticky bit if the directory above is
+// everybody's.
 func At(dir string) *Shelf {
-	if !Private(dir) {
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
 		return nil
 	}
-	return &Shelf{dir}
+	if own, ok := info.Sys().(*syscall.Stat_t); !ok || int(own.Uid) != os.Getuid() {
+		return nil
+	}
+	return In(dir)
 }
 
-// Private reports whether dir is this user's alone, or would be.
-func Private(dir string) bool {
-	if dir == "" {
-		return false
-	}
-	info, err := os.Lstat(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		info, err = os.Stat(path.Dir(dir))
-	}
-	if err != nil || !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
-		return false
-	}
-	own, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(own.Uid) == os.Getuid()
-}
+// In is the shelf in a directory that its caller has made sure of.
+func In(dir string) *Shelf { return &Shelf{dir} }
 
 // Get gives what is kept of a request, expired or not. What cannot be read, say
 // because its writer had no more space, is not there.
