@@ -115,6 +115,16 @@ type Question struct {
 	managed string
 }
 
+// Of is the question of a principal of which no more is known than who it is. A role
+// stands for whichever of its sessions: with the role's own tags where nobody may
+// pass others, and otherwise with tags that are not known, since a tag of the
+// session stands in the place of the role's of the same key (IAM User Guide, "Pass
+// session tags in AWS STS"). Whoever asks what a role may do asks by it, so that
+// all give the same answer.
+func Of(p authz.Principal, action, resource string) Question {
+	return Question{Principal: p, Action: action, Resource: resource, AnyTags: true}
+}
+
 // Ask decides q with every document of the inventory that applies.
 func (v *View) Ask(q Question) authz.Decision { return v.Explain(q, v.Caller(q.Principal), v.Guard(q)) }
 

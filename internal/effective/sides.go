@@ -127,6 +127,17 @@ func (v *View) Decide(q Question, caller, guard *Side) authz.Outcome {
 	return o
 }
 
+// Settle is Decide, and where that leaves the question open [View.Explain]: what
+// single conditions leave open, all of them together may settle, as a tag that one
+// statement wants and another one refuses.
+func (v *View) Settle(q Question, caller, guard *Side) authz.Outcome {
+	o := v.Decide(q, caller, guard)
+	if o != authz.Unknown {
+		return o
+	}
+	return v.Explain(q, caller, guard).Outcome
+}
+
 // decidePlainly is Decide where nothing looks at the request's context, so that
 // none has to be made. (Of users it tells what kind of session they have.)
 func (v *View) decidePlainly(q *Question, pols *authz.Policies, guard *Side) authz.Outcome {

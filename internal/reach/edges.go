@@ -239,7 +239,8 @@ func (f *finder) decide(n *node, d *door) (flags, bool) {
 	if n.Kind == Service {
 		way = ByService
 	}
-	q := effective.Question{Principal: n.principal, Action: assumeRole, Resource: d.role.ARN, Context: f.chosen}
+	q := n.asks(assumeRole, d.role.ARN)
+	q.Context = f.chosen
 	if n.Kind == Session {
 		q.Context = chosen(n.context) // of all callers these alone have a context of their own
 	}
@@ -270,7 +271,7 @@ func (g *Graph) ask(q effective.Question, n *node, d *door) authz.Outcome {
 	if side == nil {
 		side = g.view.Caller(q.Principal)
 	}
-	return g.view.Decide(q, side, guard)
+	return g.view.Settle(q, side, guard)
 }
 
 // chosen is base with what every caller may choose to pass.

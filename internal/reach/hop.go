@@ -92,7 +92,8 @@ func (g *Graph) explain(q effective.Question, n *node, d *door) authz.Decision {
 // asked is the questions that an edge was decided by, as [finder.decide] and its
 // like put them.
 func (g *Graph) asked(n *node, d *door, e Edge) []effective.Question {
-	q := effective.Question{Principal: n.principal, Action: assumeRole, Resource: d.role.ARN, Context: chosen(n.context)}
+	q := n.asks(assumeRole, d.role.ARN)
+	q.Context = chosen(n.context)
 	actions := []string{assumeRole}
 	switch {
 	case n.Kind == External || n.Kind == Everyone:

@@ -214,3 +214,11 @@ func isPattern(s string) bool { return strings.ContainsAny(s, "*?") }
 func example(pattern string) string {
 	return strings.NewReplacer("*", "stile-example", "?", "x").Replace(pattern)
 }
+
+// asks is the question of n: of a session with tags of its own with those, which its
+// context has, of every other principal as [effective.Of] puts it.
+func (n *node) asks(action, resource string) effective.Question {
+	q := effective.Of(n.principal, action, resource)
+	q.AnyTags = n.Kind != Session
+	return q
+}

@@ -38,7 +38,7 @@ func TestEveryEdgeIsWhatAFullScanFindsWhereMuchWasNotRead(t *testing.T) {
 // scan asks the View whether p may assume a role, with an external id of its
 // choice and, where that is not enough, with a session tag of its choice.
 func scan(view *effective.View, p authz.Principal, role string) authz.Outcome {
-	q := effective.Question{Principal: p, Action: "sts:AssumeRole", Resource: role}
+	q := effective.Of(p, "sts:AssumeRole", role)
 	q.Context.SetUnknown("sts:ExternalId")
 	want := view.Ask(q).Outcome
 	if want == authz.Allowed || want == authz.Unknown {

@@ -298,11 +298,15 @@ func (e *expander) patterns(side *effective.Side) []string {
 // decide asks for one action on an example of a resource.
 func (e *expander) decide(action, resource string) answer {
 	q, guard := e.question(action, resource)
-	o := e.g.view.Decide(q, e.n.side, guard)
-	if o == authz.Allowed {
+	if e.g.view.Decide(q, e.n.side, guard) == authz.Allowed {
 		return answer{proof: Proven}
 	}
-	a := answer{why: e.why(q, guard, o)}
+	d := e.g.view.Explain(q, e.n.side, guard) // which may settle what Decide leaves open
+	if d.Outcome == authz.Allowed {
+		return answer{proof: Proven}
+	}
+	o := d.Outcome
+	a := answer{why: e.why(q, &d)}
 	if permits(o) {
 		a.proof = proofOf(o, e.n.unread || len(guard.Policies().Unread) > 0)
 	}
@@ -311,7 +315,8 @@ func (e *expander) decide(action, resource string) answer {
 
 // question is for one action on an example of a resource.
 func (e *expander) question(action, resource string) (effective.Question, *effective.Side) {
-	q := effective.Question{Principal: e.n.principal, Action: action, Resource: resource, Context: e.n.context}
+	q := e.n.asks(action, resource)
+	q.Context = e.n.context
 	if resource != "*" && (isPattern(resource) || strings.Contains(resource, "${")) {
 		q.Resource, q.Example = example(e.substituted(resource)), !e.real
 	}
@@ -360,14 +365,13 @@ func (e *expander) valueOf(key string) string {
 
 // why says in one line what an answer rests on, without what differs from one
 // action to the next.
-func (e *expander) why(q effective.Question, guard *effective.Side, o authz.Outcome) string {
-	d := e.g.view.Explain(q, e.n.side, guard)
-	if d.CrossAccount && q.Example && o == authz.ImplicitDeny {
+func (e *expander) why(q effective.Question, d *authz.Decision) string {
+	if d.CrossAccount && q.Example && d.Outcome == authz.ImplicitDeny {
 		return "not by itself: resources of other accounts have to allow it too"
 	}
-	switch o {
+	switch d.Outcome {
 	case authz.Unknown:
-		return condition(&d)
+		return condition(d)
 	case authz.ExplicitDeny, authz.ImplicitDeny:
 		for _, i := range d.Deciding {
 			if text := blame(&d.Layers[i]); text != "" {

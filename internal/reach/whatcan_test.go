@@ -55,7 +55,7 @@ func compareActions(t *testing.T, view *effective.View, who string, p reach.Perm
 				continue
 			}
 			asked++
-			want := view.Ask(effective.Question{Principal: principal, Action: a.Name, Resource: p.Resource}).Outcome
+			want := view.Ask(effective.Of(principal, a.Name, p.Resource)).Outcome
 			if !agrees(want, p.Proof) {
 				t.Errorf("%s %s on %s: what-can says %v (%s), the view %v", who, a.Name, p.Resource, p.Proof, p.Why, want)
 			}

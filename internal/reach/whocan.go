@@ -120,8 +120,8 @@ func (w *WhoCan) unread() bool { return len(w.guard.Policies().Unread) > 0 }
 
 // question is the query asked by a node.
 func (w *WhoCan) question(n *node) effective.Question {
-	q := effective.Question{Principal: n.principal, Action: w.Query.Action, Resource: w.Query.Resource, ResourceAccount: w.Query.Owner, Context: w.Query.Context.Clone()}
-	q.Context = mergedContext(q.Context, n.context)
+	q := n.asks(w.Query.Action, w.Query.Resource)
+	q.ResourceAccount, q.Context = w.Query.Owner, mergedContext(w.Query.Context, n.context)
 	if strings.HasPrefix(strings.ToLower(q.Action), "sts:assumerole") {
 		q.Context = chosen(q.Context)
 	}
@@ -133,7 +133,7 @@ func (w *WhoCan) decide(n *node) Proof {
 	if side == nil {
 		side = w.g.view.Caller(n.principal)
 	}
-	o := w.g.view.Decide(w.question(n), side, w.guard)
+	o := w.g.view.Settle(w.question(n), side, w.guard)
 	if !permits(o) {
 		return 0
 	}
@@ -309,7 +309,7 @@ func (g *Graph) unknownEntity(name string) bool {
 func (w *WhoCan) decideStranger(n *node) Proof {
 	var o authz.Outcome
 	if n.Kind == Service || n.Kind == Anonymous {
-		o = w.g.view.Decide(w.question(n), w.g.view.Caller(n.principal), w.guard)
+		o = w.g.view.Settle(w.question(n), w.g.view.Caller(n.principal), w.guard)
 	} else {
 		q := w.question(n)
 		q.Context = mergedContext(q.Context, strangerContext(n))

@@ -75,7 +75,7 @@ func compareWhoCan(t *testing.T, g *reach.Graph, view *effective.View, q reach.Q
 		if err != nil {
 			t.Fatal(err)
 		}
-		question := effective.Question{Principal: p, Action: q.Action, Resource: q.Resource}
+		question := effective.Of(p, q.Action, q.Resource)
 		if q.Action == "sts:AssumeRole" {
 			question.Context.SetUnknown("sts:ExternalId")
 		}

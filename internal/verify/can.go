@@ -143,12 +143,12 @@ func (c *canner) itself() error {
 	if err != nil {
 		return err
 	}
-	var ctx authz.Context
+	q := effective.Of(p, c.q.Action, c.q.Resource)
 	if !c.q.Now.IsZero() {
-		ctx.Set("aws:CurrentTime", c.q.Now.UTC().Format(time.RFC3339))
-		ctx.Set("aws:EpochTime", strconv.FormatInt(c.q.Now.Unix(), 10))
+		q.Context.Set("aws:CurrentTime", c.q.Now.UTC().Format(time.RFC3339))
+		q.Context.Set("aws:EpochTime", strconv.FormatInt(c.q.Now.Unix(), 10))
 	}
-	c.ways = append(c.ways, Way{As: c.self, Uses: c.uses(effective.Question{Principal: p, Context: ctx, AnyTags: true}, c.self)})
+	c.ways = append(c.ways, Way{As: c.self, Uses: c.uses(q, c.self)})
 	return nil
 }
 

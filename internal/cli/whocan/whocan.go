@@ -3,6 +3,7 @@
 package whocan
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -187,7 +188,7 @@ func tellHidden(s *term.Streams, hidden int) int {
 func certainty(w *reach.WhoCan, a reach.Access) string {
 	switch a.Proof {
 	case reach.Conditional:
-		return w.Explained(a).If
+		return cmp.Or(w.Explained(a).If, a.Proof.String())
 	case reach.Unread:
 		p := w.Explained(a)
 		if len(p.Unread) == 0 {
