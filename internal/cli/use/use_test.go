@@ -155,3 +155,114 @@ func TestWithoutTheFunction(t *testing.T) {
 	w.Stile(t, nil, "use", "--shell", "tcsh", "x").Refused(t, "want bash, zsh or fish")
 	w.Stile(t, nil, "shell-init", "tcsh").Refused(t, "want bash, zsh or fish")
 }
+
+// names lists what is in the directory in which shells run.
+func names(t *testing.T, w *routetest.World) []string {
+	t.Helper()
+	entries, err := os.ReadDir(w.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+// The clients nobody here wrote find a profile's credentials, and Debian's older
+// ones do.
+func TestRealClientsWorkInAShell(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	for _, c := range []struct {
+		name, command string
+		have          []string
+	}{
+		{"aws", "aws --endpoint-url $AWS_ENDPOINT_URL sts get-caller-identity --query Arn --output text", []string{"aws", "--version"}},
+		{"boto3", `/usr/bin/python3 -c "import boto3, os; print(boto3.client('sts', endpoint_url=os.environ['AWS_ENDPOINT_URL']).get_caller_identity()['Arn'])"`, []string{"/usr/bin/python3", "-c", "import boto3"}},
+		{"the Go SDK", "whoami", []string{"true"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := exec.CommandContext(t.Context(), c.have[0], c.have[1:]...).Run(); err != nil {
+				if os.Getenv("CI") != "" {
+					t.Fatalf("it is not installed: %v", err)
+				}
+				t.Skipf("it is not installed: %v", err)
+			}
+			id, secret, _ := w.Server.Administrator("333333333333")
+			env := []string{"AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + secret, "AWS_DEFAULT_PROFILE=network"}
+			r := shells[0].run(t, w, env, "stile use orders-prod/payroll-api", c.command, "stile use --env orders-prod/payroll-api", c.command)
+			r.Want(t, payroll+"\n"+payroll)
+		})
+	}
+}
+
+// A guard is asked once for the shell; its programs pass where the person did.
+func TestGuards(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	w.Write(t, ".stile-guard.yaml", "confirm: {accounts: [orders-prod]}\ndeny: {accounts: [tooling]}\n")
+	sh := shells[0]
+	r := sh.run(t, w, nil, "stile use tooling/ci-account-iam-role; echo $?", "stile use orders-prod/payroll-api; echo $?",
+		"stile use --confirm orders-prod orders-prod/payroll-api; echo $?", "whoami", "echo $AWS_PROFILE")
+	if !strings.HasPrefix(r.Stdout, "1\n1\n0\n"+payroll+"\nstile-orders-prod/payroll-api-") {
+		t.Errorf("%s%s", r.Stdout, r.Stderr)
+	}
+	for _, text := range []string{"account tooling (111111111111) is kept out", "say --confirm 222222222222"} {
+		if !strings.Contains(r.Stderr, text) {
+			t.Errorf("standard error lacks %q: %s", text, r.Stderr)
+		}
+	}
+}
+
+// Session policies hold the shell's programs back as they do those of exec.
+func TestReadOnlyShell(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	r := shells[0].run(t, w, nil, "stile use --read-only orders-prod/payroll-api", "echo $AWS_PROFILE", "stile use orders-prod/payroll-api", "echo $AWS_PROFILE", "stile use -", "echo $AWS_PROFILE")
+	lines := strings.Split(r.Stdout, "\n")
+	if len(lines) != 4 || lines[0] == lines[1] || lines[0] != lines[2] || lines[1] != "stile-orders-prod/payroll-api" {
+		t.Errorf("profiles %q; %s", lines, r.Stderr)
+	}
+	if text := read(t, w, "config"); !strings.Contains(text, "credential-process --read-only orders-prod/payroll-api") {
+		t.Errorf("the profile says\n%s", text)
+	}
+}
+
+// Shells at once, and what is not ours in the file.
+func TestConfigFileIsLeftAsItIs(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	const mine = "# mine\r\n[profile  x]\nregion=eu-west-1\n[default]\noutput = json\n"
+	w.Write(t, "config", mine)
+	shells[0].run(t, w, nil, "(stile use orders-prod/payroll-api) & (stile use tooling/ci-account-iam-role) & (stile use --region eu-west-3 orders-prod/target-account-iam-role) & wait")
+	text := read(t, w, "config")
+	if !strings.HasPrefix(text, mine) || strings.Count(text, "credential_process = ") != 3 || strings.Count(text, "# stile begin stile-use") != 1 {
+		t.Errorf("the file is\n%s", text)
+	}
+	if r := w.Stile(t, nil, "config", "remove", "--yes", "--block", "stile-use"); r.Code != 0 || read(t, w, "config") != mine {
+		t.Errorf("exit %d, the file is %q", r.Code, read(t, w, "config"))
+	}
+	// A file that cannot be written keeps the shell as it is.
+	r := shells[0].run(t, w, []string{"AWS_CONFIG_FILE=" + filepath.Join(w.Dir, "credentials", "config")}, "stile use orders-prod/payroll-api; echo $?", "echo $AWS_PROFILE", "stile use --env orders-prod/payroll-api; echo $?")
+	if r.Stdout != "1\n\n0\n" || !strings.Contains(r.Stderr, "--env needs no profile") {
+		t.Errorf("%s%s", r.Stdout, r.Stderr)
+	}
+}
+
+// Fish's universal variables are every shell's: one shell must not erase them.
+func TestUniversalVariablesStay(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	everywhere(t, func(t *testing.T, sh shell) {
+		if sh.name != "fish" {
+			return
+		}
+		sh.args = []string{"-c"} // without its configuration it keeps none
+		sh.run(t, w, nil, "set -Ux AWS_ACCESS_KEY old", "set -Ux AWS_PROFILE network")
+		sh.run(t, w, nil, "stile use orders-prod/payroll-api", "whoami", `echo "$AWS_ACCESS_KEY" $AWS_PROFILE`, "stile use --off", "echo $AWS_ACCESS_KEY $AWS_PROFILE").
+			Want(t, payroll+"\n stile-orders-prod/payroll-api\nold network")
+		sh.run(t, w, nil, "echo $AWS_ACCESS_KEY $AWS_PROFILE").Want(t, "old network")
+	})
+}

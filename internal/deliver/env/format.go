@@ -63,7 +63,9 @@ func asMap(environ []string) map[string]string {
 func unset(format, name string) string {
 	switch format {
 	case "fish":
-		return "set -e " + name + ";\n"
+		// A universal variable is all shells' and stays, hidden by one without a
+		// value: fish exports it though an unexported one hides it.
+		return "set -eg " + name + "; set -qU " + name + "; and set -gx " + name + " '';\n"
 	case "powershell":
 		return "Remove-Item -ErrorAction SilentlyContinue Env:" + name + "\n"
 	case "cmd":

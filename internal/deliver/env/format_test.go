@@ -18,7 +18,7 @@ func TestFormats(t *testing.T) {
 	for format, want := range map[string]string{
 		"bash":       "unset AWS_PROFILE\nexport AWS_ACCESS_KEY_ID='ASIA'\nexport AWS_REGION='eu-west-1'\n",
 		"zsh":        "unset AWS_PROFILE\nexport AWS_ACCESS_KEY_ID='ASIA'\nexport AWS_REGION='eu-west-1'\n",
-		"fish":       "set -e AWS_PROFILE;\nset -gx AWS_ACCESS_KEY_ID 'ASIA';\nset -gx AWS_REGION 'eu-west-1';\n",
+		"fish":       "set -eg AWS_PROFILE; set -qU AWS_PROFILE; and set -gx AWS_PROFILE '';\nset -gx AWS_ACCESS_KEY_ID 'ASIA';\nset -gx AWS_REGION 'eu-west-1';\n",
 		"powershell": "Remove-Item -ErrorAction SilentlyContinue Env:AWS_PROFILE\n$Env:AWS_ACCESS_KEY_ID = 'ASIA'\n$Env:AWS_REGION = 'eu-west-1'\n",
 		"cmd":        "set AWS_PROFILE=\r\nset \"AWS_ACCESS_KEY_ID=ASIA\"\r\nset \"AWS_REGION=eu-west-1\"\r\n",
 		"dotenv":     "AWS_ACCESS_KEY_ID='ASIA'\nAWS_REGION='eu-west-1'\n",
