@@ -30,10 +30,14 @@ type WebIdentity struct {
 }
 
 // SAML is an identity provider's assertion, base64 as a browser posts it. Exactly
-// one of the fields says where it comes from.
+// one of File, Program and StartURL says where it comes from.
 type SAML struct {
 	File    string `yaml:"file,omitempty" json:"file,omitempty"` // "-" is standard input
 	Program string `yaml:"program,omitempty" json:"program,omitempty"`
+	// StartURL is the provider's page that signs people in and ends at AWS; it is
+	// opened in a browser of Chromium's family, Browser or the first on PATH.
+	StartURL string `yaml:"startURL,omitempty" json:"startURL,omitempty"`
+	Browser  string `yaml:"browser,omitempty" json:"browser,omitempty"`
 }
 
 // RolesAnywhere is a role that an X.509 certificate opens, by AWS's helper
@@ -83,8 +87,21 @@ func (w *WebIdentity) check() error {
 }
 
 func (s *SAML) check() error {
-	if (s.File == "") == (s.Program == "") {
-		return errors.New("saml needs either file or program")
+	from := 0
+	for _, text := range []string{s.File, s.Program, s.StartURL} {
+		if text != "" {
+			from++
+		}
+	}
+	if from != 1 {
+		return fmt.Errorf("saml needs exactly one of file, program and startURL, got %d", from)
+	}
+	u, err := url.Parse(s.StartURL)
+	switch {
+	case s.StartURL != "" && (err != nil || u.Scheme != "https" || u.Host == ""):
+		return fmt.Errorf("startURL %q: want the https address of the provider's page for AWS", s.StartURL)
+	case s.Browser != "" && s.StartURL == "":
+		return errors.New("saml: browser goes with startURL")
 	}
 	return nil
 }

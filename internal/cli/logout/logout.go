@@ -40,7 +40,9 @@ func run(ctx context.Context, s *term.Streams, name string, all bool) error {
 	}
 	defer d.Close()
 	sources := d.Book().Sources
-	login := func(s *session.Source) bool { return s.IdentityCenter != nil || s.User != nil }
+	login := func(s *session.Source) bool {
+		return s.IdentityCenter != nil || s.User != nil || s.SAML != nil && s.SAML.StartURL != ""
+	}
 	if name == "" && !slices.ContainsFunc(sources, func(s session.Source) bool { return login(&s) }) {
 		all = true // there is nothing to choose from
 	}

@@ -30,7 +30,7 @@ type adding struct {
 	user, keyStdin                    bool
 	account, serial, code, program    string
 	profile, process, role, tokenFile string
-	samlFile, samlProgram             string
+	saml                              session.SAML
 	web                               session.WebIdentity
 	anywhere                          session.RolesAnywhere
 	source, external, session         string
@@ -45,7 +45,7 @@ func newAdd(s *term.Streams, edit bool) *cobra.Command {
 		Use:   "add NAME",
 		Short: "Add a source, or a session with a name",
 		Long: "Add a source by one of --start-url, --user, --profile, --process, --web-identity, --web-program, --web-variable, --github,\n" +
-			"--saml-file, --saml-program and --trust-anchor, or with --source a name for a session.\n\n" +
+			"--saml-url, --saml-file, --saml-program and --trust-anchor, or with --source a name for a session.\n\n" +
 			"A token or assertion opens the role of --role, or without it the first role of every address: NAME:ACCOUNT/ROLE.\n" +
 			"--trust-anchor is IAM Roles Anywhere, by AWS's program aws_signing_helper: with --anchor-profile, --role, --certificate\n" +
 			"and --private-key, which are files, or pkcs11: URIs, or the handle: of a key in the TPM.\n\n" +
@@ -95,8 +95,10 @@ func (o *adding) flags(cmd *cobra.Command) {
 	f.StringVar(&o.web.Variable, "web-variable", "", "a token in the environment variable `NAME`, as id_tokens of a GitLab job makes")
 	f.BoolVar(&o.web.GitHub, "github", false, "the token of the GitHub Actions job that this runs in")
 	f.StringVar(&o.web.Audience, "audience", "", "--github: the token's `AUDIENCE`; default: sts.amazonaws.com")
-	f.StringVar(&o.samlFile, "saml-file", "", "a SAML assertion in a `FILE`, - for standard input")
-	f.StringVar(&o.samlProgram, "saml-program", "", "a `COMMAND` that prints a SAML assertion")
+	f.StringVar(&o.saml.File, "saml-file", "", "a SAML assertion in a `FILE`, - for standard input")
+	f.StringVar(&o.saml.Program, "saml-program", "", "a `COMMAND` that prints a SAML assertion")
+	f.StringVar(&o.saml.StartURL, "saml-url", "", "the `URL` of the identity provider's page that ends at AWS; people sign in there in a browser")
+	f.StringVar(&o.saml.Browser, "browser", "", "--saml-url: the `PROGRAM`, of Chromium's family; default: the first on PATH")
 	f.StringVar(&o.anywhere.TrustAnchor, "trust-anchor", "", "Roles Anywhere: the trust anchor's `ARN`")
 	f.StringVar(&o.anywhere.Profile, "anchor-profile", "", "Roles Anywhere: the profile's `ARN`")
 	f.StringVar(&o.anywhere.Certificate, "certificate", "", "Roles Anywhere: the certificate, a `FILE` or pkcs11: URI")
@@ -214,8 +216,10 @@ func (o *adding) kind(s *session.Source) error {
 			return err
 		}
 	}
-	if o.samlFile != "" || o.samlProgram != "" {
-		s.SAML = &session.SAML{File: o.samlFile, Program: o.samlProgram}
+	if o.saml.File != "" || o.saml.Program != "" || o.saml.StartURL != "" {
+		s.SAML = new(o.saml)
+	} else if s.SAML != nil {
+		o.set("browser", func() { s.SAML.Browser = o.saml.Browser })
 	}
 	return nil
 }

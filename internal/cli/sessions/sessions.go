@@ -97,10 +97,8 @@ func what(s *session.Source) string {
 		return strings.TrimPrefix(s.WebIdentity.Role+" by "+tokenOf(s.WebIdentity), " by ")
 	case s.RolesAnywhere != nil:
 		return s.RolesAnywhere.Role + " by certificate " + cmp.Or(s.RolesAnywhere.Certificate, s.RolesAnywhere.Selector)
-	case s.SAML != nil && s.SAML.Program != "":
-		return s.SAML.Program
 	case s.SAML != nil:
-		return s.SAML.File
+		return cmp.Or(s.SAML.Program, s.SAML.StartURL, s.SAML.File)
 	}
 	return ""
 }

@@ -212,7 +212,7 @@ type LoginOptions struct {
 }
 
 // Login does what needs the person, so that nothing else does for a while: it
-// signs in to an Identity Center, or begins a user's MFA session. until is when
+// signs in to an Identity Center or by SAML, or begins a user's MFA session. until is when
 // it ends, zero when that is not known.
 func (d *Desk) Login(ctx context.Context, source *session.Source, o LoginOptions) (until time.Time, err error) {
 	switch {
@@ -236,6 +236,12 @@ func (d *Desk) Login(ctx context.Context, source *session.Source, o LoginOptions
 		return until, nil
 	case source.User != nil && source.User.MFA != nil:
 		return d.beginMFA(ctx, source, o.Force)
+	case source.SAML != nil && source.SAML.StartURL != "":
+		text, err := d.assertion(context.WithValue(ctx, asking{}, true), source, o.Force)
+		if err != nil {
+			return time.Time{}, err
+		}
+		return goodUntil(text), nil
 	}
 	return time.Time{}, fmt.Errorf("source %s (%s) needs no login", source.Name, source.Kind())
 }
@@ -259,6 +265,9 @@ func (d *Desk) Logout(ctx context.Context, source *session.Source) error {
 func (d *Desk) forget(source *session.Source) {
 	d.store.Clear()
 	_ = os.Remove(d.namePath(source)) // it may never have been asked for
+	if source.SAML != nil {
+		_ = os.RemoveAll(d.browserDir(source.Name)) // with the provider's cookies
+	}
 }
 
 // Ready tells whether credentials of a source can be had without the person, and
@@ -279,6 +288,10 @@ func (d *Desk) Ready(ctx context.Context, source *session.Source) (ready bool, u
 		}
 		e, ok := d.store.Get(p.Key())
 		return source.User.MFA.Code == session.Program || source.User.MFA.Code == session.TOTP || ok && e.Valid(time.Now()), e.Credentials.Expires
+	}
+	if source.SAML != nil && source.SAML.StartURL != "" {
+		e, ok := d.store.Get(assertionKey(source))
+		return ok && e.Valid(time.Now()), e.Credentials.Expires
 	}
 	return true, time.Time{}
 }

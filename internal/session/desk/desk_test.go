@@ -354,6 +354,7 @@ func TestAssertionsOpenRoles(t *testing.T) {
 		got, err := p.whoami(t, d, address)
 		want(t, got, err, "arn:aws:sts::222222222222:assumed-role/engineer/grace")
 	}
+	p.browser(t, d, file)
 	p.may(t, orders, "engineer", "iam:List*")
 	target := p.resolve(t, d, "corp:222222222222/engineer")
 	for policy, allowed := range map[string]bool{"": true, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:Get*","Resource":"*"}}`: false} {
@@ -367,5 +368,42 @@ func TestAssertionsOpenRoles(t *testing.T) {
 	}
 	if _, err := p.whoami(t, d, "corp"); err == nil || !strings.Contains(err.Error(), "say which role") {
 		t.Errorf("%v, want that a role is to be said", err)
+	}
+}
+
+// browser signs in by a browser, which posts the assertion in a file: once for all
+// roles and processes, and never unasked.
+func (p *place) browser(t *testing.T, d *desk.Desk, file string) {
+	t.Helper()
+	pages := filepath.Join(p.dir, "pages")
+	// It says by the pipe what a browser of Chromium's family would, and no more.
+	program := p.file(t, "chromium", "#!/bin/sh\necho page >>"+pages+"\nexec 1>&4\n"+
+		`printf '{"method":"Target.attachedToTarget","params":{"sessionId":"S","targetInfo":{"type":"page"}}}\000'`+"\n"+
+		`printf '{"method":"Fetch.requestPaused","sessionId":"S","params":{"requestId":"r","request":{"url":"https://signin.aws.amazon.com/saml","method":"POST","postData":"SAMLResponse=%s"}}}\000' "$(sed 's/+/%2B/g' `+file+`)"`+"\n"+
+		"exec cat <&3 >/dev/null\n", 0o700)
+	p.book.Sources = append(p.book.Sources, session.Source{Name: "page", SAML: &session.SAML{StartURL: "https://idp.corp.example/aws", Browser: program}})
+	show := p.person.Show
+	p.person.Show = nil
+	var need *desk.NeedLoginError
+	if _, err := p.whoami(t, p.desk(t), "page:222222222222/engineer"); !errors.As(err, &need) {
+		t.Errorf("with nobody to ask: %v, want what to run", err)
+	}
+	p.person.Show = show
+	for range 2 { // each stands for a process
+		got, err := p.whoami(t, p.desk(t), "page:222222222222/engineer")
+		want(t, got, err, "arn:aws:sts::222222222222:assumed-role/engineer/grace")
+	}
+	source := p.book.Source("page")
+	if until, err := p.desk(t).Login(t.Context(), source, desk.LoginOptions{}); err != nil || until.Before(time.Now()) {
+		t.Errorf("Login = %v, %v, want until when the assertion is good", until, err)
+	}
+	if text, err := os.ReadFile(pages); err != nil || string(text) != "page\n" {
+		t.Errorf("pages %q, %v, want one", text, err)
+	}
+	if err := d.Logout(t.Context(), source); err != nil {
+		t.Fatal(err)
+	}
+	if ready, _ := p.desk(t).Ready(t.Context(), source); ready {
+		t.Error("the assertion is kept after logout")
 	}
 }

@@ -10,7 +10,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -19,6 +21,8 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/capture"
+	"github.com/stile-aws/stile/internal/session/flight"
 )
 
 // maxAssertion is the longest that STS takes (API reference, AssumeRoleWithSAML).
@@ -43,14 +47,18 @@ func (d *Desk) saml(ctx context.Context, t *session.Target, region string) (*beg
 		return nil, err
 	}
 	key := "role " + string(role) + " by SAML source " + source.Name
-	p := creds.From(key, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-		return bySAML(ctx, cfg, &source, first)
-	}))
-	return &beginning{provider: named{p, "credentials of " + first.ARN + " by SAML source " + source.Name}}, nil
+	p := named{creds.From(key, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		return d.bySAML(ctx, cfg, &source, first)
+	})), "credentials of " + first.ARN + " by SAML source " + source.Name}
+	ask := func(ctx context.Context) error {
+		_, err := d.assertion(context.WithValue(ctx, asking{}, true), &source, false)
+		return err
+	}
+	return &beginning{provider: p, ask: ask}, nil
 }
 
-func bySAML(ctx context.Context, cfg aws.Config, source *session.Source, role creds.Role) (aws.Credentials, error) {
-	assertion, err := readAssertion(ctx, source.SAML)
+func (d *Desk) bySAML(ctx context.Context, cfg aws.Config, source *session.Source, role creds.Role) (aws.Credentials, error) {
+	assertion, err := d.assertion(ctx, source, false)
 	if err != nil {
 		return aws.Credentials{}, fmt.Errorf("getting the assertion of %s: %w", source.Name, err)
 	}
@@ -83,11 +91,86 @@ func bySAML(ctx context.Context, cfg aws.Config, source *session.Source, role cr
 	}, nil
 }
 
+// assertion is the source's: the one that is kept, or another. One opens many
+// roles, so that a person signs in once for all of them; a file's is read again.
+func (d *Desk) assertion(ctx context.Context, source *session.Source, anew bool) (string, error) {
+	file := source.SAML.File
+	if file != "" && file != "-" {
+		return d.readAssertion(ctx, source)
+	}
+	key := assertionKey(source)
+	var text string
+	have := func() bool {
+		e, ok := d.store.Get(key)
+		text = e.Credentials.SecretAccessKey
+		return ok && e.Valid(time.Now()) && !anew
+	}
+	err := flight.Do(ctx, d.cfg.Paths.Locks, "assertion-"+source.Name, have, func(ctx context.Context) (err error) {
+		if text, err = d.readAssertion(ctx, source); err != nil {
+			return err
+		}
+		// It is kept as credentials are, in memory and for this person alone.
+		_ = d.store.Put(key, aws.Credentials{AccessKeyID: "assertion", SecretAccessKey: text, CanExpire: true, Expires: goodUntil(text)})
+		return nil
+	})
+	return text, err
+}
+
+func assertionKey(source *session.Source) string {
+	return "the assertion of " + source.Name + " by " + source.SAML.File + source.SAML.Program + source.SAML.StartURL
+}
+
+// shortlived is how long an assertion is taken to be good that does not say: as
+// long as providers make them good.
+const shortlived = 5 * time.Minute
+
+// goodUntil is when STS takes an assertion no more.
+func goodUntil(assertion string) time.Time {
+	var response struct {
+		Subject struct {
+			NotOnOrAfter string `xml:"NotOnOrAfter,attr"`
+		} `xml:"Assertion>Subject>SubjectConfirmation>SubjectConfirmationData"`
+		Conditions struct {
+			NotOnOrAfter string `xml:"NotOnOrAfter,attr"`
+		} `xml:"Assertion>Conditions"`
+	}
+	until := time.Now().Add(shortlived)
+	text, err := base64.StdEncoding.DecodeString(assertion)
+	if err != nil || xml.Unmarshal(text, &response) != nil {
+		return until
+	}
+	found := false
+	for _, said := range []string{response.Subject.NotOnOrAfter, response.Conditions.NotOnOrAfter} {
+		if end, err := time.Parse(time.RFC3339, said); err == nil && (!found || end.Before(until)) {
+			until, found = end, true
+		}
+	}
+	return until
+}
+
+// signInTime is how long a person has to sign in, as at Identity Center.
+const signInTime = 10 * time.Minute
+
+// browserDir is where the browser of a source keeps its things.
+func (d *Desk) browserDir(source string) string {
+	return filepath.Join(filepath.Dir(d.cfg.Paths.Secrets), "browser", source)
+}
+
 // readAssertion gets the base64 text that a browser would post.
-func readAssertion(ctx context.Context, s *session.SAML) (string, error) {
+func (d *Desk) readAssertion(ctx context.Context, source *session.Source) (string, error) {
+	s := source.SAML
 	var text []byte
 	var err error
 	switch {
+	case s.StartURL != "":
+		if ctx.Value(asking{}) == nil || d.cfg.Person.Show == nil {
+			return "", &NeedLoginError{source.Name}
+		}
+		ctx, stop := context.WithTimeoutCause(ctx, signInTime, fmt.Errorf("nobody signed in for %s within %s", source.Name, signInTime))
+		defer stop()
+		var posted string
+		posted, err = capture.Assertion(ctx, capture.Config{Start: s.StartURL, Profile: d.browserDir(source.Name), Browser: s.Browser})
+		text = []byte(posted)
 	case s.Program != "":
 		text, err = exec.CommandContext(ctx, "sh", "-c", s.Program).Output()
 	case s.File == "-":

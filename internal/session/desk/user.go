@@ -75,14 +75,14 @@ func (d *Desk) secret(ctx context.Context, name, source string) ([]byte, error) 
 // asking is the context's mark that the person may be asked now.
 type asking struct{}
 
-// NeedLoginError means that the person has to be asked for a code.
+// NeedLoginError means that the person has to be asked for a code, or to sign in.
 type NeedLoginError struct {
 	Source string
 }
 
 // Error says what to run.
 func (e *NeedLoginError) Error() string {
-	return fmt.Sprintf("the MFA session of %s has ended: run stile login %s", e.Source, e.Source)
+	return fmt.Sprintf("the MFA session, or the sign-in, of %s has ended: run stile login %s", e.Source, e.Source)
 }
 
 // user is a user's credentials: the session that a code opened where there is a
