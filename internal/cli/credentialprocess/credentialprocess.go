@@ -30,8 +30,9 @@ func New(s *term.Streams) *cobra.Command {
 			"  credential_process = stile credential-process orders-prod/payroll-api\n\n" +
 			"The way there comes from the declarations, or from your sessions (stile sessions): ACCOUNT/ROLE as Identity Center\n" +
 			"lists it, or a session's name. It needs no shell, and speaks to you at the terminal or in the browser alone, when you\n" +
-			"have to sign in; STILE_NO_LOGIN=1 makes that an error. Credentials of sessions are kept in $XDG_RUNTIME_DIR, in memory\n" +
-			"and for you alone, and are fetched once however many processes ask; those of declarations are kept nowhere.",
+			"have to sign in; STILE_NO_LOGIN=1 makes that an error. Credentials are kept in $XDG_RUNTIME_DIR, or where that is not\n" +
+			"set in /dev/shm, in memory and for you alone, and are fetched once however many processes ask; STILE_KEEP=off keeps\n" +
+			"none. As long as they have 15 minutes left and nothing has changed, the answer takes a few milliseconds.",
 		Args: term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), s, &o, args[0]) },
 	}
