@@ -5,6 +5,7 @@ package resilience_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/cli"
 	"github.com/stile-aws/stile/internal/cli/login/logintest"
+	"github.com/stile-aws/stile/internal/cli/route/routetest"
 )
 
 func TestMain(m *testing.M) {
@@ -81,4 +83,22 @@ func TestFiftyCallersWithMFAAreAskedOnce(t *testing.T) {
 			t.Errorf("%d questions, want 1", n)
 		}
 	})
+}
+
+// A declared way is gone once too, without a broker.
+func TestFiftyCallersOfADeclaredRoleAreOneSession(t *testing.T) {
+	w := routetest.New(t)
+	path, err := filepath.Abs("../../examples/payroll")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Apply(t, path)
+	var addresses []string
+	for range 50 {
+		addresses = append(addresses, "orders-prod/payroll-api")
+	}
+	all := logintest.Herd(t, w, addresses)
+	if n := logintest.Succeeded(t, addresses, all); n != 1 { // with one key for all
+		t.Errorf("%d roles, want 1", n)
+	}
 }

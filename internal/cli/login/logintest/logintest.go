@@ -159,6 +159,12 @@ func (w *World) Since() map[string]int {
 // Herd runs credential-process for many addresses at once.
 func (w *World) Herd(t testing.TB, addresses []string, env ...string) []routetest.Result {
 	t.Helper()
+	return Herd(t, w.World, addresses, env...)
+}
+
+// Herd is [World.Herd] in any world.
+func Herd(t testing.TB, w *routetest.World, addresses []string, env ...string) []routetest.Result {
+	t.Helper()
 	out := make([]routetest.Result, len(addresses))
 	var wg sync.WaitGroup
 	for i, address := range addresses {
