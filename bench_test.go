@@ -35,6 +35,7 @@ var benchRegions = []string{"us-east-1", "us-west-2", "eu-west-1", "eu-central-1
 type slowSTS struct {
 	life     time.Duration
 	throttle atomic.Bool
+	hang     atomic.Bool // never answer
 	calls    atomic.Int64
 }
 
@@ -47,6 +48,10 @@ func (s *slowSTS) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, context.Cause(r.Context())
 	}
 	n := s.calls.Add(1)
+	if s.hang.Load() {
+		<-r.Context().Done()
+		return nil, context.Cause(r.Context())
+	}
 	status, body := http.StatusOK, fmt.Sprintf(`<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA%d</AccessKeyId><SecretAccessKey>s</SecretAccessKey>
 		<SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`, n, time.Now().Add(s.life).UTC().Format(time.RFC3339Nano))
 	if s.throttle.Load() {
@@ -341,9 +346,6 @@ func BenchmarkThrottle(b *testing.B) {
 	accounts := benchAccounts()
 	for name, life := range map[string]time.Duration{"valid": 150 * time.Second, "expired": 20 * time.Second} {
 		for _, p := range peers {
-			if p.name == "mutex-map" {
-				continue // everybody waits behind one lock until the end
-			}
 			b.Run(name+"/"+p.name, func(b *testing.B) {
 				for b.Loop() {
 					s := &slowSTS{life: life}
@@ -378,9 +380,6 @@ func BenchmarkThrottle(b *testing.B) {
 // BenchmarkManyCallers has 10,000 callers want one credential that is not there.
 func BenchmarkManyCallers(b *testing.B) {
 	for _, p := range peers {
-		if p.name != "syncmap-sdk-cache" && p.name != "stile" {
-			continue
-		}
 		b.Run(p.name, func(b *testing.B) {
 			var calls int64
 			for b.Loop() {
@@ -400,4 +399,54 @@ func BenchmarkManyCallers(b *testing.B) {
 			b.ReportMetric(float64(calls)/float64(b.N), "calls")
 		})
 	}
+}
+
+// BenchmarkHungSTS has STS accept a request and never answer it. late is how many
+// of 64 callers with 300 ms to wait were not let go within a second, stuck how many
+// of 64 with no deadline were still there after 45 s, freed-ms when the last of
+// those left who did. Run it with -benchtime 1x.
+func BenchmarkHungSTS(b *testing.B) {
+	for _, p := range peers {
+		b.Run(p.name, func(b *testing.B) {
+			for b.Loop() {
+				s := &slowSTS{life: time.Hour}
+				s.hang.Store(true)
+				get := p.make(b, s)
+				began := time.Now()
+				patient := callers(benchGoroutines, func() {
+					_, _ = get.credentials(context.WithoutCancel(b.Context()), "000000000001", "us-east-1") // it fails, if it ends
+				})
+				hurried := callers(benchGoroutines, func() {
+					ctx, cancel := context.WithTimeout(b.Context(), 300*time.Millisecond)
+					defer cancel()
+					_, _ = get.credentials(ctx, "000000000001", "us-east-1")
+				})
+				time.Sleep(time.Second)
+				b.ReportMetric(float64(benchGoroutines-len(hurried)), "late")
+				time.Sleep(44 * time.Second)
+				free := len(patient)
+				b.ReportMetric(float64(benchGoroutines-free), "stuck")
+				var last time.Time
+				for range free {
+					last = <-patient
+				}
+				if free > 0 {
+					b.ReportMetric(float64(last.Sub(began).Milliseconds()), "freed-ms")
+				}
+				b.ReportMetric(0, "ns/op")
+			}
+		})
+	}
+}
+
+// callers runs f n times side by side, and gives when each has ended.
+func callers(n int, f func()) <-chan time.Time {
+	ended := make(chan time.Time, n)
+	for range n {
+		go func() {
+			f()
+			ended <- time.Now()
+		}()
+	}
+	return ended
 }
