@@ -1,6 +1,7 @@
 package resilience_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/login/logintest"
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
 	"github.com/stile-aws/stile/internal/localaws/service"
+	"github.com/stile-aws/stile/internal/session/flight"
 )
 
 // running is a program that was started.
@@ -147,6 +149,72 @@ func TestASignInOutlivesItsCallerAndTheNextFindsIt(t *testing.T) {
 		logintest.Key(t, w.Stile(t, []string{"STILE_NO_LOGIN=1"}, "credential-process", "team-0/Admin"))
 		signedInOnce(t, w, 1)
 	})
+}
+
+// A person who turns to a device code is shown it, though the page that they have
+// left is still open; who waits for that one has the outcome of the other.
+func TestADeviceCodeTakesThePlaceOfAPageAndOutlivesItsCaller(t *testing.T) {
+	w := logintest.New(t)
+	p := slowPerson(t, w)
+	left := start(t, w, p.env, "login")
+	p.opener(t, 1)
+	kill(t, left.Process.Pid)
+	left.end()
+	waits := start(t, w, p.env, "credential-process", "team-0/Admin")
+	p.opener(t, 2)
+	device := start(t, w, p.env, "login", "--device")
+	if pid := p.opener(t, 3); pid != device.Process.Pid {
+		t.Errorf("process %d opened the page, want %d", pid, device.Process.Pid)
+	}
+	kill(t, device.Process.Pid)
+	device.end()
+	p.signs(t)
+	logintest.Key(t, waits.end())
+	if got := w.Since(); got["StartDeviceAuthorization"] != 1 || got["RegisterClient"] != 2 {
+		t.Errorf("calls %v, want a device code in place of the page", got)
+	}
+}
+
+func TestAPersonIsToldWhyNoPageIsShown(t *testing.T) {
+	w := logintest.New(t)
+	w.Stile(t, nil, "login").Want(t, "")
+	w.Stile(t, nil, "logout")
+	locks, err := filepath.Glob(filepath.Join(w.Dir, "state/stile/locks/sign-in-*.lock"))
+	if err != nil || len(locks) != 1 {
+		t.Fatalf("%v, %v, want the lock of sign-ins", locks, err)
+	}
+	lock, err := flight.Acquire(t.Context(), filepath.Dir(locks[0]), strings.TrimSuffix(filepath.Base(locks[0]), ".lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Release()
+	cmd := w.Command(t, "stile", "login")
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if want := "stile: another sign-in to acme is under way; finish it on its page, or end it by stile broker stop\n"; line != want {
+		t.Errorf("it says %q, %v, want %q", line, err, want)
+	}
+	lock.Release()
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("once the other has ended: %v", err)
+	}
+}
+
+func TestStoppingEndsASignInThatNobodyAnswers(t *testing.T) {
+	w := logintest.New(t)
+	p := slowPerson(t, w)
+	caller := start(t, w, p.env, "login")
+	p.opener(t, 1)
+	kill(t, caller.Process.Pid)
+	caller.end()
+	w.Stile(t, nil, "broker", "stop").Want(t, "")
+	until(t, "that it is gone", func() bool { return background(t, w).PID == 0 })
 }
 
 func TestCallersWhoWaitGoOnWhenTheOneThatOpenedThePageIsKilled(t *testing.T) {

@@ -99,8 +99,8 @@ func newStop(s *term.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stop",
 		Short: "Stop the brokers that run",
-		Long: "Stop this user's brokers. Who waits for credentials still gets them; what a broker holds is forgotten, and fetched\n" +
-			"again when somebody asks.\n\nExit status: 0, also when none runs.",
+		Long: "Stop this user's brokers, and sign-ins whose page nobody has answered. Who waits for credentials still gets them; what\n" +
+			"a broker holds is forgotten, and fetched again when somebody asks.\n\nExit status: 0, also when none runs.",
 		Args: term.Args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := brokers(cmd.Context(), s)
@@ -114,7 +114,22 @@ func newStop(s *term.Streams) *cobra.Command {
 				}
 			}
 			s.Note("%d stopped", len(all))
-			return nil
+			return stopSignIns(cmd.Context(), s)
 		},
 	}
+}
+
+// stopSignIns ends what waits for browsers.
+func stopSignIns(ctx context.Context, s *term.Streams) error {
+	place, err := client.Find(s.Environ())
+	if err != nil {
+		return err
+	}
+	for _, p := range place.AllSignIns() {
+		c := client.Client{Place: p}
+		if err := c.Stop(ctx); err != nil && !errors.Is(err, client.ErrUnavailable) {
+			return fmt.Errorf("stopping a sign-in: %w", err)
+		}
+	}
+	return nil
 }

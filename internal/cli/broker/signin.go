@@ -3,6 +3,8 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/stile-aws/stile/internal/awserr"
@@ -21,15 +23,65 @@ const signInIdle = time.Second
 // the browser's answer, whoever asked for it dies, and keeps the token where every
 // process finds it. It hands out nothing.
 func signIns(s *term.Streams, place *client.Place, ready func()) broker.Config {
+	p := &pages{open: map[string]*page{}}
 	return broker.Config{
 		Place: *place, Idle: signInIdle, Ready: ready, Text: awserr.Text,
 		Open: func(ctx context.Context, req client.Request) (broker.Session, error) {
-			return signedIn{req.Address}, route.FarSignIn(ctx, s, req, &desk.Person{Show: show})
+			return signedIn{req.Address}, p.turn(ctx, req.Address, func(ctx context.Context) error {
+				return route.FarSignIn(ctx, s, req, &desk.Person{Show: show})
+			})
 		},
 		// What was done for one is nothing to the next: the token may be gone. Who
 		// asks again while somebody is signed in is told so at once.
 		Stamp: func(client.Request) string { return rand.Text() },
 	}
+}
+
+// pages are the sign-ins that wait for a browser, by source.
+type pages struct {
+	mu   sync.Mutex // guards open
+	open map[string]*page
+}
+
+// page is one that waits. err is valid once done is closed.
+type page struct {
+	leave context.CancelCauseFunc
+	done  chan struct{}
+	err   error
+	next  *page // that has taken its place
+}
+
+// errAnother is an interruption: who was interrupted speaks for nobody who waits.
+var errAnother = fmt.Errorf("another sign-in was begun: %w", context.Canceled)
+
+// turn signs in to a source in place of a sign-in that was begun in another way: a
+// person who has turned to a device code has no use for the page any more. Who
+// waited for that one waits for this one.
+func (p *pages) turn(ctx context.Context, source string, signIn func(context.Context) error) error {
+	ctx, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
+	own := &page{leave: leave, done: make(chan struct{})}
+	p.mu.Lock()
+	before := p.open[source]
+	p.open[source] = own
+	if before != nil {
+		before.next = own
+		before.leave(errAnother)
+	}
+	p.mu.Unlock()
+	own.err = signIn(ctx)
+	p.mu.Lock()
+	next := own.next
+	if next == nil {
+		delete(p.open, source)
+	}
+	p.mu.Unlock()
+	if next != nil && own.err != nil {
+		<-next.done
+		own.err = next.err
+	}
+	close(own.done)
+	return own.err
 }
 
 // signedIn is a sign-in, to the source that it names, that has ended well.

@@ -84,6 +84,7 @@ func (o *options) run(ctx context.Context, name string) error {
 			return tty.Ask(ctx, "the address that the browser ends up at: ", true)
 		}
 	}
+	o.login.Note = o.streams.Note
 	until, err := d.Login(ctx, source, o.login)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/stile-aws/stile/internal/broker/client"
 	"github.com/stile-aws/stile/internal/cli/term"
@@ -22,6 +23,9 @@ type signInWish struct {
 	Nonce string
 }
 
+// unexplained is how long a person is not told why no page is shown.
+const unexplained = 4 * time.Second
+
 // signInApart has sign-ins done by a process of their own, which outlives this one:
 // AWS's SDK for Go kills a credential_process after a minute, and people take
 // longer. What it leaves is found by whoever comes next. Where there can be no such
@@ -33,7 +37,16 @@ func signInApart(s *term.Streams) func(context.Context, *session.Source, desk.Lo
 			return false, nil
 		}
 		c.Start = []string{"broker", "run", "--ready", "--sign-in"}
-		c.Answer = func(ctx context.Context, q client.Question) (client.Answer, error) { return answer(ctx, person(s), q) }
+		quiet := time.AfterFunc(unexplained, func() {
+			if o.Note != nil {
+				o.Note("stile: another sign-in to %s is under way; finish it on its page, or end it by stile broker stop", source.Name)
+			}
+		})
+		defer quiet.Stop()
+		c.Answer = func(ctx context.Context, q client.Question) (client.Answer, error) {
+			quiet.Stop()
+			return answer(ctx, person(s), q)
+		}
 		w := signInWish{Flow: o.Flow, Port: o.Port, Force: o.Force}
 		if o.Force {
 			w.Nonce = rand.Text()

@@ -209,6 +209,8 @@ type LoginOptions struct {
 	Port  int          // default: the source's
 	Paste func(ctx context.Context) (string, error)
 	Force bool
+	// Note, if set, tells the person what is waited for when it is not for them.
+	Note func(format string, args ...any)
 }
 
 // Login does what needs the person, so that nothing else does for a while: it
