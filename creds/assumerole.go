@@ -32,7 +32,13 @@ type AssumeRole struct {
 func NewAssumeRole(cfg aws.Config, source Provider, role Role) (*AssumeRole, error) {
 	role = role.clone()
 	if role.SessionName == "" {
-		role.SessionName = sessionNameOf(source)
+		role.SessionName = cmp.Or(sessionNameOf(source), defaultSessionName)
+	}
+	if role.SourceIdentity == CallerName {
+		role.SourceIdentity = cmp.Or(sessionNameOf(source), role.SessionName)
+		if sourceIdentityOf(source) != "" {
+			role.SourceIdentity = "" // AWS takes it along
+		}
 	}
 	if err := role.check(); err != nil {
 		return nil, err
@@ -44,11 +50,17 @@ func NewAssumeRole(cfg aws.Config, source Provider, role Role) (*AssumeRole, err
 }
 
 func sessionNameOf(source Provider) string {
-	n, ok := source.(namer)
-	if !ok {
-		return defaultSessionName
+	if n, ok := source.(namer); ok {
+		return n.SessionName()
 	}
-	return cmp.Or(n.SessionName(), defaultSessionName)
+	return ""
+}
+
+func sourceIdentityOf(source Provider) string {
+	if s, ok := source.(identified); ok {
+		return s.SourceIdentity()
+	}
+	return ""
 }
 
 // newClient makes an STS client whose attempts follow each other closely: the
@@ -121,6 +133,11 @@ func (p *AssumeRole) Key() string { return p.key }
 
 // SessionName is the name of the role sessions.
 func (p *AssumeRole) SessionName() string { return p.role.SessionName }
+
+// SourceIdentity is that of the role sessions, "" where none is known of.
+func (p *AssumeRole) SourceIdentity() string {
+	return cmp.Or(p.role.SourceIdentity, sourceIdentityOf(p.source))
+}
 
 // String names the role.
 func (p *AssumeRole) String() string { return "credentials of " + p.role.ARN }

@@ -372,12 +372,10 @@ func (c *Cached) idle(now time.Time) bool {
 func (c *Cached) Key() string { return c.key }
 
 // SessionName is the name of the role sessions, "" where there are none.
-func (c *Cached) SessionName() string {
-	if n, ok := c.from.(namer); ok {
-		return n.SessionName()
-	}
-	return ""
-}
+func (c *Cached) SessionName() string { return sessionNameOf(c.from) }
+
+// SourceIdentity is that of the role sessions, "" where none is known of.
+func (c *Cached) SourceIdentity() string { return sourceIdentityOf(c.from) }
 
 // String names the role or source.
 func (c *Cached) String() string { return fmt.Sprint(c.from) }

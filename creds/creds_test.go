@@ -128,6 +128,30 @@ func TestChainAsksForWhatIsGranted(t *testing.T) {
 	}
 }
 
+func TestTheCallersNameIsTheSourceIdentityOfTheWholeChain(t *testing.T) {
+	w := newWorld(t)
+	cache := newCache(t, creds.Config{})
+	target := creds.Role{ARN: targetARN, SourceIdentity: creds.CallerName}
+	first, err := cache.Chain(w.config(tooling), w.hub(t, creds.Role{SessionName: "ci-payroll-api"}), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Retrieve(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.wire.asked("AssumeRole")[0].Get("SourceIdentity"); got != "ci-payroll-api" || first.SourceIdentity() != got {
+		t.Errorf("the source identity is %q for AWS and %q for us, want the caller's name", got, first.SourceIdentity())
+	}
+	second, err := cache.Chain(w.config(tooling), first, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = second.Retrieve(t.Context()) // the role does not trust itself; what was asked for counts
+	if form := w.wire.asked("AssumeRole")[1]; form.Has("SourceIdentity") || second.SourceIdentity() != "ci-payroll-api" {
+		t.Errorf("the second hop asks for source identity %q, which AWS lets nobody set again", form.Get("SourceIdentity"))
+	}
+}
+
 func TestTargetsBehindOneHubShareItsCredential(t *testing.T) {
 	w := newWorld(t)
 	cache := newCache(t, creds.Config{})

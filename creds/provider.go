@@ -23,6 +23,9 @@ type Provider interface {
 // chain takes over.
 type namer interface{ SessionName() string }
 
+// An identified Provider gives sessions with a source identity.
+type identified interface{ SourceIdentity() string }
+
 // An invalidator is a Provider that can forget a credential that AWS refuses.
 type invalidator interface{ Invalidate(accessKeyID string) bool }
 

@@ -41,7 +41,7 @@ type Role struct {
 	Duration time.Duration
 	// ExternalID, SourceIdentity, Tags and TransitiveTags (keys of Tags that the
 	// next hops inherit) are of AssumeRole only: a web identity brings its own
-	// in the token.
+	// in the token. SourceIdentity may be [CallerName].
 	ExternalID, SourceIdentity string
 	Tags                       map[string]string
 	TransitiveTags             []string
@@ -52,6 +52,14 @@ type Role struct {
 	// A role with one is never refreshed in the background.
 	MFA *MFA
 }
+
+// CallerName as Role.SourceIdentity stands for the name of the session that the
+// role is entered from, or the role's own session name where that has none. The
+// source identity is set at the first role of a chain that asks for it and stays
+// for all that follow: AWS lets nobody change it (IAM guide,
+// id_credentials_temp_control-access_monitor). It takes sts:SetSourceIdentity in
+// the caller's policy and in the trust policy of every role of the chain.
+const CallerName = "$caller"
 
 // MFA is a device that makes one-time codes.
 type MFA struct {

@@ -114,6 +114,14 @@ func (p *provider) SessionName() string {
 	return ""
 }
 
+// SourceIdentity is that of the provider's sessions, "" where none is known of.
+func (p *provider) SourceIdentity() string {
+	if n, ok := p.from.(interface{ SourceIdentity() string }); ok {
+		return n.SourceIdentity()
+	}
+	return ""
+}
+
 func (p *provider) Key() string    { return p.key }
 func (p *provider) String() string { return fmt.Sprint(p.from) }
 
