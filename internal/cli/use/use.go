@@ -139,7 +139,7 @@ func (o *options) run(ctx context.Context, address string) error {
 		return script.off(o.streams.Out, before)
 	}
 	last := o.streams.Getenv(lastEnv)
-	if err := used.Leave(); err != nil {
+	if err := errors.Join(used.Leave(), os.Unsetenv(lastEnv)); err != nil {
 		return err
 	}
 	address, err := o.address(ctx, address, last)

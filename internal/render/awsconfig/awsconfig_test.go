@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -100,6 +101,9 @@ func TestEveryByteOutsideStays(t *testing.T) {
 		gone, err := awsconfig.Edit(once, "payroll", nil)
 		if err != nil || strings.TrimRight(string(gone), "\r\n") != strings.TrimRight(text, "\r\n") {
 			r.Fatalf("removed: %v\n%q, want\n%q", err, gone, text)
+		}
+		if sections, err := awsconfig.Sections(once, "payroll"); err != nil || !reflect.DeepEqual(sections, orders) {
+			r.Fatalf("Sections = %+v, %v, want %+v", sections, err, orders)
 		}
 		if owners := awsconfig.Owners(once); len(owners) != 1 || owners[0] != "payroll" {
 			r.Fatalf("Owners = %q", owners)
