@@ -3,22 +3,17 @@ package desk
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/atomicfile"
-	"github.com/stile-aws/stile/internal/awsendpoint"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/flight"
 	"github.com/stile-aws/stile/internal/surroundings"
@@ -162,62 +157,6 @@ func (d *Desk) begin(ctx context.Context, t *session.Target, region string) (*be
 		return d.saml(ctx, t, region)
 	}
 	return nil, fmt.Errorf("source %s is of no kind", s.Name)
-}
-
-// profile gives what the SDK makes of an AWS profile. What is kept of it is
-// forgotten when the files change.
-func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, error) {
-	var asking atomic.Bool
-	withCode := func(o *stscreds.AssumeRoleOptions) {
-		serial := aws.ToString(o.SerialNumber)
-		o.TokenProvider = func() (string, error) { return d.profileCode(&asking, name, serial) }
-	}
-	cfg, err := load(ctx, region, append(awsendpoint.LoadOptions(withCode), config.WithSharedConfigProfile(name), config.WithCredentialsProvider(nil))...)
-	if missing, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
-		return nil, fmt.Errorf("there is no AWS profile %q in %s", missing.Profile, strings.Join(ProfileFiles(os.Getenv), " or "))
-	}
-	if err != nil {
-		return nil, err
-	}
-	key := "AWS profile " + name
-	for _, file := range ProfileFiles(os.Getenv) {
-		if info, err := os.Stat(file); err == nil {
-			key += fmt.Sprintf(" %s %d %d", file, info.Size(), info.ModTime().UnixNano())
-		}
-	}
-	b := &beginning{provider: named{creds.From(key, cfg.Credentials), "credentials of AWS profile " + name}}
-	shared, err := session.ReadShared(ProfileFiles(os.Getenv))
-	if err != nil || shared.MFA(name) == "" {
-		return b, err
-	}
-	b.ask = func(ctx context.Context) error {
-		asking.Store(true)
-		defer asking.Store(false)
-		_, err := d.store.Wrap(b.provider).Retrieve(ctx)
-		return err
-	}
-	return b, nil
-}
-
-// profileCode asks for the code of a device that a profile names: when the person
-// may be asked, never while its credentials are refreshed.
-func (d *Desk) profileCode(asking *atomic.Bool, name, serial string) (string, error) {
-	if !asking.Load() || d.cfg.Person.Ask == nil {
-		return "", &NeedCodeError{name}
-	}
-	code, err := d.cfg.Person.Ask(context.Background(), fmt.Sprintf("MFA code of AWS profile %s (%s): ", name, filepath.Base(serial)))
-	return strings.ReplaceAll(code, " ", ""), err
-}
-
-// NeedCodeError means that an AWS profile's role takes an MFA code, and nobody
-// can be asked for it.
-type NeedCodeError struct {
-	Profile string
-}
-
-// Error says what to do.
-func (e *NeedCodeError) Error() string {
-	return fmt.Sprintf("AWS profile %s takes an MFA code: go there at a terminal once, or make its user a source (stile sessions add NAME --user --mfa-serial ARN), whose one MFA session does for all roles", e.Profile)
 }
 
 // named prints more shortly than its key.

@@ -90,9 +90,14 @@ func TestCodesOfProfilesAreAskedForOnce(t *testing.T) {
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"sts:AssumeRole","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}]}`)}); err != nil {
 		t.Fatal(err)
 	}
-	p.write(t, "[profile work]\nrole_arn = arn:aws:iam::111111111111:role/work\nsource_profile = keys\nmfa_serial = "+serial+"\nrole_session_name = dana\n",
+	p.role(t, tooling, "look", string(tooling))
+	p.write(t, "[profile work]\nrole_arn = arn:aws:iam::111111111111:role/work\nsource_profile = keys\nmfa_serial = "+serial+"\n"+
+		"[profile look]\nrole_arn = arn:aws:iam::111111111111:role/look\nsource_profile = keys\nmfa_serial = "+serial+"\nrole_session_name = d.\n"+
+		"[profile deep]\nrole_arn = arn:aws:iam::111111111111:role/look\nsource_profile = work\nrole_session_name = deep\n",
 		"[keys]\naws_access_key_id = "+*key.AccessKey.AccessKeyId+"\naws_secret_access_key = "+*key.AccessKey.SecretAccessKey+"\n")
-	p.book.Sources = append(p.book.Sources, session.Source{Name: "work", Profile: &session.Profile{Name: "work"}})
+	for _, name := range []string{"work", "look", "deep"} {
+		p.book.Sources = append(p.book.Sources, session.Source{Name: name, Profile: &session.Profile{Name: name}})
+	}
 	if _, err := p.whoami(t, p.desk(t), "work"); err == nil {
 		t.Error("no code was asked for")
 	} else if _, ok := errors.AsType[*desk.NeedCodeError](err); !ok {
@@ -107,8 +112,14 @@ func TestCodesOfProfilesAreAskedForOnce(t *testing.T) {
 		got, err := p.whoami(t, p.desk(t), "work")
 		want(t, got, err, "arn:aws:sts::111111111111:assumed-role/work/dana")
 	}
-	if len(asked) != 1 || !strings.Contains(asked[0], "AWS profile work (dana)") {
-		t.Errorf("asked %q, want once", asked)
+	got, err := p.whoami(t, p.desk(t), "look")
+	want(t, got, err, "arn:aws:sts::111111111111:assumed-role/look/d.")
+	if len(asked) != 1 || !strings.Contains(asked[0], "AWS profile keys (dana)") {
+		t.Errorf("asked %q, want once for both profiles", asked)
+	}
+	// What the SDK goes by itself it asks for, too; the code is used up.
+	if _, err = p.whoami(t, p.desk(t), "deep"); err == nil || len(asked) != 2 || !strings.Contains(asked[1], "AWS profile deep (dana)") {
+		t.Errorf("%v, asked %q", err, asked)
 	}
 	target := p.resolve(t, p.desk(t), "work")
 	kept, err := p.desk(t).Kept(t.Context(), target)

@@ -1,0 +1,133 @@
+package desk
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+
+	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/awsendpoint"
+	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/mfa"
+)
+
+// profile gives what the SDK makes of an AWS profile. What is kept of it is
+// forgotten when the files change.
+func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, error) {
+	var asking atomic.Bool
+	withCode := func(o *stscreds.AssumeRoleOptions) {
+		serial := aws.ToString(o.SerialNumber)
+		o.TokenProvider = func() (string, error) { return d.profileCode(&asking, name, serial) }
+	}
+	cfg, err := load(ctx, region, append(awsendpoint.LoadOptions(withCode), config.WithSharedConfigProfile(name), config.WithCredentialsProvider(nil))...)
+	if missing, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
+		return nil, fmt.Errorf("there is no AWS profile %q in %s", missing.Profile, strings.Join(ProfileFiles(os.Getenv), " or "))
+	}
+	if err != nil {
+		return nil, err
+	}
+	shared, err := session.ReadShared(ProfileFiles(os.Getenv))
+	if err != nil {
+		return nil, err
+	}
+	if b, err := d.profileSession(ctx, shared, name, region); b != nil || err != nil {
+		return b, err
+	}
+	key := "AWS profile " + name
+	for _, file := range ProfileFiles(os.Getenv) {
+		if info, err := os.Stat(file); err == nil {
+			key += fmt.Sprintf(" %s %d %d", file, info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	b := &beginning{provider: named{creds.From(key, cfg.Credentials), "credentials of AWS profile " + name}}
+	if shared.MFA(name) == "" {
+		return b, nil
+	}
+	b.ask = func(ctx context.Context) error {
+		asking.Store(true)
+		defer asking.Store(false)
+		_, err := d.store.Wrap(b.provider).Retrieve(ctx)
+		return err
+	}
+	return b, nil
+}
+
+// profileCode asks for the code of a device that a profile names: when the person
+// may be asked, never while its credentials are refreshed.
+func (d *Desk) profileCode(asking *atomic.Bool, name, serial string) (string, error) {
+	if !asking.Load() || d.cfg.Person.Ask == nil {
+		return "", &NeedCodeError{name}
+	}
+	code, err := d.cfg.Person.Ask(context.Background(), fmt.Sprintf("MFA code of AWS profile %s (%s): ", name, filepath.Base(serial)))
+	return strings.ReplaceAll(code, " ", ""), err
+}
+
+// NeedCodeError means that an AWS profile's role takes an MFA code, and nobody
+// can be asked for it.
+type NeedCodeError struct {
+	Profile string
+}
+
+// Error says what to do.
+func (e *NeedCodeError) Error() string {
+	return fmt.Sprintf("AWS profile %s takes an MFA code: go there at a terminal once, or make its user a source (stile sessions add NAME --user --mfa-serial ARN), whose one MFA session does for all roles", e.Profile)
+}
+
+// profileSession is a profile whose role takes the code of a device and is entered
+// with the keys of another profile: by an MFA session, which serves all profiles of
+// the device. Nil for profiles of any other shape.
+func (d *Desk) profileSession(ctx context.Context, shared *session.Shared, name, region string) (*beginning, error) {
+	p := shared.Profiles[name]
+	serial, base := p["mfa_serial"].Value, p["source_profile"].Value
+	keys := shared.Profiles[base]
+	if serial == "" || p["role_arn"].Value == "" || keys["aws_access_key_id"].Value == "" || keys["aws_session_token"].Value != "" || base != name && keys["role_arn"].Value != "" {
+		return nil, nil
+	}
+	cfg, err := load(ctx, cmp.Or(p["region"].Value, region))
+	if err != nil {
+		return nil, err
+	}
+	long := aws.Credentials{AccessKeyID: keys["aws_access_key_id"].Value, SecretAccessKey: keys["aws_secret_access_key"].Value, Source: "stile"}
+	u := mfa.User{
+		Name: "AWS profile " + base + " (" + long.AccessKeyID + ")", Serial: serial, Tries: 3,
+		Keys: func(context.Context) (aws.Credentials, error) { return long, nil },
+		Code: func(ctx context.Context, again int) (string, error) {
+			if ctx.Value(asking{}) == nil || d.cfg.Person.Ask == nil {
+				return "", &NeedCodeError{name}
+			}
+			return d.prompt(ctx, "AWS profile "+base, serial, again)
+		},
+	}
+	if program := cmp.Or(p["mfa_process"].Value, keys["mfa_process"].Value); program != "" { // as aws-vault has it
+		u.Tries = 1
+		u.Code = func(ctx context.Context, _ int) (string, error) { return mfa.FromProgram(ctx, program) }
+	}
+	opened := d.store.Wrap(mfa.Session(cfg, u))
+	role := creds.Role{ARN: p["role_arn"].Value, ExternalID: p["external_id"].Value, SessionName: cmp.Or(p["role_session_name"].Value, creds.SessionName(filepath.Base(serial)))}
+	if n, err := strconv.Atoi(p["duration_seconds"].Value); err == nil {
+		role.Duration = time.Duration(n) * time.Second
+	}
+	entered, err := creds.NewAssumeRole(cfg, d.cache.Of(opened), role)
+	if err != nil {
+		return nil, fmt.Errorf("reading AWS profile %s: %w", name, err)
+	}
+	ask := func(ctx context.Context) error {
+		if e, ok := d.store.Get(opened.Key()); ok && e.Good(time.Now()) {
+			return nil
+		}
+		_, err := opened.Retrieve(context.WithValue(ctx, asking{}, true))
+		return err
+	}
+	return &beginning{provider: entered, ask: ask}, nil
+}
