@@ -125,10 +125,22 @@ func talk(t *testing.T, w *world, c client, under, env []string) *conversation {
 	return v
 }
 
+// call makes a call.
 func (v *conversation) call(t *testing.T, word string) answer {
+	t.Helper()
+	v.ask(t, word)
+	return v.hear(t)
+}
+
+// ask begins a call, and hear has its answer: many clients can be at it at once.
+func (v *conversation) ask(t *testing.T, word string) {
 	t.Helper()
 	_, err := io.WriteString(v.in, word+"\n")
 	must(t, err)
+}
+
+func (v *conversation) hear(t *testing.T) answer {
+	t.Helper()
 	line, err := v.out.ReadString('\n')
 	if err != nil {
 		t.Fatalf("%s ended: %v\n%s", v.name, err, v.errs)

@@ -78,6 +78,7 @@ func byIMDS(setting string) func(*testing.T, *world, client) *conversation {
 // served is a running stile serve.
 type served struct {
 	url, file string
+	pid       int
 	stop      func() // by an interrupt
 	kill      func()
 	errs      *strings.Builder // once it has ended

@@ -35,6 +35,14 @@ func (w *world) untilAllRefused(t *testing.T) {
 	}
 }
 
+// askAll has all clients make a call at once.
+func askAll(t *testing.T, all []*conversation) {
+	t.Helper()
+	for _, v := range all {
+		v.ask(t, "whoami")
+	}
+}
+
 // blind says that a client of a form cannot tell its user what it was told: those
 // of the metadata service drop the message (InstanceMetadataFetcher in botocore's
 // utils.py), or go on with what has expired (ec2rolecreds of the Go SDK).
@@ -65,8 +73,9 @@ func TestClientsSayWhyThereAreNone(t *testing.T) {
 			w.forbid(t)
 			w.untilAllRefused(t)
 			before := len(w.used("AssumeRoleWithWebIdentity"))
+			askAll(t, running)
 			for _, v := range running {
-				got := v.call(t, "whoami")
+				got := v.hear(t)
 				said := got.Error + v.errs.String() // the Go SDK leaves credential_process its standard error
 				if got.Error == "" || !f.blind() && !strings.Contains(said, "assuming role "+roleARN+": STS AssumeRoleWithWebIdentity: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity") {
 					t.Errorf("%s says %+v, want AWS's reason", v.name, said)
@@ -93,12 +102,19 @@ func TestClientsSayWhyThereAreNone(t *testing.T) {
 func TestAnOutageOfSTS(t *testing.T) {
 	t.Parallel()
 	all := clients(t)
-	for name, out := range map[string]func(http.ResponseWriter, *http.Request, string) bool{
-		"unavailable": func(rw http.ResponseWriter, _ *http.Request, _ string) bool {
+	for name, out := range map[string]func(rw http.ResponseWriter, r *http.Request, healed <-chan struct{}) bool{
+		"unavailable": func(rw http.ResponseWriter, _ *http.Request, _ <-chan struct{}) bool {
 			http.Error(rw, "<ErrorResponse><Error><Code>ServiceUnavailable</Code><Message>STS is out</Message></Error></ErrorResponse>", http.StatusServiceUnavailable)
 			return true
 		},
-		"silent": func(_ http.ResponseWriter, r *http.Request, _ string) bool { <-r.Context().Done(); return true },
+		"silent": func(_ http.ResponseWriter, r *http.Request, healed <-chan struct{}) bool {
+			select {
+			case <-healed:
+				panic(http.ErrAbortHandler) // the connection is cut
+			case <-r.Context().Done():
+			}
+			return true
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,7 +126,8 @@ func TestAnOutageOfSTS(t *testing.T) {
 				running = append(running, talk(t, w, c, nil, append(w.base,
 					"AWS_CONTAINER_CREDENTIALS_FULL_URI="+server.url, "AWS_CONTAINER_AUTHORIZATION_TOKEN="+server.token(t))))
 			}
-			w.breakSTS(out)
+			healed := make(chan struct{})
+			w.breakSTS(func(rw http.ResponseWriter, r *http.Request) bool { return out(rw, r, healed) })
 			made := w.sessions()
 			for _, v := range running {
 				v.is(t, w, payroll)
@@ -119,14 +136,16 @@ func TestAnOutageOfSTS(t *testing.T) {
 			if n := w.sessions(); n != made {
 				t.Errorf("%d sessions were made during the outage", n-made)
 			}
+			askAll(t, running)
 			for _, v := range running {
-				got := v.call(t, "whoami")
-				if !strings.Contains(got.Error, "waiting for credentials") && !strings.Contains(got.Error, "assuming role "+roleARN) {
+				got := v.hear(t)
+				if !strings.Contains(got.Error, "no answer within") && !strings.Contains(got.Error, "assuming role "+roleARN) {
 					t.Errorf("%s says %q, want what is wrong", v.name, got.Error)
 				}
 				w.quiet(t, got.Error)
 			}
 			w.breakSTS(nil)
+			close(healed)
 			w.shorten(0)
 			for _, v := range running {
 				for v.call(t, "whoami").Out != payroll { // by and by
@@ -157,8 +176,9 @@ func TestStileIsStopped(t *testing.T) {
 	server.kill()
 	metadata.stop()
 	w.untilAllRefused(t)
+	askAll(t, running)
 	for i, v := range running {
-		got := v.call(t, "whoami")
+		got := v.hear(t)
 		if got.Error == "" || i%2 == 0 && !strings.Contains(got.Error, "refused") && !strings.Contains(got.Error, "Could not connect") {
 			t.Errorf("%s says %+v, want that nobody answers", v.name, got)
 		}

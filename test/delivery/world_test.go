@@ -49,7 +49,7 @@ type world struct {
 	minted []credential
 	calls  []use
 	gate   func(use) // holds answers
-	broken func(http.ResponseWriter, *http.Request, string) bool
+	broken func(http.ResponseWriter, *http.Request) bool
 }
 
 // credential is a session that the local AWS made.
@@ -118,7 +118,7 @@ func (w *world) hold(gate func(use)) {
 }
 
 // breakSTS has f answer the requests for credentials that it wants to.
-func (w *world) breakSTS(f func(rw http.ResponseWriter, r *http.Request, action string) bool) {
+func (w *world) breakSTS(f func(rw http.ResponseWriter, r *http.Request) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.broken = f
@@ -177,7 +177,7 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	life, gate, broken := w.life, w.gate, w.broken
 	w.mu.Unlock()
-	if gives && broken != nil && broken(rw, r, u.action) {
+	if gives && broken != nil && broken(rw, r) {
 		return
 	}
 	got := httptest.NewRecorder()

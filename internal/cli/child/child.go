@@ -46,13 +46,13 @@ func (o *Options) Environ(ctx context.Context, s *term.Streams, way *route.Way) 
 		return child.WithCredentials(c), func() error { return nil }, nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	dir, err := s.PrivateDir("stile-exec-")
+	dir, remove, err := Dir(ctx, s, "stile-exec-")
 	if err != nil {
 		return nil, nil, err
 	}
 	server, err := endpoint.Start(ctx, endpoint.Config{Provider: way.Provider(), Dir: dir})
 	if err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, nil, errors.Join(err, remove())
 	}
 	keep, stop := context.WithCancel(ctx)
 	kept := make(chan struct{})
@@ -60,7 +60,7 @@ func (o *Options) Environ(ctx context.Context, s *term.Streams, way *route.Way) 
 	done = func() error {
 		stop()
 		<-kept
-		return errors.Join(server.Close(), os.RemoveAll(dir))
+		return errors.Join(server.Close(), remove())
 	}
 	e, err := o.endpoint(server, dir)
 	if err != nil {

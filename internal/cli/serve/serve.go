@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/internal/awserr"
+	"github.com/stile-aws/stile/internal/cli/child"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/deliver/endpoint"
@@ -114,10 +115,11 @@ func (o *options) serveIMDS(ctx context.Context, way *route.Way, p aws.Credentia
 func (o *options) serveEndpoint(ctx context.Context, first aws.CredentialsProvider, sessions map[string]aws.CredentialsProvider, guard local.Guard) (err error) {
 	dir := o.dir
 	if dir == "" {
-		if dir, err = o.streams.PrivateDir("stile-serve-"); err != nil {
+		var remove func() error
+		if dir, remove, err = child.Dir(ctx, o.streams, "stile-serve-"); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		defer func() { err = errors.Join(err, remove()) }()
 	} else if err := checkDir(dir); err != nil {
 		return err
 	}

@@ -168,16 +168,15 @@ func (s *Server) refuse(r *http.Request) (int, string) {
 // explain maps an error to what clients make of it: they ask again after 5xx,
 // and give up after 4xx.
 func explain(err error) (int, failure) {
-	code := "CredentialsUnavailable"
-	if api := smithy.APIError(nil); errors.As(err, &api) {
-		code = api.ErrorCode()
-	}
-	status := http.StatusInternalServerError
+	status, code := http.StatusInternalServerError, "CredentialsUnavailable"
 	switch kind := awserr.KindOf(err); {
 	case kind == awserr.Denied:
-		status = http.StatusForbidden
+		status, code = http.StatusForbidden, "AccessDenied"
 	case kind.Retry():
 		status = http.StatusServiceUnavailable
+	}
+	if api := smithy.APIError(nil); errors.As(err, &api) {
+		code = api.ErrorCode()
 	}
 	return status, failure{code, awserr.Text(err)}
 }

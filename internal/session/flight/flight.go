@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stile-aws/stile/internal/awserr"
 )
 
 // Error is the failure of another process that this one waited for.
@@ -29,7 +31,7 @@ func (e *Error) Error() string { return e.Text }
 
 // Do makes sure that have becomes true: if it is not, one process at a time
 // calls fetch. A process that waited while another's fetch failed gets that
-// failure, as *Error, and does not try again. dir is made if it is not there.
+// failure, as *Error of the same awserr.Kind, and does not try again. dir is made if it is not there.
 func Do(ctx context.Context, dir, name string, have func() bool, fetch func(context.Context) error) error {
 	came := time.Now()
 	if have() {
@@ -44,7 +46,7 @@ func Do(ctx context.Context, dir, name string, have func() bool, fetch func(cont
 		return nil
 	}
 	if last, ok := l.last(); ok && last.At.After(came) {
-		return &Error{Text: last.Text}
+		return awserr.As(last.Kind, &Error{Text: last.Text})
 	}
 	err = fetch(ctx)
 	if err != nil && !errors.Is(err, context.Canceled) { // who was interrupted speaks for nobody else
@@ -102,8 +104,9 @@ func (l *Lock) Release() { _ = l.file.Close() }
 
 // outcome is the last failure, kept in the lock's file.
 type outcome struct {
-	At   time.Time `json:"at"`
-	Text string    `json:"text"`
+	At   time.Time   `json:"at"`
+	Text string      `json:"text"`
+	Kind awserr.Kind `json:"kind"`
 }
 
 const maxOutcome = 64 << 10
@@ -131,7 +134,11 @@ func Failed(dir, name string) time.Time {
 
 // record leaves a failure for those who wait. Without it they try themselves.
 func (l *Lock) record(err error) {
-	text, e := json.Marshal(outcome{At: time.Now(), Text: err.Error()})
+	kind := awserr.KindOf(err)
+	if kind == awserr.Canceled { // our time was over, not that of those who wait
+		kind = awserr.Transient
+	}
+	text, e := json.Marshal(outcome{At: time.Now(), Text: awserr.Text(err), Kind: kind})
 	if e != nil || l.file.Truncate(0) != nil {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/session/flight"
 )
 
@@ -46,7 +47,7 @@ func TestThoseWhoWaitShareAFailureAndThoseWhoComeLaterDoNot(t *testing.T) {
 		first <- flight.Do(t.Context(), dir, "x", never, func(context.Context) error {
 			close(fetching)
 			<-waiting
-			return errors.New("no")
+			return awserr.As(awserr.Denied, errors.New("no"))
 		})
 	}()
 	<-fetching
@@ -65,8 +66,8 @@ func TestThoseWhoWaitShareAFailureAndThoseWhoComeLaterDoNot(t *testing.T) {
 		t.Errorf("first: %v", err)
 	}
 	var other *flight.Error
-	if err := <-second; !errors.As(err, &other) || other.Text != "no" {
-		t.Errorf("second: %v, want the first one's failure", err)
+	if err := <-second; !errors.As(err, &other) || other.Text != "no" || awserr.KindOf(err) != awserr.Denied {
+		t.Errorf("second: %v, a kind of %s, want the first one's failure", err, awserr.KindOf(err))
 	}
 	if at := flight.Failed(dir, "x"); time.Since(at) > time.Minute || time.Since(at) < 0 {
 		t.Errorf("it failed at %s, want now", at)
