@@ -88,10 +88,7 @@ func (w *counted) want(t *testing.T, what string, calls map[string]int) {
 	}
 }
 
-var (
-	none    = map[string]int{}
-	byToken = map[string]int{"AssumeRoleWithWebIdentity": 1}
-)
+var byToken = map[string]int{"AssumeRoleWithWebIdentity": 1}
 
 func TestFiftyProcessesOfADeclaredRoleMakeOneCall(t *testing.T) {
 	w := newCounted(t, "payroll")
