@@ -14,10 +14,11 @@ import (
 	"github.com/stile-aws/stile/internal/settings"
 )
 
-// Book is all sources and sessions. The zero Book has none.
+// Book is all sources, sessions and groups. The zero Book has none.
 type Book struct {
 	Sources  []Source  `yaml:"sources,omitempty" json:"sources"`
 	Sessions []Session `yaml:"sessions,omitempty" json:"sessions"`
+	Groups   []Group   `yaml:"groups,omitempty" json:"groups"`
 }
 
 // Read reads the book at path. There is none when nothing was added yet.
@@ -101,6 +102,7 @@ func (b *Book) check() error {
 		}
 		seen[s.Name] = true
 	}
+	errs = append(errs, b.checkGroups(seen))
 	return errors.Join(errs...)
 }
 
@@ -153,7 +155,7 @@ func hint(word string, known []string) string {
 	return ""
 }
 
-// names lists the sources and sessions.
+// names lists the sources, sessions and groups.
 func (b *Book) names() []string {
 	var out []string
 	for _, s := range b.Sources {
@@ -161,6 +163,9 @@ func (b *Book) names() []string {
 	}
 	for _, s := range b.Sessions {
 		out = append(out, s.Name)
+	}
+	for _, g := range b.Groups {
+		out = append(out, g.Name)
 	}
 	return out
 }

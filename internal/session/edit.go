@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -21,6 +22,7 @@ import (
 type Change struct {
 	Sources  []Source
 	Sessions []Session
+	Groups   []Group
 	Remove   []string
 }
 
@@ -46,8 +48,14 @@ func Edit(ctx context.Context, path string, c Change) error {
 	if err != nil {
 		return err
 	}
-	if _, err := parse(path, changed); err != nil {
+	b, err := parse(path, changed)
+	if err != nil {
 		return fmt.Errorf("the change is not made: %w", err)
+	}
+	for _, name := range c.Remove {
+		if in := b.holding(name); len(in) > 0 {
+			return fmt.Errorf("the change is not made: %s is a member of group %s; stile sessions edit %s --remove-member %s takes it out", name, strings.Join(in, ", "), in[0], name)
+		}
 	}
 	return atomicfile.Write(path, changed)
 }
@@ -66,8 +74,8 @@ func (c *Change) apply(text []byte) ([]byte, error) {
 		*root = yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", HeadComment: root.HeadComment, FootComment: root.FootComment}
 	}
 	for _, name := range c.Remove {
-		if !remove(root, "sources", name) && !remove(root, "sessions", name) {
-			return nil, fmt.Errorf("there is no source or session %s; stile sessions list shows those there are", name)
+		if !remove(root, "sources", name) && !remove(root, "sessions", name) && !remove(root, "groups", name) {
+			return nil, fmt.Errorf("there is no source, session or group %s; stile sessions list shows those there are", name)
 		}
 	}
 	for _, s := range c.Sources {
@@ -77,6 +85,11 @@ func (c *Change) apply(text []byte) ([]byte, error) {
 	}
 	for _, s := range c.Sessions {
 		if err := put(root, "sessions", s.Name, s); err != nil {
+			return nil, err
+		}
+	}
+	for _, g := range c.Groups {
+		if err := put(root, "groups", g.Name, g); err != nil {
 			return nil, err
 		}
 	}

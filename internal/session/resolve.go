@@ -29,6 +29,11 @@ type Lister interface {
 	Known(source *Source) []Account
 	// Accounts asks if nothing, or nothing of late, is known.
 	Accounts(ctx context.Context, source *Source) ([]Account, error)
+	// KnownRoles gives what was learned before of an account's roles; ok is false
+	// when nothing was.
+	KnownRoles(source *Source, account arn.AccountID) (names []string, ok bool)
+	// Roles asks if nothing, or nothing of late, is known.
+	Roles(ctx context.Context, source *Source, account arn.AccountID) ([]string, error)
 }
 
 // Target is where to go and how.
@@ -87,15 +92,19 @@ func (t *Target) RoleARN() string {
 }
 
 // Resolve finds what an address means: ACCOUNT/ROLE as an Identity Center lists
-// it, SOURCE:ACCOUNT/ROLE where several do, the name of a session, or the name
-// of a source. What is not there is ErrUnknown; what is there more than once is
-// an error that lists the choices.
+// it, SOURCE:ACCOUNT/ROLE where several do, the name of a session, the name of a
+// source, or the ARN of a role that one of them leads to. What is not there is
+// ErrUnknown, a group is a [GroupError]; what is there more than once is an error
+// that lists the choices.
 func (b *Book) Resolve(ctx context.Context, address string, l Lister) (*Target, error) {
 	name, rest, ok := strings.Cut(address, ":")
 	if source := b.Source(name); ok && source != nil {
 		return b.within(ctx, source, rest, l)
 	}
-	if account, role, ok := cutRole(address); ok && !strings.HasPrefix(address, "arn:") {
+	if strings.HasPrefix(address, "arn:") {
+		return b.byARN(ctx, address, l)
+	}
+	if account, role, ok := cutRole(address); ok {
 		return b.anywhere(ctx, account, role, l)
 	}
 	if s := b.Session(address); s != nil {
@@ -103,6 +112,9 @@ func (b *Book) Resolve(ctx context.Context, address string, l Lister) (*Target, 
 	}
 	if source := b.Source(address); source != nil {
 		return own(source)
+	}
+	if g := b.Group(address); g != nil {
+		return nil, &GroupError{*g}
 	}
 	return nil, fmt.Errorf("%s: %w%s", address, ErrUnknown, hint(address, b.names()))
 }
@@ -176,17 +188,52 @@ func (b *Book) anywhere(ctx context.Context, account, role string, l Lister) (*T
 			return nil, fmt.Errorf("looking for account %s: %w", account, err)
 		}
 	}
-	switch len(found) {
-	case 0:
+	if len(found) == 0 {
 		return nil, fmt.Errorf("%s/%s: no account %s: %w%s", account, role, account, ErrUnknown, hint(account, b.accountNames(l)))
-	case 1:
+	}
+	return only(ctx, account+"/"+role, found, role, l)
+}
+
+// only is the one of several places that lists a role.
+func only(ctx context.Context, address string, found []place, role string, l Lister) (*Target, error) {
+	if len(found) > 1 {
+		all := found
+		if found = offering(ctx, all, role, l); len(found) == 0 {
+			var names []string
+			for _, p := range all {
+				names = append(names, p.source.Name)
+			}
+			return nil, fmt.Errorf("%s: none of %s lists a role %s there: %w", address, strings.Join(names, ", "), role, ErrUnknown)
+		}
+	}
+	if len(found) == 1 {
 		return found[0].source.permissionSet(found[0].account, role), nil
 	}
 	var choices []string
 	for _, p := range found {
 		choices = append(choices, fmt.Sprintf("\n  %s:%s/%s (%s)", p.source.Name, p.account.ID, role, p.account.Name))
 	}
-	return nil, fmt.Errorf("%s/%s may be any of these; choose one:%s", account, role, strings.Join(choices, ""))
+	return nil, fmt.Errorf("%s may be any of these; choose one:%s", address, strings.Join(choices, ""))
+}
+
+// offering keeps the places that list a role, and those that cannot be asked. What
+// is known already decides where some list it.
+func offering(ctx context.Context, found []place, role string, l Lister) []place {
+	keep := func(anew bool) []place {
+		return slices.DeleteFunc(slices.Clone(found), func(p place) bool {
+			names, ok := l.KnownRoles(p.source, p.account.ID)
+			if !ok || anew {
+				if asked, err := l.Roles(ctx, p.source, p.account.ID); err == nil {
+					names, ok = asked, true
+				}
+			}
+			return ok && !slices.Contains(names, role)
+		})
+	}
+	if some := keep(false); len(some) > 0 {
+		return some
+	}
+	return keep(true)
 }
 
 // centers are the sources that list accounts.
@@ -322,6 +369,8 @@ func (b *Book) account(ctx context.Context, source *Source, name string, l Liste
 			found = append(found, places([]*Source{s}, name, func(*Source) []Account { return all })...)
 		}
 	}
+	slices.SortStableFunc(found, func(a, b place) int { return strings.Compare(string(a.account.ID), string(b.account.ID)) })
+	found = slices.CompactFunc(found, func(a, b place) bool { return a.account.ID == b.account.ID }) // several may list it
 	switch len(found) {
 	case 0:
 		return Account{}, fmt.Errorf("account %s: %w%s", name, ErrUnknown, hint(name, b.accountNames(l)))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/session"
 )
@@ -64,7 +65,20 @@ func read(t *testing.T, path string) *session.Book {
 
 // lists is what Identity Centers list; those in asked are known only when asked.
 type lists struct {
-	known, asked map[string][]session.Account
+	known, asked           map[string][]session.Account
+	knownRoles, askedRoles map[string][]string // by SOURCE/ID
+}
+
+func (l lists) KnownRoles(s *session.Source, account arn.AccountID) ([]string, bool) {
+	names, ok := l.knownRoles[s.Name+"/"+string(account)]
+	return names, ok
+}
+
+func (l lists) Roles(_ context.Context, s *session.Source, account arn.AccountID) ([]string, error) {
+	if names, ok := l.askedRoles[s.Name+"/"+string(account)]; ok {
+		return names, nil
+	}
+	return nil, errors.New("not signed in to " + s.Name)
 }
 
 func (l lists) Known(s *session.Source) []session.Account { return l.known[s.Name] }
