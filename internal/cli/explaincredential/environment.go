@@ -203,11 +203,7 @@ func (o *options) showSurroundings(v *surroundings) {
 	}
 	switch v.Outcome {
 	case good:
-		p("these are credentials of %s", v.Identity)
-		if v.Expires != nil {
-			p(", until %s", until(v.Expires))
-		}
-		p("\n")
+		o.works("these are credentials of ", v.Identity, v.Expires)
 	case refused:
 		p("AWS says: %s\n", v.Error)
 	}

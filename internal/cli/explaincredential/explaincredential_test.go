@@ -157,6 +157,16 @@ func TestDeclaredWaysAndGuards(t *testing.T) {
 		"with the token of serviceaccount:ci/payroll/api", "works: arn:aws:sts::222222222222:assumed-role/payroll-api/ci-payroll-api")
 	r = w.Stile(t, nil, "explain-credential", "-f", routetest.Example(t, "payroll"), "--no-try", "orders-prod/payroll-api")
 	has(t, r, 3, "Access payroll-reads-orders", "examples/payroll/access-api.yaml:")
+	// Somebody changes the trust by hand: what is there now is asked.
+	if _, err := w.IAM(routetest.Orders).UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("payroll-api"), PolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":[{"Sid":"OnlyThem","Effect":"Allow","Principal":{"AWS":"333333333333"},"Action":"sts:AssumeRole"}]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(w.Runtime, "stile")); err != nil {
+		t.Fatal(err)
+	}
+	r = w.Stile(t, nil, "explain-credential", "-f", routetest.Example(t, "payroll"), "orders-prod/payroll-api")
+	has(t, r, 1, "role/stile/payroll-api: refused", "AWS says: ", "sts:AssumeRoleWithWebIdentity on arn:aws:iam::222222222222:role/stile/payroll-api", "role trust policy")
 	w.Write(t, ".stile-guard.yaml", "deny: {accounts: [orders-prod]}\n")
 	r = w.Stile(t, nil, "explain-credential", "--read-only", "orders-prod/payroll-api")
 	has(t, r, 1, "guard "+w.Dir+"/.stile-guard.yaml", "refused here: ", "held to ReadOnlyAccess, by --read-only", "not tried: it would be refused here")

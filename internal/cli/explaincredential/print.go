@@ -2,6 +2,7 @@ package explaincredential
 
 import (
 	"strings"
+	"time"
 )
 
 func (o *options) show(e *explanation) error {
@@ -46,11 +47,7 @@ func (o *options) show(e *explanation) error {
 	}
 	switch e.Outcome {
 	case good:
-		p("works: %s", e.Identity)
-		if e.Expires != nil {
-			p(", until %s", until(e.Expires))
-		}
-		p("\n")
+		o.works("works: ", e.Identity, e.Expires)
 	case refused:
 		p("refused\n")
 	default:
@@ -87,4 +84,13 @@ func (o *options) step(i int, s *step) {
 	if s.Unknown != "" {
 		p("  %s\n", s.Unknown)
 	}
+}
+
+// works says whose credentials there are, and until when.
+func (o *options) works(what, identity string, end *time.Time) {
+	o.streams.Printf("%s%s", what, identity)
+	if end != nil {
+		o.streams.Printf(", until %s", until(end))
+	}
+	o.streams.Printf("\n")
 }

@@ -61,12 +61,9 @@ func (d *Desk) Open(ctx context.Context, target *session.Target) (*Opened, error
 	}
 	last := d.cache.Of(base)
 	for _, hop := range t.Hops {
-		hop.SessionName = name
-		p, err := creds.NewAssumeRole(cfg, last, hop)
-		if err != nil {
+		if last, err = d.enter(cfg, last, hop, name); err != nil {
 			return nil, err
 		}
-		last = d.cache.Of(d.store.Wrap(p))
 	}
 	if err := d.prepare(ctx, last.Key(), begin); err != nil {
 		return nil, err
@@ -101,15 +98,22 @@ func (d *Desk) Kept(ctx context.Context, target *session.Target) ([]time.Time, e
 		if name == "" {
 			break
 		}
-		hop.SessionName = name
-		p, err := creds.NewAssumeRole(cfg, last, hop)
-		if err != nil {
+		if last, err = d.enter(cfg, last, hop, name); err != nil {
 			return nil, err
 		}
-		last = d.cache.Of(d.store.Wrap(p))
 		out[i+1] = d.until(last.Key())
 	}
 	return out, nil
+}
+
+// enter is a role that is entered from a step before, under the person's name.
+func (d *Desk) enter(cfg aws.Config, from *creds.Cached, hop creds.Role, name string) (*creds.Cached, error) {
+	hop.SessionName = name
+	p, err := creds.NewAssumeRole(cfg, from, hop)
+	if err != nil {
+		return nil, err
+	}
+	return d.cache.Of(d.store.Wrap(p)), nil
 }
 
 func (d *Desk) until(key string) time.Time {
