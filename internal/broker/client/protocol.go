@@ -111,6 +111,9 @@ type Question struct {
 	URL string `json:",omitempty"`
 	// Code is to be compared with, or typed into, what URL shows.
 	Code string `json:",omitempty"`
+	// Port, of the person's computer, is where the browser brings the answer, if it
+	// was chosen and may be forwarded.
+	Port int `json:",omitempty"`
 }
 
 // Answer is what a person said.

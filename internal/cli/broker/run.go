@@ -21,6 +21,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/session/desk"
 	"github.com/stile-aws/stile/internal/session/flight"
+	"github.com/stile-aws/stile/internal/session/idc"
 )
 
 type options struct {
@@ -121,8 +122,8 @@ func (w *ways) person() *desk.Person {
 	return p
 }
 
-func show(ctx context.Context, page, code string) error {
-	return broker.Show(ctx, client.Question{Text: "sign in", URL: page, Code: code})
+func show(ctx context.Context, p idc.Page) error {
+	return broker.Show(ctx, client.Question{Text: "sign in", URL: p.URL, Code: p.Code, Port: p.Port})
 }
 
 func (w *ways) stamp(req client.Request) string { return route.Stamp(w.streams, req) }

@@ -14,7 +14,6 @@ import (
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/desk"
-	"github.com/stile-aws/stile/internal/session/tty"
 )
 
 type options struct {
@@ -35,14 +34,16 @@ func New(s *term.Streams) *cobra.Command {
 			"AWS CLI too, where its sso-session has the source's name. Without SOURCE the only one is meant.\n\n" +
 			"The answer of the browser comes to a port of this computer. With a browser on another one, use --paste, or --port and\n" +
 			"forward it (ssh -L PORT:127.0.0.1:PORT). A device code (--device) works anywhere, but whoever sends you one gets your\n" +
-			"session: allow only a code that you see in your own terminal.\n\n" +
+			"session: allow only a code that you see in your own terminal. The page's address is always on standard error too; where\n" +
+			"there is neither a browser nor a terminal, --device waits for as long as its code is good, --paste reads standard input,\n" +
+			"and a sign-in that nobody could answer ends at once.\n\n" +
 			"Exit status: 0, or 1 when nobody signed in.",
 		Args: term.ArgsBetween(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), append(args, "")[0]) },
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.device, "device", false, "by a code that you compare, instead of an answer to this computer")
-	f.BoolVar(&o.paste, "paste", false, "paste the address that the browser ends up at")
+	f.BoolVar(&o.paste, "paste", false, "paste the address that the browser ends up at, or have it come on standard input")
 	f.IntVar(&o.login.Port, "port", 0, "wait for the browser's answer on `PORT`; default: the source's, else any")
 	f.BoolVar(&o.login.Force, "force", false, "sign in anew, as somebody else say")
 	f.BoolVar(&o.json, "json", false, "write one JSON value")
@@ -80,9 +81,7 @@ func (o *options) run(ctx context.Context, name string) error {
 	}
 	if o.paste {
 		o.login.Flow = session.PKCE
-		o.login.Paste = func(ctx context.Context) (string, error) {
-			return tty.Ask(ctx, "the address that the browser ends up at: ", true)
-		}
+		o.login.Paste = pasting(o.streams)
 	}
 	o.login.Note = o.streams.Note
 	until, err := d.Login(ctx, source, o.login)

@@ -18,6 +18,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/guard"
 	"github.com/stile-aws/stile/internal/session/desk"
+	"github.com/stile-aws/stile/internal/session/idc"
 	"github.com/stile-aws/stile/internal/surroundings"
 )
 
@@ -108,7 +109,7 @@ func (o *Options) ask(s *term.Streams, address string, p *pass) (*remote, error)
 func answer(ctx context.Context, p desk.Person, q client.Question) (client.Answer, error) {
 	switch {
 	case q.URL != "" && p.Show != nil:
-		return client.Answer{}, p.Show(ctx, q.URL, q.Code)
+		return client.Answer{}, p.Show(ctx, idc.Page{URL: q.URL, Code: q.Code, Port: q.Port})
 	case q.Secret:
 		text, err := p.Secret(ctx, q.Text, q.Confirm)
 		return client.Answer{Text: text}, err

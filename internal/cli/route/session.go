@@ -15,8 +15,8 @@ import (
 	"github.com/stile-aws/stile/internal/handout"
 	"github.com/stile-aws/stile/internal/secretstore"
 	"github.com/stile-aws/stile/internal/session"
-	"github.com/stile-aws/stile/internal/session/browser"
 	"github.com/stile-aws/stile/internal/session/desk"
+	"github.com/stile-aws/stile/internal/session/idc"
 	"github.com/stile-aws/stile/internal/session/tty"
 )
 
@@ -36,7 +36,7 @@ func OpenDesk(s *term.Streams) (*desk.Desk, session.Paths, error) {
 func person(s *term.Streams) desk.Person {
 	p := desk.Person{Secret: tty.Secret}
 	if s.Getenv(NoLoginEnv) == "" {
-		p.Show = func(ctx context.Context, page, code string) error { return show(ctx, s, page, code) }
+		p.Show = func(ctx context.Context, page idc.Page) error { return show(ctx, s, &page) }
 		p.Ask = func(ctx context.Context, prompt string) (string, error) { return tty.Ask(ctx, prompt, true) }
 	}
 	return p
@@ -54,31 +54,6 @@ func openDesk(s *term.Streams, cfg desk.Config) (*desk.Desk, session.Paths, erro
 	}
 	cfg.Book, cfg.Paths, cfg.Keeper = book, paths, secretstore.Keeper(s.Getenv(SecretsEnv))
 	return desk.New(cfg), paths, nil
-}
-
-// show opens a page in the browser and tells the terminal, which may be the only
-// place where the person looks.
-func show(ctx context.Context, s *term.Streams, page, code string) error {
-	err := browser.Open(ctx, s.Getenv, page)
-	text := "stile: sign in by the page that your browser shows, or by\n  " + page
-	if err != nil {
-		text = "stile: sign in by this page, in a browser on this computer:\n  " + page
-	}
-	if err != nil && code != "" { // which is the answer itself, wherever it is given
-		text = "stile: sign in by this page, in any browser:\n  " + page
-	}
-	if code != "" {
-		text += "\nstile: it must show the code " + code
-	}
-	seen := tty.Note(text)
-	if !seen && s.Terminal {
-		s.Note("%s", text)
-		seen = true
-	}
-	if err != nil && !seen {
-		return fmt.Errorf("nobody can be shown the sign-in page: %w, and no terminal", err)
-	}
-	return nil
 }
 
 // declaredOnly reports that the person said that declarations are meant.

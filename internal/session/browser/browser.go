@@ -9,14 +9,20 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // ErrNone means that there is no browser here, as on a server.
 var ErrNone = errors.New("there is no browser here")
 
+// attention is how long a command is looked at after it was started: those that
+// find no browser end at once, and those that are one do not.
+const attention = 1500 * time.Millisecond
+
 // Open opens a page: by the commands of $BROWSER, tried in turn, %s standing for
-// the page, else by the system's own command. It does not wait for the browser,
-// which outlives this program and writes nothing to its output.
+// the page, else by the system's own command. One that fails within a moment is
+// taken for one that did not start. It does not wait for the browser, which
+// outlives this program and writes nothing to its output.
 func Open(ctx context.Context, getenv func(string) string, page string) error {
 	if commands := getenv("BROWSER"); commands != "" {
 		var errs []error
@@ -78,5 +84,17 @@ func start(ctx context.Context, words []string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	return cmd.Process.Release()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }() // goes on as long as the browser does
+	moment := time.NewTimer(attention)
+	defer moment.Stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Errorf("%s: %w", words[0], err)
+		}
+	case <-moment.C:
+	case <-ctx.Done():
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +42,21 @@ func TestPagesAreOneArgument(t *testing.T) {
 		if got, err := opened(t, command); err != nil || got != want {
 			t.Errorf("BROWSER=%s: %q, %v, want %q", command, got, err, want)
 		}
+	}
+}
+
+func TestBrowsersThatFailAtOnceAreSaid(t *testing.T) {
+	open := func(command string) error {
+		return browser.Open(t.Context(), func(name string) string { return map[string]string{"BROWSER": command}[name] }, "https://x.example")
+	}
+	if err := open("false"); err == nil || !strings.Contains(err.Error(), "false: exit status 1") {
+		t.Errorf("Open with BROWSER=false = %v, want its exit status", err)
+	}
+	if err := open("false:true"); err != nil {
+		t.Errorf("Open with BROWSER=false:true = %v, want the second's success", err)
+	}
+	if got, err := opened(t, "false:${x}"); err != nil || got != "1:https://x.example/?a=1&b=$(id)\n" {
+		t.Errorf("BROWSER=false:…: %q, %v, want the next one tried", got, err)
 	}
 }
 

@@ -29,8 +29,8 @@ import (
 
 // Person is how to reach the person, if there is one. Nil means not at all.
 type Person struct {
-	// Show shows a page of a sign-in; code is what it must show, "" for none.
-	Show func(ctx context.Context, page, code string) error
+	// Show shows a page of a sign-in.
+	Show func(context.Context, idc.Page) error
 	// Ask asks for a line, such as a code.
 	Ask func(ctx context.Context, prompt string) (string, error)
 	// Secret asks for what nobody should see, such as a passphrase.
@@ -205,9 +205,9 @@ func (d *Desk) signIn(ctx context.Context, c *idc.Client, source *session.Source
 
 // LoginOptions are how Login reaches the person at an Identity Center.
 type LoginOptions struct {
-	Flow  session.Flow // default: the source's
-	Port  int          // default: the source's
-	Paste func(ctx context.Context) (string, error)
+	Flow  session.Flow                                             // default: the source's
+	Port  int                                                      // default: the source's
+	Paste func(ctx context.Context, problem error) (string, error) // see idc.Login
 	Force bool
 	// Note, if set, tells the person what is waited for when it is not for them.
 	Note func(format string, args ...any)

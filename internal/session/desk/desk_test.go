@@ -25,6 +25,7 @@ import (
 	"github.com/stile-aws/stile/internal/secretstore"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/desk"
+	"github.com/stile-aws/stile/internal/session/idc"
 	"github.com/stile-aws/stile/internal/session/mfa"
 )
 
@@ -78,8 +79,8 @@ func newPlace(t *testing.T) *place {
 	}
 	p.paths.Runtime = filepath.Join(runtime, "stile")
 	p.book = &session.Book{Sources: []session.Source{{Name: "acme", IdentityCenter: &session.IdentityCenter{StartURL: "https://acme.awsapps.com/start", Region: "us-east-1"}}}}
-	p.person.Show = func(ctx context.Context, page, _ string) error {
-		next, err := p.server.AnswerSignIn(page, ssooidc.Answer{User: "alice"})
+	p.person.Show = func(ctx context.Context, page idc.Page) error {
+		next, err := p.server.AnswerSignIn(page.URL, ssooidc.Answer{User: "alice"})
 		if err != nil {
 			return err
 		}
@@ -170,7 +171,7 @@ func TestWithoutAPersonTheErrorSaysWhatToRun(t *testing.T) {
 func TestDeviceCodesAreNeverBegunUnasked(t *testing.T) {
 	p := newPlace(t)
 	p.book.Sources[0].IdentityCenter.Flow = session.Device
-	p.person.Show = func(context.Context, string, string) error {
+	p.person.Show = func(context.Context, idc.Page) error {
 		t.Error("a page is shown")
 		return nil
 	}

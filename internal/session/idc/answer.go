@@ -28,23 +28,41 @@ type answer struct {
 	close    func()
 }
 
+// pastes is how often a person is asked for the address.
+const pastes = 3
+
+// pasted has a person paste the address that the browser ends up at, once more
+// when it is another one.
+func pasted(ctx context.Context, port int, state string, paste func(context.Context, error) (string, error)) (string, error) {
+	var problem error
+	for range pastes {
+		text, err := paste(ctx, problem)
+		if err != nil {
+			return "", err
+		}
+		_, query, _ := strings.Cut(strings.Trim(text, " \t\r\n\"'<>"), "?")
+		q, err := url.ParseQuery(query)
+		if err != nil || q.Get("state") == "" {
+			problem = fmt.Errorf("that is not the address the browser ends up at, which begins with %s", redirectTo(port))
+			continue
+		}
+		code, ours, err := readAnswer(q, state)
+		if ours {
+			return code, err
+		}
+		problem = err
+	}
+	return "", problem
+}
+
 // newAnswer waits on a port of this computer, or for a person to paste.
-func newAnswer(ctx context.Context, port int, state string, paste func(context.Context) (string, error)) (*answer, error) {
+func newAnswer(ctx context.Context, port int, state string, paste func(context.Context, error) (string, error)) (*answer, error) {
 	if paste != nil {
 		if port == 0 {
 			port = 8400 // nobody listens, the browser's address bar is read
 		}
 		return &answer{redirect: redirectTo(port), close: func() {}, wait: func(ctx context.Context) (string, error) {
-			text, err := paste(ctx)
-			if err != nil {
-				return "", err
-			}
-			u, err := url.Parse(strings.TrimSpace(text))
-			if err != nil || u.Path != callback {
-				return "", fmt.Errorf("that is not the address the browser ends up at, which begins with %s", redirectTo(port))
-			}
-			code, _, err := readAnswer(u.Query(), state)
-			return code, err
+			return pasted(ctx, port, state, paste)
 		}}, nil
 	}
 	var lc net.ListenConfig

@@ -75,9 +75,9 @@ func (d *desk) client() *idc.Client {
 
 // as is a person who says yes on every page and whose browser goes on.
 func (d *desk) as(user string) idc.Login {
-	return idc.Login{Show: func(ctx context.Context, page, _ string) error {
+	return idc.Login{Show: func(ctx context.Context, page idc.Page) error {
 		d.pages.Add(1)
-		next, err := d.server.AnswerSignIn(page, ssooidc.Answer{User: user})
+		next, err := d.server.AnswerSignIn(page.URL, ssooidc.Answer{User: user})
 		if err != nil || next == "" {
 			return err
 		}
@@ -179,11 +179,11 @@ func TestDeviceCodesAreShown(t *testing.T) {
 	l := d.as("alice")
 	show := l.Show
 	l.Flow = session.Device
-	l.Show = func(ctx context.Context, page, code string) error {
-		if code == "" || !strings.Contains(page, code) {
-			t.Errorf("page %s, code %s", page, code)
+	l.Show = func(ctx context.Context, page idc.Page) error {
+		if page.Code == "" || !strings.Contains(page.URL, page.Code) || !page.Anywhere() {
+			t.Errorf("page %+v, want a code, for a browser anywhere", page)
 		}
-		return show(ctx, page, code)
+		return show(ctx, page)
 	}
 	if err := d.client().Login(t.Context(), l); err != nil {
 		t.Fatal(err)
@@ -197,23 +197,54 @@ func TestAnswersArePasted(t *testing.T) {
 	d := newDesk(t)
 	var next string
 	l := idc.Login{
-		Show: func(_ context.Context, page, _ string) (err error) {
-			next, err = d.server.AnswerSignIn(page, ssooidc.Answer{User: "alice"})
+		Show: func(_ context.Context, page idc.Page) (err error) {
+			next, err = d.server.AnswerSignIn(page.URL, ssooidc.Answer{User: "alice"})
 			return err
 		},
-		Paste: func(context.Context) (string, error) { return "  " + next + "\n", nil },
+		Paste: func(context.Context, error) (string, error) { return "  " + next + "\n", nil },
 	}
 	if err := d.client().Login(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
 	l.Force = true
-	l.Paste = func(context.Context) (string, error) { return "https://acme.awsapps.com/start", nil }
+	l.Paste = func(context.Context, error) (string, error) { return "https://acme.awsapps.com/start", nil }
 	if err := d.client().Login(t.Context(), l); err == nil || !strings.Contains(err.Error(), "not the address the browser ends up at") {
 		t.Errorf("another address: %v", err)
 	}
-	l.Paste = func(context.Context) (string, error) { return strings.Replace(next, "state=", "state=x", 1), nil }
+	l.Paste = func(context.Context, error) (string, error) {
+		return strings.Replace(next, "state=", "state=x", 1), nil
+	}
 	if err := d.client().Login(t.Context(), l); err == nil || !strings.Contains(err.Error(), "not to this sign-in") {
 		t.Errorf("another state: %v", err)
+	}
+}
+
+func TestPastesThatAreNotTheAddressAreAskedForAgain(t *testing.T) {
+	d := newDesk(t)
+	var next string
+	var problems []string
+	answers := []func() string{
+		func() string { return "https://acme.awsapps.com/start" },
+		func() string { return strings.Replace(next, "state=", "state=x", 1) },
+		func() string { return `"` + strings.TrimPrefix(next, "http://") + `"` },
+	}
+	l := idc.Login{
+		Show: func(_ context.Context, page idc.Page) (err error) {
+			next, err = d.server.AnswerSignIn(page.URL, ssooidc.Answer{User: "alice"})
+			return err
+		},
+		Paste: func(_ context.Context, problem error) (string, error) {
+			n := len(problems)
+			problems = append(problems, fmt.Sprint(problem))
+			return answers[n](), nil
+		},
+	}
+	if err := d.client().Login(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"<nil>", "that is not the address the browser ends up at, which begins with http://127.0.0.1:8400/oauth/callback", "the answer is not to this sign-in; begin again"}
+	if diff := cmp.Diff(want, problems); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -222,8 +253,8 @@ func TestStrangersAnswersChangeNothing(t *testing.T) {
 	d := newDesk(t)
 	l := d.as("alice")
 	show := l.Show
-	l.Show = func(ctx context.Context, page, code string) error {
-		u, err := url.Parse(page)
+	l.Show = func(ctx context.Context, page idc.Page) error {
+		u, err := url.Parse(page.URL)
 		if err != nil {
 			return err
 		}
@@ -249,7 +280,7 @@ func TestStrangersAnswersChangeNothing(t *testing.T) {
 		if resp.StatusCode != http.StatusNotFound {
 			t.Errorf("a foreign host is answered %s", resp.Status)
 		}
-		return show(ctx, page, code)
+		return show(ctx, page)
 	}
 	if err := d.client().Login(t.Context(), l); err != nil {
 		t.Error(err)
@@ -258,7 +289,7 @@ func TestStrangersAnswersChangeNothing(t *testing.T) {
 
 func TestNobodyAnswers(t *testing.T) {
 	d := newDesk(t)
-	l := idc.Login{Show: func(context.Context, string, string) error { return nil }, Timeout: 50 * time.Millisecond}
+	l := idc.Login{Show: func(context.Context, idc.Page) error { return nil }, Timeout: 50 * time.Millisecond}
 	if err := d.client().Login(t.Context(), l); err == nil || !strings.Contains(err.Error(), "nobody signed in to acme within 50ms") {
 		t.Errorf("Login = %v", err)
 	}

@@ -25,13 +25,13 @@ import (
 
 // Login says how to reach the person who signs in.
 type Login struct {
-	// Show opens a page in a browser, or tells the person its address. code is what
-	// the page must show, "" where it shows none. Required.
-	Show func(ctx context.Context, page, code string) error
+	// Show opens a page in a browser, or tells the person its address. Required.
+	Show func(context.Context, Page) error
 	// Paste, for PKCE, has the person paste the address that the browser ends up
-	// at, for a browser on another computer. Without it the answer comes to a port
-	// of this one.
-	Paste func(ctx context.Context) (string, error)
+	// at, for a browser on another computer. It is asked again for what cannot be
+	// that: problem says why, nil the first time. Without it the answer comes to a
+	// port of this computer.
+	Paste func(ctx context.Context, problem error) (string, error)
 	Flow  session.Flow // default: the source's
 	Port  int          // default: the source's
 	// Force signs in although somebody is.
@@ -39,6 +39,20 @@ type Login struct {
 	// Timeout bounds it all. Default 10 minutes, as long as AWS waits.
 	Timeout time.Duration
 }
+
+// Page is a page at which a person signs in.
+type Page struct {
+	URL  string
+	Code string // which the page must show, "" where it shows none
+	// Port, of this computer, is where the browser brings its answer, if it was
+	// chosen, so that another computer may forward it; 0 for any.
+	Port int
+	// Pasted is set when the answer is pasted.
+	Pasted bool
+}
+
+// Anywhere reports that a browser on another computer will do.
+func (p *Page) Anywhere() bool { return p.Code != "" || p.Port != 0 || p.Pasted }
 
 // The grant types (IAM Identity Center OIDC API reference, CreateToken).
 const (
@@ -165,7 +179,7 @@ func (c *Client) byCode(ctx context.Context, l *Login) error {
 	if err != nil {
 		return err
 	}
-	if err := l.Show(ctx, page, ""); err != nil {
+	if err := l.Show(ctx, Page{URL: page, Port: port, Pasted: l.Paste != nil}); err != nil {
 		return err
 	}
 	code, err := answer.wait(ctx)
@@ -204,6 +218,8 @@ const (
 	slowDown     = 5 * time.Second
 )
 
+var errUnused = errors.New("nobody allowed the code while it was good; begin again for another one")
+
 // byDevice signs in by a code that the person compares.
 func (c *Client) byDevice(ctx context.Context, l *Login) error {
 	r, err := c.register(ctx, false)
@@ -216,7 +232,12 @@ func (c *Client) byDevice(ctx context.Context, l *Login) error {
 	if err != nil {
 		return err
 	}
-	if err := l.Show(ctx, aws.ToString(started.VerificationUriComplete), aws.ToString(started.UserCode)); err != nil {
+	if started.ExpiresIn > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, time.Duration(started.ExpiresIn)*time.Second, errUnused)
+		defer stop()
+	}
+	if err := l.Show(ctx, Page{URL: aws.ToString(started.VerificationUriComplete), Code: aws.ToString(started.UserCode)}); err != nil {
 		return err
 	}
 	pause := time.Duration(started.Interval) * time.Second
@@ -239,7 +260,10 @@ func (c *Client) byDevice(ctx context.Context, l *Login) error {
 		}
 		var pending *types.AuthorizationPendingException
 		var hasty *types.SlowDownException
+		var expired *types.ExpiredTokenException
 		switch {
+		case errors.As(err, &expired):
+			return errUnused
 		case errors.As(err, &hasty):
 			pause += slowDown
 		case !errors.As(err, &pending):

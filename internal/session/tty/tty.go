@@ -68,6 +68,15 @@ func Secret(ctx context.Context, prompt string, confirm bool) (string, error) {
 	return text, err
 }
 
+// Here reports whether this program has a terminal.
+func Here() bool {
+	f, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0)
+	if err != nil {
+		return false
+	}
+	return f.Close() == nil
+}
+
 // Note writes a line for the person. It reports false when there is no terminal.
 func Note(text string) bool {
 	f, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0)
