@@ -38,7 +38,7 @@ func (g *Graph) Resolve(text string) ([]NodeID, error) {
 				return u.ARN
 			}
 			return ""
-		})
+		}, func(a *inventory.Account) string { return a.NearUser(name) })
 	}
 	address, err := access.ParseAddress(text)
 	if err != nil {
@@ -53,7 +53,7 @@ func (g *Graph) Resolve(text string) ([]NodeID, error) {
 				return r.ARN
 			}
 			return ""
-		})
+		}, func(a *inventory.Account) string { return a.NearRole(address.Role) })
 	}
 	return g.byARN(address.ARN)
 }
@@ -76,45 +76,46 @@ func (g *Graph) byARN(a arn.ARN) ([]NodeID, error) {
 		return []NodeID{n}, nil
 	}
 	why := ""
-	if _, known := g.inv.Accounts[a.Account]; !known && a.Account != "" {
-		why = ": its account " + string(a.Account) + " was not read"
+	switch account, known := g.inv.Accounts[a.Account]; {
+	case !known && a.Account != "":
+		why = ": its account " + string(a.Account) + " was not read" + didYouMean(g.inv.Near(string(a.Account)))
+	case a.Type() == "role":
+		why = didYouMean(account.NearRole(a.Name()))
+	case a.Type() == "user":
+		why = didYouMean(account.NearUser(a.Name()))
 	}
 	return nil, fmt.Errorf("finding %s: %w%s", a, ErrUnknown, why)
 }
 
-// entity finds a user or role of an account by its name.
-func (g *Graph) entity(text, account string, find func(*inventory.Account) string) ([]NodeID, error) {
+// entity finds a user or role of an account by its name; near is one of a name like it.
+func (g *Graph) entity(text, account string, find, near func(*inventory.Account) string) ([]NodeID, error) {
 	a, err := g.account(text, account)
 	if err != nil {
 		return nil, err
 	}
 	n, known := g.byKey[find(a)]
 	if !known {
-		return nil, fmt.Errorf("finding %s: %w: account %s has no principal of that name", text, ErrUnknown, account)
+		return nil, fmt.Errorf("finding %s: %w: account %s has no principal of that name%s", text, ErrUnknown, account, didYouMean(near(a)))
 	}
 	return g.Sessions(n), nil
 }
 
 // account finds an account by its id or its name.
 func (g *Graph) account(text, name string) (*inventory.Account, error) {
-	var names []string
 	for id, a := range sorted(g.inv.Accounts) {
-		if a == nil {
-			continue
-		}
-		if string(id) == name || a.Name == name {
+		if a != nil && (string(id) == name || a.Name == name) {
 			return a, nil
 		}
-		names = append(names, string(id))
-		if a.Name != "" {
-			names = append(names, a.Name)
-		}
 	}
-	hint := ""
-	if near := policy.Closest(name, names); near != "" {
-		hint = fmt.Sprintf("; did you mean %s?", near)
+	return nil, fmt.Errorf("finding %s: %w: there is no account %q%s", text, ErrUnknown, name, didYouMean(g.inv.Near(name)))
+}
+
+// didYouMean is the end of an error that knows what was meant, perhaps.
+func didYouMean(near string) string {
+	if near == "" {
+		return ""
 	}
-	return nil, fmt.Errorf("finding %s: %w: there is no account %q%s", text, ErrUnknown, name, hint)
+	return fmt.Sprintf("; did you mean %s?", near)
 }
 
 // inAccount lists the principals of an account, its sessions with tags and
@@ -137,13 +138,18 @@ func (g *Graph) inAccount(text, name string) ([]NodeID, error) {
 // tokens, and those with a Pod Identity association.
 func (g *Graph) serviceAccount(text string, sa *access.ServiceAccount) ([]NodeID, error) {
 	var out []NodeID
+	var clusters []string
 	found := false
 	for _, a := range sorted(g.inv.Accounts) {
 		if a == nil {
 			continue
 		}
 		for _, c := range sorted(a.Clusters) {
-			if c == nil || c.Name != sa.Cluster {
+			if c == nil {
+				continue
+			}
+			clusters = append(clusters, c.Name)
+			if c.Name != sa.Cluster {
 				continue
 			}
 			found = true
@@ -157,7 +163,7 @@ func (g *Graph) serviceAccount(text string, sa *access.ServiceAccount) ([]NodeID
 	}
 	switch {
 	case !found:
-		return nil, fmt.Errorf("finding %s: %w: no cluster %q was read", text, ErrUnknown, sa.Cluster)
+		return nil, fmt.Errorf("finding %s: %w: no cluster %q was read%s", text, ErrUnknown, sa.Cluster, didYouMean(policy.Closest(sa.Cluster, clusters)))
 	case len(out) == 0:
 		return nil, fmt.Errorf("finding %s: %w: no role trusts it and it has no Pod Identity association", text, ErrUnknown)
 	}

@@ -103,7 +103,7 @@ func (o Options) can(set *access.Set, w *compile.Wanted, inv *inventory.Inventor
 		}
 	}
 	if len(c.ways) == 0 {
-		return Answer{}, fmt.Errorf("finding a way for %s: %w", q.Who, ErrNoWay)
+		return Answer{}, fmt.Errorf("finding a way for %s: %w%s", q.Who, ErrNoWay, didYouMean(c.nearCaller()))
 	}
 	slices.SortStableFunc(c.ways, func(a, b Way) int { return better(a.Outcome()) - better(b.Outcome()) })
 	return Answer{Outcome: c.ways[0].Outcome(), Ways: c.ways, Assumed: c.view.Assumed(), View: c.view}, nil
@@ -139,6 +139,9 @@ func (c *canner) itself() error {
 		}
 		c.self = role
 	}
+	if err := c.exists(); err != nil {
+		return err
+	}
 	p, err := c.view.Principal(c.self)
 	if err != nil {
 		return err
@@ -163,7 +166,41 @@ func (c *canner) role(account, name string) (string, error) {
 			return r.ARN().String(), nil
 		}
 	}
-	return "", fmt.Errorf("finding role %s/%s: %w: neither declared nor observed", account, name, ErrNoWay)
+	if _, known := c.inv.Accounts[id]; !known {
+		if near := c.nearAccount(account); near != "" {
+			return "", fmt.Errorf("finding role %s/%s: %w: there is no account %q; did you mean %s?", account, name, ErrNoWay, account, near)
+		}
+	}
+	return "", fmt.Errorf("finding role %s/%s: %w: neither declared nor observed%s", account, name, ErrNoWay, didYouMean(c.nearRole(id, name)))
+}
+
+// exists is an error for a role or user that is known not to be there: nothing that
+// could be said of it would be an answer.
+func (c *canner) exists() error {
+	a, err := arn.Parse(c.self)
+	if err != nil || a.Service != "iam" {
+		return nil // what it is is for others to say
+	}
+	account, near := c.inv.Accounts[a.Account], ""
+	var state inventory.Lookup
+	switch a.Type() {
+	case "role":
+		if slices.ContainsFunc(c.w.Roles, func(r compile.Role) bool { return r.ARN() == a }) {
+			return nil
+		}
+		r, found := account.Role(a.Name())
+		if state = found; r != nil && r.ARN != c.self {
+			return fmt.Errorf("finding %s: %w: the role of that name is %s", c.self, ErrNoWay, r.ARN)
+		}
+		near = c.nearRole(a.Account, a.Name())
+	case "user":
+		_, state = account.User(a.Name())
+		near = account.NearUser(a.Name())
+	}
+	if state != inventory.Absent {
+		return nil
+	}
+	return fmt.Errorf("finding %s: %w: account %s has no such %s%s", c.self, ErrNoWay, a.Account, a.Type(), didYouMean(near))
 }
 
 // account finds an account by its id or name, declared or observed.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/authz"
+	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/verify"
 )
 
@@ -55,13 +56,26 @@ func TestCan(t *testing.T) {
 
 func TestCanFindsNobody(t *testing.T) {
 	c := load(t, "webidentity")
-	for _, who := range []string{"serviceaccount:ci/payroll/other", "orders-prod/nobody"} {
+	orders := c.inv.Accounts["222222222222"]
+	orders.Complete = true
+	orders.Roles["reader"] = &inventory.Role{ARN: "arn:aws:iam::222222222222:role/reader", Name: "reader", Path: "/"}
+	for who, hint := range map[string]string{
+		"serviceaccount:ci/payroll/other":                 "",
+		"serviceaccount:ci/payroll/apii":                  "did you mean serviceaccount:ci/payroll/api?",
+		"orders-prod/nobody":                              "neither declared nor observed",
+		"orders-prod/payrol-api":                          "did you mean payroll-api?",
+		"order-prod/payroll-api":                          `there is no account "order-prod"; did you mean orders-prod?`,
+		"arn:aws:iam::222222222222:role/stile/payrol-api": "account 222222222222 has no such role; did you mean payroll-api?",
+		"arn:aws:iam::222222222222:role/elsewhere/reader": "the role of that name is arn:aws:iam::222222222222:role/reader",
+		"arn:aws:iam::222222222222:user/nobody":           "account 222222222222 has no such user",
+	} {
 		address, err := access.ParseAddress(who)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := verify.Can(c.Set, c.w, c.inv, verify.Query{Who: address, Action: "s3:GetObject", Resource: "*"}); !errors.Is(err, verify.ErrNoWay) {
-			t.Errorf("Can(%s) = %v, want %v", who, err, verify.ErrNoWay)
+		_, err = verify.Can(c.Set, c.w, c.inv, verify.Query{Who: address, Action: "s3:GetObject", Resource: "*"})
+		if !errors.Is(err, verify.ErrNoWay) || !strings.Contains(err.Error(), hint) {
+			t.Errorf("Can(%s) = %v, want %v and %q", who, err, verify.ErrNoWay, hint)
 		}
 	}
 	root, err := access.ParseAddress("arn:aws:s3:::bucket")

@@ -66,6 +66,9 @@ func (o *options) run(ctx context.Context, args []string) error {
 		return fmt.Errorf("reading TO %q: a RESOURCE goes with an action, as s3:GetObject", args[1])
 	}
 	if use {
+		if err := world.Action(args[1]); err != nil {
+			return err
+		}
 		target, err := world.Target(args[1], args[2:])
 		if err != nil {
 			return err
@@ -99,7 +102,7 @@ func (o *options) run(ctx context.Context, args []string) error {
 // isAction tells service:Name from addresses, which have a slash, an ARN's
 // colons or a known word before the colon.
 func isAction(text string) bool {
-	return world.Action(text) == nil && strings.Count(text, ":") == 1 && !strings.Contains(text, "/") &&
+	return strings.Count(text, ":") == 1 && !strings.Contains(text, "/") &&
 		!strings.HasPrefix(text, "account:") && !strings.HasPrefix(text, "subject:") && !strings.HasPrefix(text, "serviceaccount:")
 }
 
