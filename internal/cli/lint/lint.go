@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -69,7 +67,7 @@ without a reason, or of nothing, is a finding itself. With --baseline only findi
 baseline does not have are reported; they are compared by what they say, not by line.
 
 Exit status: 0 when nothing at least as severe as --fail-on was found, 1 when something was, or
-when a file could not be read; 3 when nothing was, and something of the inventory or the accounts could not
+when a file could not be read, which is a finding of it and keeps no other file from being checked; 3 when nothing was, and something of the inventory or the accounts could not
 be read, so that it was not checked.`
 
 // New returns the command.
@@ -170,7 +168,7 @@ func (o *options) run(ctx context.Context) error {
 	}
 	unread := o.unread(s.inv)
 	switch {
-	case len(found.AtLeast(l.failing)) > 0:
+	case len(found.AtLeast(l.failing)) > 0, s.unread:
 		return term.ErrSaid
 	case unread:
 		return &term.Exit{Code: Partial}
@@ -305,36 +303,4 @@ func (o *options) print(found rule.List, accepted []rule.Accepted) error {
 		return output.GitHub(o.streams.Out, found)
 	}
 	return output.Text(o.streams.Out, found)
-}
-
-func tooLarge(name string, size int64) error {
-	return fmt.Errorf("reading %s: %d bytes are more than any plan, policy or config file has", name, size)
-}
-
-// filesBelow is path itself when it is a file, else the files below it that
-// may hold something to lint.
-func filesBelow(path string) ([]string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return []string{path}, nil
-	}
-	var out []string
-	err = filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		hidden := len(d.Name()) > 1 && d.Name()[0] == '.' && name != path
-		switch {
-		case d.IsDir() && hidden:
-			return filepath.SkipDir
-		case d.IsDir() || hidden:
-		case d.Name() == "config" || d.Name() == "credentials", slices.Contains([]string{".json", ".yaml", ".yml", ".template"}, filepath.Ext(name)):
-			out = append(out, name)
-		}
-		return nil
-	})
-	return out, err
 }

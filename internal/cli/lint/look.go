@@ -32,6 +32,8 @@ type search struct {
 	set   *accept.Set
 	found rule.List
 	files []string
+	// unread is set when a file could not be read, whatever becomes of the finding.
+	unread bool
 }
 
 // look checks all files named, and the inventory.
@@ -47,9 +49,7 @@ func (o *options) look(ctx context.Context, s *search) error {
 		}
 	}
 	for _, path := range o.paths {
-		if err := s.path(path); err != nil {
-			return err
-		}
+		s.path(path)
 	}
 	return nil
 }
@@ -118,16 +118,14 @@ func (o *options) observe(ctx context.Context) (*inventory.Inventory, error) {
 
 // path checks one file or directory. Declarations belong together: those below
 // one path are read as one set.
-func (s *search) path(path string) error {
-	below, err := filesBelow(path)
-	if err != nil {
-		return err
-	}
+func (s *search) path(path string) {
+	below := s.filesBelow(path)
 	sets := map[string]bool{} // paths of sets of declarations
 	for _, name := range below {
 		text, err := readFile(name)
 		if err != nil {
-			return err
+			s.unreadable(name, err)
+			continue
 		}
 		if isDeclaration(name, text) {
 			sets[scopeOf(name, path)] = true
@@ -140,7 +138,6 @@ func (s *search) path(path string) error {
 	for _, root := range slices.Sorted(maps.Keys(sets)) {
 		s.declarations(root, below)
 	}
-	return nil
 }
 
 // scopeOf is the directory of the declaration set that a file belongs to: the
@@ -199,15 +196,4 @@ func (l *lines) line(name string, number int) (string, bool) {
 		return "", false
 	}
 	return l.text[number-1], true
-}
-
-func readFile(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, tooLarge(name, info.Size())
-	}
-	return os.ReadFile(name)
 }

@@ -241,7 +241,7 @@ func languageRules() []Rule {
 func fileRules() []Rule {
 	return []Rule{
 		{UnknownFile, "", Info, "a file of no kind stile checks", Document},
-		{Unreadable, "", High, "a file that is not the YAML it seems to be", Document},
+		{Unreadable, "", High, "a file that cannot be read, or is not the YAML it seems to be", Document},
 		{NotKnown, "", Info, "a document that is known only once something else is there", Document},
 		{ProfileHeading, "", High, "[profile x] in a credentials file", Document},
 		{ForeignSection, "", High, "a section in a credentials file that only config files have", Document},
