@@ -14,14 +14,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stile-aws/stile/internal/broker/client"
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
+	"github.com/stile-aws/stile/internal/issuelog"
 )
 
 const api = "orders-prod/payroll-api"
@@ -131,6 +134,22 @@ func TestAnotherTokenIsAnotherCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Stile(t, nil, "credential-process", "--token-file", file, api).Refused(t, "the token in "+file+" is of system:serviceaccount:other:workload")
+}
+
+func TestTheLogOfWhatIsKeptSaysTheSame(t *testing.T) {
+	w := newCounted(t, "payroll")
+	env := []string{"AWS_WEB_IDENTITY_TOKEN_FILE=" + w.Token(t, "payroll/api")}
+	for range 2 {
+		w.key(t, env, api)
+	}
+	entries, broken, err := issuelog.Read(filepath.Join(w.Dir, "state", "stile"), time.Time{})
+	if err != nil || broken > 0 || len(entries) != 2 {
+		t.Fatalf("%d entries, %d broken, %v, want 2", len(entries), broken, err)
+	}
+	ignore := cmp.Options{cmpopts.IgnoreFields(issuelog.Entry{}, "Time"), cmpopts.IgnoreFields(issuelog.Process{}, "PID")}
+	if diff := cmp.Diff(entries[0], entries[1], ignore); diff != "" || entries[1].Session == "" || entries[1].AccountName != "orders-prod" || entries[1].Role == "" {
+		t.Errorf("logged %+v; -fetched +kept:\n%s", entries[1], diff)
+	}
 }
 
 // What was applied again may lead elsewhere, or to another role of the same name.

@@ -57,6 +57,9 @@ func (e Entry) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "credentials until %s", e.Credentials.Expires.Format(time.RFC3339))
 }
 
+// parts are the directories of what can be had again.
+var parts = []string{"alias", "credentials"}
+
 // Store keeps entries by the keys of their requests. Safe for concurrent use, by
 // any number of processes too.
 type Store struct {
@@ -129,6 +132,7 @@ func (s *Store) Put(key string, c aws.Credentials) error {
 		s.memory[key] = Entry{Credentials: c, Fetched: now}
 		return nil
 	}
+	s.sweep(now)
 	return write(s.shelf.Credentials(key), shelf.Credentials{
 		Key: key, Fetched: now, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Expires: c.Expires, AccountID: c.AccountID,
 	})
@@ -169,6 +173,34 @@ func write(file string, v any) error {
 // locks is where the locks of fetches are.
 func (s *Store) locks() string { return filepath.Join(s.dir, "locks") }
 
+const (
+	// outlived is the age of a file whose credentials have surely ended: AWS gives
+	// none for longer than 36 hours (API reference, GetSessionToken).
+	outlived = 48 * time.Hour
+	// sweeps are so far apart at least.
+	sweeps = time.Hour
+)
+
+// sweep takes files away that are of no use any more: a request that has changed is
+// kept under another name, and memory is not without end. Locks stay, they must.
+func (s *Store) sweep(now time.Time) {
+	mark := filepath.Join(s.dir, "swept")
+	if info, err := os.Stat(mark); err == nil && now.Sub(info.ModTime()) < sweeps {
+		return
+	}
+	if atomicfile.Write(mark, nil) != nil {
+		return
+	}
+	for _, part := range parts {
+		entries, _ := os.ReadDir(filepath.Join(s.dir, part)) // none yet
+		for _, e := range entries {
+			if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > outlived {
+				_ = os.Remove(filepath.Join(s.dir, part, e.Name())) // the next sweep tries again
+			}
+		}
+	}
+}
+
 // Clear forgets everything.
 func (s *Store) Clear() {
 	if s.dir == "" {
@@ -177,7 +209,7 @@ func (s *Store) Clear() {
 		clear(s.memory)
 		return
 	}
-	for _, part := range []string{"alias", "credentials"} {
+	for _, part := range parts {
 		_ = os.RemoveAll(filepath.Join(s.dir, part)) // what another process writes this moment is new
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/session/kept"
+	"github.com/stile-aws/stile/internal/session/shelf"
 )
 
 func dir(t *testing.T) string {
@@ -169,6 +170,45 @@ func TestBrokenFilesAreNotThere(t *testing.T) {
 	store.Clear()
 	if files, _ := filepath.Glob(filepath.Join(d, "credentials", "*")); len(files) > 0 {
 		t.Errorf("%v is left", files)
+	}
+}
+
+// A request that has changed is kept under another name, for ever if nobody swept.
+func TestWhatHasLongEndedIsTakenAway(t *testing.T) {
+	d := dir(t)
+	store := kept.Open(d)
+	m := &mint{life: time.Hour}
+	age := func(file string, age time.Duration) {
+		t.Helper()
+		at := time.Now().Add(-age)
+		if err := os.Chtimes(file, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, old := range []time.Duration{0, 47 * time.Hour, 49 * time.Hour} {
+		name := fmt.Sprint("x", i)
+		get(t, store.Wrap(creds.From(name, m)))
+		store.SetAlias(name, shelf.Alias{Key: name})
+		files := shelf.In(d)
+		age(files.Aliases(name), old)
+		age(files.Credentials(creds.From(name, m).Key()), old)
+	}
+	count := func() int {
+		t.Helper()
+		files, err := filepath.Glob(filepath.Join(d, "[ac]*", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	get(t, store.Wrap(creds.From("soon", m)))
+	if n := count(); n != 7 {
+		t.Errorf("%d files are left soon after a sweep, want all 7", n)
+	}
+	age(filepath.Join(d, "swept"), 2*time.Hour)
+	get(t, store.Wrap(creds.From("later", m)))
+	if n := count(); n != 6 {
+		t.Errorf("%d files are left after the next, want 6", n)
 	}
 }
 
