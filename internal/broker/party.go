@@ -163,13 +163,18 @@ var errDeclined = fmt.Errorf("%w: all who were asked declined", ErrNobody)
 
 // ask asks one guest after the other, of those who have come after so many others,
 // and tells who has answered. Unless all may be asked it waits for one even if
-// there is none now.
+// there is none now. A page that was given to one who has gone since may be seen:
+// when nobody else is there it is taken for shown.
 func (p *party) ask(ctx context.Context, key string, q client.Question, after int) (client.Answer, *guest, error) {
 	var declined []*guest
 	begun := after > 0
+	var gone *guest
 	for {
 		g, id, others, changed := p.pick(key, after, declined)
 		if g == nil {
+			if !others && gone != nil && q.URL != "" {
+				return client.Answer{}, gone, nil
+			}
 			if !others && len(declined) > 0 {
 				return client.Answer{}, nil, fmt.Errorf("%w: %s", errDeclined, q.Text)
 			}
@@ -192,6 +197,8 @@ func (p *party) ask(ctx context.Context, key string, q client.Question, after in
 			return answer, g, nil
 		case here:
 			declined = append(declined, g)
+		default:
+			gone = g
 		}
 	}
 }

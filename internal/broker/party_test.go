@@ -122,3 +122,94 @@ func TestOutsideABrokerNobodyIsAsked(t *testing.T) {
 		t.Errorf("Show = %v", err)
 	}
 }
+
+// showing is a broker whose ways need a page, which is answered when the test says
+// so, and its clients.
+func showing(t *testing.T) (r *running, answered chan struct{}) {
+	t.Helper()
+	answered = make(chan struct{})
+	w := &ways{life: time.Hour, hook: func(ctx context.Context, _ string) error {
+		if err := broker.Show(ctx, client.Question{Text: "sign in", URL: "https://acme.awsapps.com/start"}); err != nil {
+			return err
+		}
+		select {
+		case <-answered:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}}
+	return start(t, w, 0), answered
+}
+
+// Who is killed while it opens the page may have opened it.
+func TestAPageIsWaitedForWhenTheOneThatOpensItDies(t *testing.T) {
+	r, answered := showing(t)
+	ctx, kill := context.WithCancel(t.Context())
+	err := r.ask(ctx, func(ctx context.Context, _ client.Question) (client.Answer, error) {
+		kill()
+		<-ctx.Done()
+		return client.Answer{}, ctx.Err()
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("the first got %v", err)
+	}
+	close(answered)
+	if err := r.ask(t.Context(), nil); err != nil { // has nobody to show it to
+		t.Errorf("the next got %v, want what the page brought", err)
+	}
+	if n := r.opens.Load(); n != 1 {
+		t.Errorf("%d opens, want that the first went on", n)
+	}
+}
+
+// The person sees the page already; one who comes when nobody is left who showed it
+// may have lost it.
+func TestAPageIsShownAgainToNewcomersAlone(t *testing.T) {
+	r, answered := showing(t)
+	var shown atomic.Int64
+	show := func(context.Context, client.Question) (client.Answer, error) {
+		shown.Add(1)
+		return client.Answer{}, nil
+	}
+	ctx, kill := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	first := make(chan struct{})
+	group.Go(func() {
+		_ = r.ask(ctx, func(ctx context.Context, q client.Question) (client.Answer, error) {
+			defer close(first)
+			return show(ctx, q)
+		})
+	})
+	<-first
+	for range 10 {
+		group.Go(func() {
+			if err := r.ask(t.Context(), show); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	until(t, r, func(s *client.Status) bool { return s.Waiting == 11 })
+	kill()
+	until(t, r, func(s *client.Status) bool { return s.Waiting == 10 })
+	if n := shown.Load(); n != 1 {
+		t.Errorf("%d pages were shown, want that those who waited show none", n)
+	}
+	group.Go(func() {
+		if err := r.ask(t.Context(), show); err != nil {
+			t.Error(err)
+		}
+	})
+	for shown.Load() < 2 {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("the newcomer is not shown the page")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	close(answered)
+	group.Wait()
+	if n := shown.Load(); n != 2 {
+		t.Errorf("%d pages were shown, want one more", n)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -119,13 +120,13 @@ func background(t *testing.T, w *logintest.World) *client.Status {
 	return &client.Status{}
 }
 
-func signedInOnce(t *testing.T, w *logintest.World, pages int) {
+func signedInOnce(t *testing.T, w *logintest.World, pages ...int) {
 	t.Helper()
 	if got := w.Since(); got["RegisterClient"] != 1 || got["CreateToken"] != 1 {
 		t.Errorf("calls %v, want one sign-in", got)
 	}
-	if n := w.Pages(t); n != pages {
-		t.Errorf("%d pages were opened, want %d", n, pages)
+	if n := w.Pages(t); !slices.Contains(pages, n) {
+		t.Errorf("%d pages were opened, want one of %d", n, pages)
 	}
 }
 
@@ -237,7 +238,7 @@ func TestCallersWhoWaitGoOnWhenTheOneThatOpenedThePageIsKilled(t *testing.T) {
 		for _, r := range callers {
 			logintest.Key(t, r.end())
 		}
-		signedInOnce(t, w, 1)
+		signedInOnce(t, w, 1, 2) // again, if it was killed before it could say that the page is open
 	})
 }
 
