@@ -35,7 +35,7 @@ type arguments struct {
 
 // commands are the commands that take names, by their path.
 func commands() map[string]arguments {
-	one, any := arguments{addresses, 1}, arguments{addresses, 0}
+	one, any := arguments{addresses, 1}, arguments{several, 0}
 	return map[string]arguments{
 		"exec": one, "env": one, "credential-process": one, "console": one, "use": one, "whoami": one, "ls": one, "explain-credential": one,
 		"each": any, "serve": any, "config write": any,
@@ -49,6 +49,7 @@ func flags() map[string]source {
 	severities := fixed("info", "low", "medium", "high", "critical")
 	return map[string]source{
 		"confirm": accounts, "account": accounts, "own-accounts": accounts, "accounts": accounts, "via": addresses, "as": callers,
+		"group": groups, "member": addresses, "add-member": addresses, "remove-member": addresses, "except": several,
 		"source": sources, "profile": profiles, "label": labels, "region": regions, "regions": regions,
 		"severity": severities, "fail-on": severities, "kind": fixed("identity", "trust", "resource", "key", "endpoint", "scp", "rcp"),
 		"delivery": fixed("exec", "env", "credential-process", "serve", "each", "console"),
@@ -124,6 +125,11 @@ func fixed(words ...string) source {
 
 func addresses(b *known.Book, text string) []string { return b.Begins(text) }
 
+// several are for commands that take many addresses.
+func several(b *known.Book, text string) []string { return append(b.Begins(text), b.Groups()...) }
+
+func groups(b *known.Book, _ string) []string { return b.Groups() }
+
 func accounts(b *known.Book, text string) []string { return b.Accounts(text) }
 
 func callers(b *known.Book, _ string) []string { return b.Callers() }
@@ -147,5 +153,5 @@ func users(b *known.Book, _ string) []string {
 }
 
 func entries(b *known.Book, _ string) []string {
-	return append(sources(b, ""), b.Sessions()...)
+	return slices.Concat(sources(b, ""), b.Sessions(), b.Groups())
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/internal/cli/child"
+	"github.com/stile-aws/stile/internal/cli/filter"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
 )
@@ -18,6 +19,8 @@ type options struct {
 	streams     *term.Streams
 	route       route.Options
 	child       child.Options
+	filter      filter.Flags
+	except      []string
 	concurrency int
 	stopOnError bool
 	plain       bool
@@ -32,12 +35,21 @@ func New(s *term.Streams) *cobra.Command {
 		Use:   "each ACCOUNT/ROLE... -- COMMAND [ARGUMENT]...",
 		Short: "Run a command in many accounts, side by side",
 		Long: "Run a command once for each address, side by side, each time with that role's credentials (as stile exec does).\n\n" +
-			"* in an address stands for anything: '*/reader' is the role reader of every account that the declarations lead to.\n" +
-			"A pattern that fits nothing is an error, and so is an address that is not known, before anything is run.\n\n" +
+			"A group's name (stile sessions) stands for its members, and * for anything: '*/reader' is the role reader in every\n" +
+			"account that declarations lead to, or where they lead to none, in every account where Identity Center lists it;\n" +
+			"'acme:*/*' is all that source acme lists. A pattern without a slash is one of sessions' names: '*' is every session\n" +
+			"that has a name. A pattern that fits nothing is an error before anything is run.\n\n" +
+			"--source, --label, --ou and --except leave some of them out; labels and organizational units are those of stile ls.\n" +
+			"--except takes addresses, groups and patterns. It is an error when nothing is left.\n\n" +
 			"The command's lines come behind the address they are from; a summary ends on standard error. The commands have no\n" +
 			"standard input. Interrupted, they are too, and no more are begun; a second interrupt ends stile at once.\n\n" +
+			"On a terminal each command that has ended is told. --json prints a line for each: address, exit (the command's status;\n" +
+			"-1 when it was not run to its end), error (why it was not, such as no credentials), seconds, and skipped when it was not\n" +
+			"begun.\n\n" +
 			"Exit status: 0 when every command ended with 0, 1 when one did not, or had no credentials.",
 		Example: "  stile each '*/reader' -- aws dynamodb list-tables\n" +
+			"  stile each --label env=prod --except sandbox/reader '*/reader' -- ./audit\n" +
+			"  stile each release -- terraform plan\n" +
 			"  stile each --concurrency 4 --json orders-prod/reader billing/reader -- ./audit",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,7 +62,9 @@ func New(s *term.Streams) *cobra.Command {
 	}
 	o.route.Flags(cmd)
 	o.child.Flags(cmd)
+	o.filter.Add(cmd)
 	f := cmd.Flags()
+	f.StringArrayVar(&o.except, "except", nil, "leave out the `ADDRESS`, group or pattern; may be repeated")
 	f.IntVar(&o.concurrency, "concurrency", 8, "how many commands run at once")
 	f.BoolVar(&o.stopOnError, "stop-on-error", false, "begin no more commands once one has failed, and interrupt those under way")
 	f.BoolVar(&o.plain, "no-prefix", false, "leave the addresses off the lines")
@@ -64,7 +78,7 @@ func (o *options) run(ctx context.Context, patterns, command []string) error {
 		return fmt.Errorf("--concurrency %d: want at least 1", o.concurrency)
 	}
 	o.route.Runs(command[0])
-	addresses, err := o.route.Expand(ctx, o.streams, patterns)
+	addresses, err := o.chosen(ctx, patterns)
 	if err != nil {
 		return err
 	}
@@ -94,6 +108,44 @@ func (o *options) run(ctx context.Context, patterns, command []string) error {
 		}
 	}
 	return o.summary(r.run(ctx, jobs))
+}
+
+// chosen are the addresses to work in.
+func (o *options) chosen(ctx context.Context, words []string) ([]string, error) {
+	if o.filter.None() && len(o.except) == 0 {
+		return o.route.Expand(ctx, o.streams, words)
+	}
+	places, err := o.route.Places(ctx, o.streams, words)
+	if err != nil {
+		return nil, err
+	}
+	keep, err := o.filter.Open(ctx, o.streams)
+	if err != nil {
+		return nil, err
+	}
+	except, err := o.route.Meanings(o.streams, o.except)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	unknown := 0
+	for i := range places {
+		e := &places[i].Entry
+		fits, is := keep.Keep(e)
+		if is {
+			unknown++
+		}
+		if fits && !except(e) {
+			out = append(out, e.Address)
+		}
+	}
+	if unknown > 0 {
+		o.streams.Note("stile: of %d more it is not known in which organizational unit their accounts are; they are left out", unknown)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("of %d addresses none is left by --source, --label, --ou and --except", len(places))
+	}
+	return out, nil
 }
 
 // environ opens the way to an address for as long as a command runs.

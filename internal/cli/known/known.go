@@ -14,6 +14,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -118,6 +119,15 @@ func (b *Book) Sessions() []string {
 	return out
 }
 
+// Groups are the names of groups.
+func (b *Book) Groups() []string {
+	var out []string
+	for _, g := range b.book.Groups {
+		out = append(out, g.Name)
+	}
+	return out
+}
+
 // Profiles are the AWS profiles that have credentials of their own.
 func (b *Book) Profiles() []string {
 	var out []string
@@ -194,7 +204,8 @@ func once(all []Entry) []Entry {
 	})
 }
 
-// Distinct writes SOURCE: before the addresses that several sources have.
+// Distinct writes SOURCE: before the addresses that several sources have, but for
+// what is declared, which commands take such an address for.
 func Distinct(all []Entry) []Entry {
 	source := map[string]string{}
 	several := map[string]bool{}
@@ -205,11 +216,41 @@ func Distinct(all []Entry) []Entry {
 		source[e.Address] = e.Source
 	}
 	for i := range all {
-		if e := &all[i]; several[e.Address] {
+		if e := &all[i]; several[e.Address] && strings.Contains(e.Address, "/") && e.Source != ByDeclaration {
 			e.Address = e.Source + ":" + e.Address
 		}
 	}
 	return all
+}
+
+// Names are how people may write the entry: its address first, then its account by
+// name and id, and with its source.
+func (e *Entry) Names() []string {
+	out := []string{e.Address}
+	if e.Session == "" && e.Role != "" {
+		for _, account := range []string{e.Account, e.AccountID} {
+			if account != "" {
+				out = append(out, account+"/"+e.Role, e.Source+":"+account+"/"+e.Role)
+			}
+		}
+	}
+	return out
+}
+
+// Meaning tells the entries that an address means, or a pattern in which * stands
+// for anything. One without a slash means names.
+func Meaning(address string) func(*Entry) bool {
+	pattern := Wild(address)
+	return func(e *Entry) bool {
+		return slices.ContainsFunc(e.Names(), func(name string) bool {
+			return strings.Contains(name, "/") == strings.Contains(address, "/") && pattern.MatchString(name)
+		})
+	}
+}
+
+// Wild is a pattern in which * stands for anything.
+func Wild(pattern string) *regexp.Regexp {
+	return regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$")
 }
 
 // Labels are the accounts' labels, by the declarations that were applied and those

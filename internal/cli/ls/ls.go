@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/cli/filter"
 	"github.com/stile-aws/stile/internal/cli/known"
 	"github.com/stile-aws/stile/internal/cli/match"
 	"github.com/stile-aws/stile/internal/cli/route"
@@ -25,15 +26,12 @@ import (
 )
 
 type options struct {
-	streams      *term.Streams
-	source       string
-	labels       []string
-	unit         string
-	inventory    string
-	organization string
-	refresh      bool
-	cached       bool
-	json         bool
+	streams *term.Streams
+	filter  filter.Flags
+	group   string
+	refresh bool
+	cached  bool
+	json    bool
 }
 
 // New returns the command.
@@ -57,15 +55,11 @@ func New(s *term.Streams) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), append(args, "")[0]) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.source, "source", "", "only what comes from `SOURCE`; declared is what declarations lead to")
-	f.StringArrayVarP(&o.labels, "label", "l", nil, "only sessions and accounts with the label `KEY[=VALUE]`; may be repeated")
-	f.StringVar(&o.unit, "ou", "", "only accounts in the organizational `UNIT`, or in one below: its name, its path from the root as A/B, or its id")
-	f.StringVar(&o.inventory, "inventory", "", "the `FILE` that says in which units accounts are")
-	f.StringVar(&o.organization, "organization", "", "the `ADDRESS` of a role that may read AWS Organizations, which is asked in which units accounts are")
+	o.filter.Add(cmd)
+	f.StringVar(&o.group, "group", "", "only what members of the `GROUP` mean (stile sessions)")
 	f.BoolVar(&o.refresh, "refresh", false, "ask Identity Center for everything anew")
 	f.BoolVar(&o.cached, "cached", false, "ask nobody: list what is known")
 	f.BoolVar(&o.json, "json", false, "write one JSON value")
-	cmd.MarkFlagsMutuallyExclusive("inventory", "organization")
 	return cmd
 }
 
@@ -85,24 +79,19 @@ func (o *options) run(ctx context.Context, text string) error {
 		return err
 	}
 	defer d.Close()
-	if o.source != "" && o.source != known.ByDeclaration {
-		if _, err := d.Book().Only(o.source, nil); err != nil {
-			return err
-		}
-	}
-	in, err := o.readUnits(ctx)
+	keep, err := o.filter.Open(ctx, o.streams)
 	if err != nil {
 		return err
 	}
-	if o.unit != "" {
-		if err := in.check(o.unit); err != nil {
-			return err
-		}
+	in, err := o.members(d.Book())
+	if err != nil {
+		return err
 	}
-	rows, err := o.rows(ctx, d, text, in)
+	rows, err := o.rows(ctx, d, text, keep)
 	if err != nil && len(rows) == 0 && !o.json {
 		return err // nothing was found because nobody could be asked
 	}
+	rows = slices.DeleteFunc(rows, func(r row) bool { return !in(&r) })
 	if err := o.print(rows); err != nil {
 		return err
 	}
@@ -110,7 +99,7 @@ func (o *options) run(ctx context.Context, text string) error {
 }
 
 // rows lists what fits. An error comes with what could be listed.
-func (o *options) rows(ctx context.Context, d *desk.Desk, text string, in *units) ([]row, error) {
+func (o *options) rows(ctx context.Context, d *desk.Desk, text string, keep *filter.Filter) ([]row, error) {
 	all := known.Read(o.streams)
 	declared := all.Declared()
 	if len(d.Book().Sources) == 0 && len(declared) == 0 {
@@ -124,56 +113,54 @@ func (o *options) rows(ctx context.Context, d *desk.Desk, text string, in *units
 	var errs []error
 	for i := range d.Book().Sources {
 		s := &d.Book().Sources[i]
-		if s.IdentityCenter == nil || o.source != "" && o.source != s.Name {
+		if s.IdentityCenter == nil {
 			continue
 		}
-		keep := func(a session.Account) bool {
-			e := known.Entry{AccountID: string(a.ID), Account: a.Name, Labels: labels[a.ID]}
-			return o.labelled(e.Labels) && (o.unit == "" || o.inUnit(in, &row{Entry: e}))
-		}
-		more, err := o.center(ctx, d, s, text, keep)
+		more, err := o.center(ctx, d, s, text, func(a session.Account) bool {
+			return keep.KeepAccount(&known.Entry{AccountID: string(a.ID), Account: a.Name, Labels: labels[a.ID]})
+		})
 		for i := range more {
 			more[i].Labels = labels[arn.AccountID(more[i].AccountID)]
 		}
 		rows = append(rows, more...)
 		errs = append(errs, err)
 	}
-	return o.fitting(rows, text, in), errors.Join(errs...)
+	distinct(rows)
+	return o.fitting(rows, text, keep), errors.Join(errs...)
 }
 
-func (o *options) inUnit(in *units, r *row) bool {
-	above, _ := in.of(r)
-	return within(above, o.unit)
+// distinct makes the addresses such that each means its row.
+func distinct(rows []row) {
+	entries := make([]known.Entry, len(rows))
+	for i := range rows {
+		entries[i] = rows[i].Entry
+	}
+	for i, e := range known.Distinct(entries) {
+		rows[i].Entry = e
+	}
 }
 
 // fitting keeps the rows that fit all filters.
-func (o *options) fitting(rows []row, text string, in *units) []row {
+func (o *options) fitting(rows []row, text string, keep *filter.Filter) []row {
 	unknown := 0
 	q := match.Parse(text)
 	best := match.None
 	grades := map[string]match.Grade{}
 	var out []row
 	for _, r := range rows {
-		if o.source != "" && o.source != r.Source || !o.labelled(r.Labels) {
-			continue
-		}
 		prepared := r.Text()
 		grade, _ := q.Match(&prepared)
 		if grade == match.None {
 			continue
 		}
-		if in != nil {
-			above, is := in.of(&r)
-			for _, u := range above {
-				r.Units = append(r.Units, u.name)
-			}
-			if o.unit != "" && !within(above, o.unit) {
-				if !is {
-					unknown++
-				}
-				continue
-			}
+		kept, is := keep.Keep(&r.Entry)
+		if is {
+			unknown++
 		}
+		if !kept {
+			continue
+		}
+		r.Units = keep.Units(&r.Entry)
 		best = max(best, grade)
 		grades[r.Source+"\x00"+r.Address] = grade
 		out = append(out, r)
@@ -186,15 +173,16 @@ func (o *options) fitting(rows []row, text string, in *units) []row {
 	})
 }
 
-func (o *options) labelled(labels map[string]string) bool {
-	for _, want := range o.labels {
-		key, value, exact := strings.Cut(want, "=")
-		got, ok := labels[key]
-		if !ok || exact && got != value {
-			return false
-		}
+// members tells the rows that a group's members mean; all, where no group was named.
+func (o *options) members(book *session.Book) (func(*row) bool, error) {
+	if o.group == "" {
+		return func(*row) bool { return true }, nil
 	}
-	return true
+	if book.Group(o.group) == nil {
+		return nil, fmt.Errorf("--group: there is no group %s; stile sessions list shows those there are", o.group)
+	}
+	means, err := new(route.Options).Meanings(o.streams, []string{o.group})
+	return func(r *row) bool { return means(&r.Entry) }, err
 }
 
 // center lists an Identity Center's roles in the accounts that keep lets pass:
@@ -209,7 +197,7 @@ func (o *options) center(ctx context.Context, d *desk.Desk, source *session.Sour
 		return nil, fmt.Errorf("listing %s: %w", source.Name, err)
 	}
 	wanted := like(all, text)
-	roles, err := o.roles(ctx, c, all, func(a session.Account) bool { return wanted(a) && keep(a) })
+	roles, err := o.roles(ctx, c, source, all, func(a session.Account) bool { return wanted(a) && keep(a) })
 	if err != nil {
 		err = fmt.Errorf("listing %s: %w", source.Name, err)
 	}
@@ -248,7 +236,7 @@ func like(accounts []session.Account, text string) func(session.Account) bool {
 
 func (o *options) accounts(ctx context.Context, d *desk.Desk, c *idc.Client, source *session.Source) ([]session.Account, error) {
 	known, at := c.KnownAccounts()
-	if o.cached || !o.refresh && !at.IsZero() && time.Since(at) < goodFor {
+	if o.cached || o.filter.Source != "" && o.filter.Source != source.Name || !o.refresh && !at.IsZero() && time.Since(at) < goodFor {
 		return known, nil
 	}
 	if err := d.SignedIn(ctx, source); err != nil {
@@ -261,7 +249,7 @@ func (o *options) accounts(ctx context.Context, d *desk.Desk, c *idc.Client, sou
 const atOnce = 8
 
 // roles lists the roles of each account that is wanted.
-func (o *options) roles(ctx context.Context, c *idc.Client, accounts []session.Account, wanted func(session.Account) bool) ([][]string, error) {
+func (o *options) roles(ctx context.Context, c *idc.Client, source *session.Source, accounts []session.Account, wanted func(session.Account) bool) ([][]string, error) {
 	roles := make([][]string, len(accounts))
 	var g errgroup.Group
 	g.SetLimit(atOnce)
@@ -272,7 +260,7 @@ func (o *options) roles(ctx context.Context, c *idc.Client, accounts []session.A
 		}
 		known, at := c.KnownRoles(a.ID)
 		roles[i] = known
-		if o.cached || !o.refresh && !at.IsZero() && began.Sub(at) < goodFor {
+		if o.cached || o.filter.Source != "" && o.filter.Source != source.Name || !o.refresh && !at.IsZero() && began.Sub(at) < goodFor {
 			continue
 		}
 		g.Go(func() error {

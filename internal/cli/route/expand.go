@@ -7,15 +7,23 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/cli/known"
 	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/session"
 )
 
-// Expand gives the addresses that patterns stand for, each once, sorted: * in
-// ACCOUNT/ROLE stands for anything. A pattern that fits nothing is an error. What
+// Expand gives the addresses that words stand for, each once, sorted: a group's name
+// stands for its members, and * in ACCOUNT/ROLE for anything. A pattern without a
+// slash is one of names of sessions. A pattern that fits nothing is an error. What
 // is no pattern is taken as it is.
-func (o *Options) Expand(ctx context.Context, s *term.Streams, patterns []string) ([]string, error) {
+func (o *Options) Expand(ctx context.Context, s *term.Streams, words []string) ([]string, error) {
+	words, err := o.spread(s, words)
+	if err != nil {
+		return nil, err
+	}
 	var out, open []string
-	for _, p := range patterns {
+	for _, p := range words {
 		if strings.Contains(p, "*") {
 			open = append(open, p)
 			continue
@@ -36,15 +44,52 @@ func (o *Options) Expand(ctx context.Context, s *term.Streams, patterns []string
 	return slices.Compact(out), nil
 }
 
+// spread puts groups' members in the place of their names.
+func (o *Options) spread(s *term.Streams, words []string) ([]string, error) {
+	name := func(w string) bool { return !strings.ContainsAny(w, "/:*") }
+	if o.declaredOnly() || !slices.ContainsFunc(words, name) {
+		return words, nil
+	}
+	paths, err := session.FindPaths(s.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	book, err := session.Read(paths.Book)
+	if err != nil {
+		return nil, err
+	}
+	return book.Spread(words), nil
+}
+
+// Meanings tells the entries that any of some words mean: addresses, groups and
+// patterns.
+func (o *Options) Meanings(s *term.Streams, words []string) (func(*known.Entry) bool, error) {
+	words, err := o.spread(s, words)
+	if err != nil {
+		return nil, err
+	}
+	var all []func(*known.Entry) bool
+	for _, w := range words {
+		all = append(all, known.Meaning(w))
+	}
+	return func(e *known.Entry) bool {
+		return slices.ContainsFunc(all, func(means func(*known.Entry) bool) bool { return means(e) })
+	}, nil
+}
+
 // fitting lists the addresses that fit a pattern: of declarations, or else of
 // people's sources.
 func (o *Options) fitting(ctx context.Context, s *term.Streams, pattern string) (out []string, err error) {
-	err = o.maps(ctx, s, func(a atlas, from string) error {
-		out, err = a.fitting(pattern, from)
-		return err
-	})
-	if err == nil || o.declaredOnly() {
-		return out, err
+	if names := !strings.Contains(pattern, "/"); names && o.declaredOnly() {
+		return nil, fmt.Errorf("expanding %s: declarations have no names of sessions; */%s is a role in every account", pattern, pattern)
+	} else if !names {
+		err = o.maps(ctx, s, func(a atlas, from string) error {
+			out, err = a.fitting(pattern, from)
+			return err
+		})
+		if err == nil || o.declaredOnly() {
+			return out, err
+		}
 	}
 	people, listErr := listed(ctx, s, pattern)
 	switch {
@@ -52,6 +97,8 @@ func (o *Options) fitting(ctx context.Context, s *term.Streams, pattern string) 
 		return nil, fmt.Errorf("expanding %s: %w", pattern, listErr)
 	case len(people) > 0:
 		return people, nil
+	case err == nil:
+		return nil, fmt.Errorf("expanding %s: no session has a name like that (stile sessions list); */ROLE is a role in every account", pattern)
 	case errors.Is(err, errNoDeclarations):
 		return nil, fmt.Errorf("expanding %s: nothing fits that people's sources list (stile ls), and there are %w", pattern, err)
 	}
@@ -60,39 +107,62 @@ func (o *Options) fitting(ctx context.Context, s *term.Streams, pattern string) 
 
 // Place is an address, and what is known of it without going there.
 type Place struct {
-	Address string
-	Region  string // the account's default, "" where it is not known
+	known.Entry        // its Source is "" where nothing is known
+	Region      string // the account's default, "" where it is not known
 }
 
 // Places is [Options.Expand] with what is known of each address.
-func (o *Options) Places(ctx context.Context, s *term.Streams, patterns []string) ([]Place, error) {
-	addresses, err := o.Expand(ctx, s, patterns)
+func (o *Options) Places(ctx context.Context, s *term.Streams, words []string) ([]Place, error) {
+	addresses, err := o.Expand(ctx, s, words)
 	if err != nil {
 		return nil, err
 	}
+	var all map[string]known.Entry
 	out := make([]Place, len(addresses))
 	for i, address := range addresses {
+		if to, err := target(address); err == nil {
+			routes, err := o.find(ctx, s, to)
+			if err == nil {
+				c := &routes[0]
+				role, _ := arn.Parse(c.route.Hops[len(c.route.Hops)-1].Role) // find has parsed it
+				out[i] = Place{Region: c.region, Entry: known.Entry{
+					Source: known.ByDeclaration, AccountID: string(c.account), Account: c.name, Role: role.Name(), Labels: c.labels,
+				}}
+				out[i].Address = address
+				continue
+			}
+			if o.declaredOnly() {
+				return nil, err
+			}
+		}
+		if all == nil {
+			all = byName(known.Read(s).All())
+		}
+		out[i].Entry = all[address]
 		out[i].Address = address
-		to, err := target(address)
-		if err != nil {
-			continue // the name of a session
-		}
-		routes, err := o.find(ctx, s, to)
-		switch {
-		case err == nil:
-			out[i].Region = routes[0].region
-		case o.declaredOnly():
-			return nil, err
-		}
 	}
 	return out, nil
+}
+
+// byName indexes entries by all names they have; the first of a name counts.
+func byName(all []known.Entry) map[string]known.Entry {
+	out := map[string]known.Entry{}
+	for i := range all {
+		for _, name := range all[i].Names() {
+			if _, taken := out[name]; !taken {
+				out[name] = all[i]
+			}
+		}
+	}
+	return out
 }
 
 // fitting lists the known addresses that fit a pattern.
 func (a atlas) fitting(pattern, from string) ([]string, error) {
 	var out []string
+	wild := known.Wild(pattern)
 	for _, address := range a.addresses() {
-		if wild(pattern).MatchString(address) {
+		if wild.MatchString(address) {
 			out = append(out, address)
 		}
 	}

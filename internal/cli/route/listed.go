@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stile-aws/stile/internal/cli/known"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/desk"
@@ -20,40 +20,57 @@ import (
 // stile ls.
 const goodFor = 12 * time.Hour
 
-// listed gives the addresses that fit a pattern of people's named sessions and of
-// what Identity Center lists for them, nil where there are none. Only accounts
-// whose names fit are asked for.
+// listed gives the addresses that fit a pattern: of named sessions where it has no
+// slash, else of what Identity Center lists, SOURCE: before it for only one. Only
+// accounts whose names fit are asked for.
 func listed(ctx context.Context, s *term.Streams, pattern string) ([]string, error) {
 	d, _, err := OpenDesk(s)
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	inAccount, role, ok := strings.Cut(pattern, "/")
+	slash := strings.LastIndexByte(pattern, '/')
 	var out []string
-	if !ok {
-		for _, named := range d.Book().Sessions {
-			if wild(pattern).MatchString(named.Name) {
-				out = append(out, named.Name)
+	if slash < 0 {
+		means := known.Meaning(pattern)
+		for _, e := range known.Sessions(d.Book()) {
+			if means(&e) {
+				out = append(out, e.Address)
 			}
 		}
 		return out, nil
 	}
+	only, inAccount, named := strings.Cut(pattern[:slash], ":")
+	if !named || d.Book().Source(only) == nil {
+		only, inAccount = "", pattern[:slash]
+	}
+	var all []known.Entry
 	for i := range d.Book().Sources {
 		source := &d.Book().Sources[i]
-		if source.IdentityCenter == nil {
+		if source.IdentityCenter == nil || only != "" && only != source.Name {
 			continue
 		}
-		more, err := listedBy(ctx, d, source, wild(inAccount), wild(role))
+		more, err := listedBy(ctx, d, source, known.Wild(inAccount))
 		if err != nil {
 			return nil, fmt.Errorf("listing %s: %w", source.Name, err)
 		}
-		out = append(out, more...)
+		all = append(all, more...)
+	}
+	role := known.Wild(pattern[slash+1:])
+	for _, e := range known.Distinct(all) {
+		switch {
+		case !role.MatchString(e.Role):
+		case only != "" && !strings.HasPrefix(e.Address, only+":"):
+			out = append(out, only+":"+e.Address)
+		default:
+			out = append(out, e.Address)
+		}
 	}
 	return out, nil
 }
 
-func listedBy(ctx context.Context, d *desk.Desk, source *session.Source, inAccount, role *regexp.Regexp) ([]string, error) {
+// listedBy is what an Identity Center lists in the accounts that fit.
+func listedBy(ctx context.Context, d *desk.Desk, source *session.Source, inAccount *regexp.Regexp) ([]known.Entry, error) {
 	if err := d.SignedIn(ctx, source); err != nil {
 		return nil, err
 	}
@@ -65,49 +82,31 @@ func listedBy(ctx context.Context, d *desk.Desk, source *session.Source, inAccou
 	if err != nil {
 		return nil, err
 	}
-	of := map[string]int{}
-	for _, a := range accounts {
-		of[a.Name]++
-	}
-	accounts = slices.DeleteFunc(slices.Clone(accounts), func(a session.Account) bool {
-		return !inAccount.MatchString(a.Name) && !inAccount.MatchString(string(a.ID))
+	roles, err := rolesOf(ctx, c, accounts, func(a session.Account) bool {
+		return inAccount.MatchString(a.Name) || inAccount.MatchString(string(a.ID))
 	})
-	roles, err := rolesOf(ctx, c, accounts)
 	if err != nil {
 		return nil, err
 	}
-	var out []string
-	for i, a := range accounts {
-		name := a.Name
-		if name == "" || of[name] > 1 {
-			name = string(a.ID)
-		}
-		for _, r := range roles[i] {
-			if role.MatchString(r) {
-				out = append(out, name+"/"+r)
-			}
-		}
-	}
-	return out, nil
+	return known.OfCenter(source.Name, accounts, roles), nil
 }
 
 // atOnce is how many accounts are asked for at a time; the rate is the client's.
 const atOnce = 8
 
-func rolesOf(ctx context.Context, c *idc.Client, accounts []session.Account) ([][]string, error) {
+// rolesOf lists the roles of the accounts that are wanted.
+func rolesOf(ctx context.Context, c *idc.Client, accounts []session.Account, wanted func(session.Account) bool) ([][]string, error) {
 	out := make([][]string, len(accounts))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
 	for i, a := range accounts {
+		if !wanted(a) {
+			continue
+		}
 		g.Go(func() (err error) {
 			out[i], err = c.Roles(ctx, a.ID, goodFor)
 			return err
 		})
 	}
 	return out, g.Wait()
-}
-
-// wild is a pattern in which * stands for anything.
-func wild(pattern string) *regexp.Regexp {
-	return regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$")
 }

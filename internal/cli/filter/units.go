@@ -1,4 +1,4 @@
-package ls
+package filter
 
 import (
 	"cmp"
@@ -11,8 +11,10 @@ import (
 
 	"github.com/stile-aws/stile"
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/cli/known"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/state"
+	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/scope"
@@ -29,21 +31,21 @@ type units struct {
 	whole bool                     // ids of units are known
 }
 
-// readUnits reads the units from where the options say, nil where they say nothing.
-func (o *options) readUnits(ctx context.Context) (*units, error) {
+// readUnits reads the units from where the flags say, nil where they say nothing.
+func (f *Flags) readUnits(ctx context.Context, s *term.Streams) (*units, error) {
 	switch {
-	case o.inventory != "":
-		inv, err := state.Inventory(o.streams, o.inventory)
+	case f.Inventory != "":
+		inv, err := state.Inventory(s, f.Inventory)
 		if err != nil {
 			return nil, err
 		}
 		if inv.Organization == nil || inv.Organization.Root == nil {
-			return nil, fmt.Errorf("reading organizational units: inventory %s has no organization; stile observe of the management account, or of a delegated administrator, reads it", o.inventory)
+			return nil, fmt.Errorf("reading organizational units: inventory %s has no organization; stile observe of the management account, or of a delegated administrator, reads it", f.Inventory)
 		}
 		return savedUnits(inv.Organization), nil
-	case o.organization != "":
-		return o.liveUnits(ctx)
-	case o.unit != "":
+	case f.Organization != "":
+		return f.liveUnits(ctx, s)
+	case f.Unit != "":
 		return nil, errors.New("--ou: in which organizational units accounts are is not known here; give --inventory FILE (stile observe --out FILE), or --organization ADDRESS of a role that may read AWS Organizations")
 	}
 	return nil, nil
@@ -71,8 +73,8 @@ func savedUnits(org *inventory.Organization) *units {
 }
 
 // liveUnits asks AWS Organizations as somebody who may.
-func (o *options) liveUnits(ctx context.Context) (*units, error) {
-	way, err := new(route.Options).Open(ctx, o.streams, o.organization)
+func (f *Flags) liveUnits(ctx context.Context, s *term.Streams) (*units, error) {
+	way, err := new(route.Options).Open(ctx, s, f.Organization)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +86,7 @@ func (o *options) liveUnits(ctx context.Context) (*units, error) {
 	cfg.Credentials = way.Credentials
 	accounts, err := stile.Organization(cfg, false).Accounts(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading organizational units as %s: %w", o.organization, err)
+		return nil, fmt.Errorf("reading organizational units as %s: %w", f.Organization, err)
 	}
 	u := &units{above: map[arn.AccountID][]unit{}}
 	names := map[arn.AccountID]string{}
@@ -110,15 +112,15 @@ func (u *units) index(names map[arn.AccountID]string) {
 	}
 }
 
-// of are the units above a row's account; known is false where it is not known
+// of are the units above an entry's account; ok is false where it is not known
 // which account that is, or where it stands.
-func (u *units) of(r *row) (above []unit, known bool) {
-	id := arn.AccountID(r.AccountID)
+func (u *units) of(e *known.Entry) (above []unit, ok bool) {
+	id := arn.AccountID(e.AccountID)
 	if id == "" {
-		id = u.ids[r.Account]
+		id = u.ids[e.Account]
 	}
-	above, known = u.above[id]
-	return above, known
+	above, ok = u.above[id]
+	return above, ok
 }
 
 // check makes sure that there is such a unit.
@@ -135,10 +137,10 @@ func (u *units) check(wanted string) error {
 			paths[join(above[:i+1])] = true
 		}
 	}
-	known := slices.Sorted(maps.Keys(paths))
-	hint := diag.DidYouMean(wanted, known)
-	if hint == "" && len(known) > 0 {
-		hint = "there are " + strings.Join(known[:min(len(known), 20)], ", ")
+	all := slices.Sorted(maps.Keys(paths))
+	hint := diag.DidYouMean(wanted, all)
+	if hint == "" && len(all) > 0 {
+		hint = "there are " + strings.Join(all[:min(len(all), 20)], ", ")
 	}
 	if hint != "" {
 		hint = " (" + hint + ")"
