@@ -321,6 +321,10 @@ func (h *holds) sessions() []client.Session {
 	out := make([]client.Session, 0, len(h.of))
 	for _, e := range h.of {
 		e.mu.Lock()
+		if e.open == nil && e.opening == nil && !e.given { // nothing came of it
+			e.mu.Unlock()
+			continue
+		}
 		s := client.Session{Address: e.address, Asked: e.asked.UTC().Truncate(time.Second), Requests: e.requests}
 		if e.open != nil {
 			about := e.open.session.About()

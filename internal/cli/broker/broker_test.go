@@ -340,6 +340,18 @@ func TestAChangeOfWhatWasAppliedIsSeenAtOnce(t *testing.T) {
 	w.Stile(t, nil, "credential-process", target).Refused(t, "going to "+target)
 }
 
+func TestStatusListsWhatIsHeldAndNoMore(t *testing.T) {
+	w := world(t)
+	w.Stile(t, nil, "credential-process", "orders-prod/nobody").Refused(t, "going to orders-prod/nobody")
+	if s := status(t, w); len(s.Sessions) != 0 {
+		t.Errorf("after an address that leads nowhere: %+v, want none", s.Sessions)
+	}
+	get(t, w)
+	if s := status(t, w); len(s.Sessions) != 1 || s.Sessions[0].Address != target {
+		t.Errorf("then: %+v, want %s alone", s.Sessions, target)
+	}
+}
+
 func TestStatusWithoutABroker(t *testing.T) {
 	w := routetest.New(t)
 	w.WithBroker(t)
