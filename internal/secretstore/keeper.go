@@ -1,11 +1,9 @@
 package secretstore
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -152,23 +150,28 @@ func (s *Store) begin(ctx context.Context) (*age.X25519Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	keeper := s.cfg.Keeper
-	if keeper == "" {
-		keeper = s.likeliest(ctx)
+	if s.cfg.Keeper != "" {
+		return identity, s.keep(ctx, s.cfg.Keeper, identity)
 	}
-	return identity, s.keep(ctx, keeper, identity)
+	keeper, silent := s.likeliest(ctx)
+	err = s.keep(ctx, keeper, identity)
+	if err != nil && silent != nil && ctx.Err() == nil {
+		err = fmt.Errorf("no keyring is in use here (%w), and %w; choose where the key is kept: STILE_SECRETS=keyfile in a file of yours alone, "+
+			"STILE_SECRETS=passphrase with a program that prints it as STILE_PASSPHRASE_COMMAND; stile secrets --help says more", silent, err)
+	}
+	return identity, err
 }
 
-// likeliest is the keyring if it answers, else the passphrase.
-func (s *Store) likeliest(ctx context.Context) Keeper {
+// likeliest is the keyring if it answers, else the passphrase, and why it does not.
+func (s *Store) likeliest(ctx context.Context) (Keeper, error) {
 	err := patiently(ctx, func() error {
 		_, err := s.cfg.System.Get(service, s.cfg.Dir)
 		return err
 	})
 	if err == nil || errors.Is(err, ErrNotFound) {
-		return Keyring
+		return Keyring, nil
 	}
-	return Passphrase
+	return Passphrase, err
 }
 
 // keep hands the key to a keeper and says so in the store.
@@ -189,48 +192,8 @@ func (s *Store) keep(ctx context.Context, k Keeper, identity *age.X25519Identity
 	default:
 		return fmt.Errorf("keeper %q: want keyring, passphrase or keyfile", k)
 	}
+	s.reached("handed")
 	return atomicfile.Write(filepath.Join(s.cfg.Dir, keeperFile), []byte(string(k)+"\n"))
-}
-
-func (s *Store) keepByPassphrase(ctx context.Context, identity *age.X25519Identity) error {
-	phrase, err := s.ask(ctx, "New passphrase for the secret store: ", true)
-	if err != nil {
-		return err
-	}
-	to, err := age.NewScryptRecipient(phrase)
-	if err != nil {
-		return err
-	}
-	if s.cfg.WorkFactor > 0 {
-		to.SetWorkFactor(s.cfg.WorkFactor)
-	}
-	var out bytes.Buffer
-	w, err := age.Encrypt(&out, to)
-	if err != nil {
-		return err
-	}
-	if _, err := io.WriteString(w, identity.String()); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	return atomicfile.Write(filepath.Join(s.cfg.Dir, identityFile), out.Bytes())
-}
-
-// ask gets a passphrase, never an empty one.
-func (s *Store) ask(ctx context.Context, prompt string, confirm bool) (string, error) {
-	if s.cfg.AskPassphrase == nil {
-		return "", errors.New("the secret store needs a passphrase and there is nobody to ask: use the keeper keyfile where no person is")
-	}
-	phrase, err := s.cfg.AskPassphrase(ctx, prompt, confirm)
-	if err != nil {
-		return "", fmt.Errorf("asking for the passphrase: %w", err)
-	}
-	if strings.TrimSpace(phrase) == "" {
-		return "", errors.New("an empty passphrase protects nothing")
-	}
-	return phrase, nil
 }
 
 // unlock gets the key, asking once a process.
@@ -304,71 +267,4 @@ func (s *Store) fetchFromKeyring(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("asking the keyring: %w; unlock it and try again", err)
 	}
 	return <-got, nil
-}
-
-func (s *Store) fetchByPassphrase(ctx context.Context) (string, error) {
-	sealed, err := readFile(filepath.Join(s.cfg.Dir, identityFile))
-	if err != nil {
-		return "", err
-	}
-	phrase, err := s.ask(ctx, "Passphrase of the secret store: ", false)
-	if err != nil {
-		return "", err
-	}
-	with, err := age.NewScryptIdentity(phrase)
-	if err != nil {
-		return "", err
-	}
-	r, err := age.Decrypt(bytes.NewReader(sealed), with)
-	if err != nil {
-		return "", errors.New("the passphrase is wrong, or the file " + identityFile + " is damaged")
-	}
-	text, err := io.ReadAll(io.LimitReader(r, 4<<10))
-	return string(text), err
-}
-
-// Migrate hands the key to another keeper; secrets stay as they are. Interrupted,
-// the store opens by the old keeper or by the new one. The old one's copy is
-// removed last.
-func (s *Store) Migrate(ctx context.Context, to Keeper) error {
-	unlock, err := lockedfile.MutexAt(filepath.Join(s.cfg.Dir, "lock")).Lock()
-	if err != nil {
-		return fmt.Errorf("moving the key of the secret store: %w", err)
-	}
-	defer unlock()
-	from, err := s.Keeper()
-	if err != nil {
-		return err
-	}
-	if from == to {
-		return nil
-	}
-	identity, err := s.unlock(ctx)
-	if err == nil {
-		err = s.keep(ctx, to, identity)
-	}
-	if err == nil {
-		err = s.forget(from)
-	}
-	if err != nil {
-		return fmt.Errorf("moving the key of the secret store: %w", err)
-	}
-	return nil
-}
-
-// forget removes the key from a keeper.
-func (s *Store) forget(k Keeper) error {
-	var err error
-	switch k {
-	case Keyring:
-		err = s.cfg.System.Delete(service, s.cfg.Dir)
-	case Passphrase:
-		err = os.Remove(filepath.Join(s.cfg.Dir, identityFile))
-	case KeyFile:
-		err = os.Remove(s.cfg.KeyFile)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing the key from %s: %w", k, err)
-	}
-	return nil
 }

@@ -74,8 +74,17 @@ type Config struct {
 type Store struct {
 	cfg Config
 
+	at func(step string) // for tests of what an interrupted move leaves; nil otherwise
+
 	mu       sync.Mutex // guards identity, and asking for it
 	identity *age.X25519Identity
+}
+
+// reached tells how far a move has come.
+func (s *Store) reached(step string) {
+	if s.at != nil {
+		s.at(step)
+	}
 }
 
 const (

@@ -66,6 +66,15 @@ func answering(phrase string, asked *int) func(context.Context, string, bool) (s
 	}
 }
 
+// inTurn answers by one after the other.
+func inTurn(phrases *[]string) func(context.Context, string, bool) (string, error) {
+	return func(context.Context, string, bool) (string, error) {
+		phrase := (*phrases)[0]
+		*phrases = (*phrases)[1:]
+		return phrase, nil
+	}
+}
+
 func open(t testing.TB, cfg secretstore.Config) *secretstore.Store {
 	t.Helper()
 	cfg.WorkFactor = 10 // passphrases are not what is tested
@@ -192,6 +201,11 @@ func TestWhatKeepsSecretsFromBeingReadIsSaid(t *testing.T) {
 	wrong := byPhrase
 	wrong.AskPassphrase = answering("wrong", nil)
 	want("a wrong passphrase", read(wrong), "the passphrase is wrong")
+	said := []string{"wrong", "wrong still", "right", "too late"}
+	wrong.AskPassphrase = inTurn(&said)
+	want("the right passphrase at the third attempt", read(wrong), "<nil>")
+	wrong.AskPassphrase = func(context.Context, string, bool) (string, error) { return "", errors.New("no terminal") }
+	want("no terminal", read(wrong), "no terminal; STILE_PASSPHRASE_COMMAND may name a program")
 	wrong.AskPassphrase = answering("  ", nil)
 	want("an empty passphrase", read(wrong), "an empty passphrase")
 	wrong.AskPassphrase = nil
@@ -323,6 +337,20 @@ func TestNewStoresGoToTheKeyringIfThereIsOne(t *testing.T) {
 		if got, err := s.Keeper(); got != want || err != nil {
 			t.Errorf("the keeper is %q, %v, want %q", got, err, want)
 		}
+	}
+}
+
+func TestNewStoresSayHowToChoose(t *testing.T) {
+	s := open(t, secretstore.Config{Dir: newDir(t), System: &system{locked: errors.New("no D-Bus here")},
+		AskPassphrase: func(context.Context, string, bool) (string, error) { return "", errors.New("there is no terminal") }})
+	err := s.Set(t.Context(), "a", []byte("1"))
+	for _, text := range []string{"no D-Bus here", "there is no terminal", "STILE_SECRETS=keyfile", "STILE_PASSPHRASE_COMMAND", "stile secrets --help"} {
+		if !strings.Contains(fmt.Sprint(err), text) {
+			t.Errorf("Set = %v, want %q", err, text)
+		}
+	}
+	if names, err := s.Names(); err != nil || len(names) > 0 {
+		t.Errorf("Names = %q, %v, want none", names, err)
 	}
 }
 

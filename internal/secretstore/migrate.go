@@ -1,0 +1,118 @@
+package secretstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
+
+	"github.com/stile-aws/stile/internal/atomicfile"
+)
+
+// movingFile is there while the key moves: the names of the keepers that may have it.
+const movingFile = "moving"
+
+// Migrate hands the key to another keeper; secrets stay as they are. To the
+// passphrase that keeps it already, it asks for a new one. Interrupted, the store
+// opens by the old keeper or by the new one; the next Migrate removes the copy
+// that the other one may still have, also one to where the key is.
+func (s *Store) Migrate(ctx context.Context, to Keeper) error {
+	from, err := s.Keeper()
+	if err == nil && from == "" {
+		err = fmt.Errorf("there is no secret store yet: STILE_SECRETS=%s has a new one keep its key there", to)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.migrate(ctx, to); err != nil {
+		return fmt.Errorf("moving the key of the secret store: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) migrate(ctx context.Context, to Keeper) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unlock, err := lockedfile.MutexAt(filepath.Join(s.cfg.Dir, "lock")).Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	from, err := s.Keeper()
+	if err != nil {
+		return err
+	}
+	// A keyring that does not answer now keeps nobody from moving on.
+	if err := s.finish(ctx, from); from == to && to != Passphrase {
+		return err
+	}
+	identity, err := s.unlockLocked(ctx)
+	if err != nil {
+		return err
+	}
+	if from == to {
+		return s.keep(ctx, to, identity)
+	}
+	left, _ := readFile(s.movingPath()) // there is seldom one
+	if err := atomicfile.Write(s.movingPath(), fmt.Appendf(left, "%s\n%s\n", from, to)); err != nil {
+		return err
+	}
+	s.reached("noted")
+	if err := s.keep(ctx, to, identity); err != nil {
+		_ = s.finish(ctx, from) // the next move tries again
+		return err
+	}
+	s.reached("moved")
+	return s.finish(ctx, to)
+}
+
+// finish removes the copies that moves have left with other keepers than the one
+// that the store goes by now.
+func (s *Store) finish(ctx context.Context, now Keeper) error {
+	text, err := readFile(s.movingPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for name := range strings.FieldsSeq(string(text)) {
+		if k := Keeper(name); k != now {
+			if err := s.forget(ctx, k); err != nil {
+				return err
+			}
+		}
+	}
+	s.reached("removed")
+	return os.Remove(s.movingPath())
+}
+
+// Moving reports that a move was interrupted, so that two keepers may have the key.
+func (s *Store) Moving() bool {
+	_, err := os.Stat(s.movingPath())
+	return err == nil
+}
+
+func (s *Store) movingPath() string { return filepath.Join(s.cfg.Dir, movingFile) }
+
+// forget removes the key from a keeper.
+func (s *Store) forget(ctx context.Context, k Keeper) error {
+	var err error
+	switch k {
+	case Keyring:
+		err = patiently(ctx, func() error { return s.cfg.System.Delete(service, s.cfg.Dir) })
+	case Passphrase:
+		err = os.Remove(filepath.Join(s.cfg.Dir, identityFile))
+	case KeyFile:
+		err = os.Remove(s.cfg.KeyFile)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the key from %s: %w", k, err)
+	}
+	return nil
+}
