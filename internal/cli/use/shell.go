@@ -134,7 +134,8 @@ func (s *script) keep(b *strings.Builder, name, value string) {
 	case "fish":
 		b.WriteString("set -gu " + name + " " + quoted + "\n")
 	case "zsh":
-		b.WriteString("typeset -g +x " + name + "=" + quoted + "\n")
+		// In two steps: with the option all_export a value that is given exports.
+		b.WriteString("typeset -g " + name + "=" + quoted + "\ntypeset -g +x " + name + "\n")
 	default:
 		b.WriteString(name + "=" + quoted + "\nexport -n " + name + "\n")
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/cli"
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
+	"github.com/stile-aws/stile/internal/deliver/env"
 )
 
 // The tests run stile as a program below real shells, which got its function.
@@ -99,6 +100,38 @@ func read(t *testing.T, w *routetest.World, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// Options of shells that stop or export where others do not: nothing that was the
+// shell's own is handed to programs.
+func TestStrictShells(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	for _, c := range []struct{ shell, options string }{{"bash", "set -aeu -o pipefail -o noclobber -f"}, {"zsh", "setopt all_export err_exit no_unset no_clobber sh_word_split ksh_arrays"}} {
+		everywhere(t, func(t *testing.T, sh shell) {
+			if sh.name != c.shell {
+				return
+			}
+			sh.init = c.options + "\n" + sh.init
+			r := sh.run(t, w, []string{"AWS_SECRET_KEY=hush", "AWS_REGION=us-east-1"}, "stile use orders-prod/payroll-api", "whoami", "env | grep -c hush || true",
+				"stile use tooling/ci-account-iam-role", "stile use -", "whoami", "stile use --off", "env | grep -c hush")
+			r.Want(t, payroll+"\n0\n"+payroll+"\n1")
+		})
+	}
+}
+
+// A shell below one that uses something can use something else, or nothing.
+func TestShellsBelow(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	everywhere(t, func(t *testing.T, sh shell) {
+		below := sh.name + " " + strings.Join(sh.args, " ") + " "
+		r := sh.run(t, w, []string{"AWS_PROFILE=network", "AWS_REGION=us-east-1", "AWS_SECRET_KEY=hush"}, "stile use orders-prod/payroll-api",
+			below+env.Quote(sh.name, sh.init+"; stile use --off; whoami; env | grep -c hush"),
+			below+env.Quote(sh.name, sh.init+"; stile use tooling/ci-account-iam-role; whoami; stile use -; whoami"),
+			"whoami")
+		r.Want(t, "arn:aws:iam::333333333333:user/Administrator\n0\n"+hub+"\n"+payroll+"\n"+payroll)
+	})
 }
 
 // What is wrong keeps the shell as it is, and says so by its status.
