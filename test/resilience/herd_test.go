@@ -19,6 +19,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"stile": func() { os.Exit(cli.Main(os.Args[1:], cli.System())) },
+		"child": child,
 	})
 }
 

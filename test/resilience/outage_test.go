@@ -2,9 +2,11 @@ package resilience_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -141,6 +143,62 @@ func outage(t *testing.T, down func(*http.Request) (*http.Response, error), begi
 	}
 }
 
+// child is a program that asks the endpoint of exec fifty times, as botocore does, and
+// prints the access key ids that it got.
+func child() {
+	token, err := os.ReadFile(os.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"))
+	if err != nil {
+		fmt.Println(err)
+	}
+	client := &http.Client{Timeout: 2 * time.Second}
+	got := map[string]int{}
+	for range 50 {
+		req, err := http.NewRequest(http.MethodGet, os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"), nil)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		req.Header.Set("Authorization", string(token))
+		resp, err := client.Do(req)
+		if err != nil {
+			got[err.Error()]++
+			continue
+		}
+		var answer struct{ AccessKeyId string }
+		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+			answer.AccessKeyId = err.Error()
+		}
+		got[answer.AccessKeyId]++
+		_ = resp.Body.Close()
+	}
+	for id, n := range got {
+		fmt.Println(n, id)
+	}
+}
+
+// endSoon makes what is kept end in ten minutes, and a broker forget what it holds.
+func endSoon(t *testing.T, w *logintest.World, least int) {
+	t.Helper()
+	w.Stile(t, nil, "broker", "stop").Want(t, "")
+	paths, err := filepath.Glob(filepath.Join(w.Runtime, "stile/credentials/*"))
+	if err != nil || len(paths) < least {
+		t.Fatalf("%v, %v, want what is kept", paths, err)
+	}
+	for _, path := range paths {
+		shift(t, path, -50*time.Minute)
+	}
+}
+
+func TestChildrenOfExecUseWhatIsValidWhileAWSIsDown(t *testing.T) {
+	inBoth(t, func(t *testing.T, w *logintest.World) {
+		t.Parallel()
+		key := logintest.Key(t, w.Stile(t, nil, "credential-process", "team-0/Admin"))
+		endSoon(t, w, 1)
+		w.Fail(func(string) service.Action { return service.Drop })
+		w.Stile(t, nil, "exec", "team-0/Admin", "--", "child").Want(t, "50 "+key)
+	})
+}
+
 // The program itself, with credentials that end in ten minutes.
 func TestProcessesUseWhatIsValidWhileAWSIsDown(t *testing.T) {
 	inBoth(t, func(t *testing.T, w *logintest.World) {
@@ -151,14 +209,7 @@ func TestProcessesUseWhatIsValidWhileAWSIsDown(t *testing.T) {
 		for _, a := range addresses {
 			keys[a] = logintest.Key(t, w.Stile(t, nil, "credential-process", a))
 		}
-		w.Stile(t, nil, "broker", "stop").Want(t, "")
-		paths, err := filepath.Glob(filepath.Join(w.Runtime, "stile/credentials/*"))
-		if err != nil || len(paths) < len(addresses) {
-			t.Fatalf("%v, %v, want what is kept", paths, err)
-		}
-		for _, path := range paths {
-			shift(t, path, -50*time.Minute)
-		}
+		endSoon(t, w, len(addresses))
 		for name, down := range map[string]service.Action{"server errors": service.Fail, "throttling": service.Slow, "no answers": service.Drop} {
 			w.Since()
 			w.Fail(func(string) service.Action { return down })
