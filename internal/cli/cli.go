@@ -37,6 +37,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/plan"
 	"github.com/stile-aws/stile/internal/cli/policy"
 	"github.com/stile-aws/stile/internal/cli/rotate"
+	"github.com/stile-aws/stile/internal/cli/secrets"
 	"github.com/stile-aws/stile/internal/cli/serve"
 	"github.com/stile-aws/stile/internal/cli/sessions"
 	"github.com/stile-aws/stile/internal/cli/term"
@@ -86,7 +87,7 @@ func Root(s *term.Streams) *cobra.Command {
 	root.SetErr(s.Err)
 	root.AddCommand(
 		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), whocan.New(s), whatcan.New(s), paths.New(s), diff.New(s), observe.New(s), lint.New(s), policy.New(s),
-		login.New(s), logout.New(s), ls.New(s), whoami.New(s), sessions.New(s),
+		login.New(s), logout.New(s), ls.New(s), whoami.New(s), sessions.New(s), secrets.New(s),
 		exec.New(s), use.New(s), use.NewInit(s), each.New(s), console.New(s), config.New(s), rotate.New(s), log.New(s), doctor.New(s), explaincredential.New(s), env.New(s), credentialprocess.New(s), serve.New(s), broker.New(s), local.New(s), demo.New(s),
 	)
 	return root

@@ -46,6 +46,8 @@ var jsonCommands = map[string][]string{
 	"broker status":      {"broker", "status"},
 	"sessions list":      {"sessions", "list"},
 	"ls":                 {"ls"},
+	"secrets list":       {"secrets", "list"},
+	"secrets status":     {"secrets", "status"},
 	"rotate":             {"rotate", "--keep-old", "jane"},
 	"login":              {"login"},
 	"explain-credential": {"explain-credential", "orders-prod/payroll-api"},

@@ -34,7 +34,7 @@ func OpenDesk(s *term.Streams) (*desk.Desk, session.Paths, error) {
 
 // person is how to reach the person at this process's terminal.
 func person(s *term.Streams) desk.Person {
-	p := desk.Person{Secret: tty.Secret}
+	p := desk.Person{Secret: tty.Passphrase(s.Getenv)}
 	if s.Getenv(NoLoginEnv) == "" {
 		p.Show = func(ctx context.Context, page idc.Page) error { return show(ctx, s, &page) }
 		p.Ask = func(ctx context.Context, prompt string) (string, error) { return tty.Ask(ctx, prompt, true) }

@@ -55,17 +55,26 @@ func Ask(ctx context.Context, prompt string, show bool) (string, error) {
 	}
 }
 
-// Secret asks for what is not to be seen; with confirm twice.
+// tries is how often a person may mistype what is asked for twice.
+const tries = 3
+
+// Secret asks for what is not to be seen; with confirm twice, and again when the
+// two are not the same.
 func Secret(ctx context.Context, prompt string, confirm bool) (string, error) {
-	text, err := Ask(ctx, strings.TrimRight(prompt, ": ")+": ", false)
-	if err != nil || !confirm {
-		return text, err
+	prompt = strings.TrimRight(prompt, ": ") + ": "
+	ask := prompt
+	for range tries {
+		text, err := Ask(ctx, ask, false)
+		if err != nil || !confirm {
+			return text, err
+		}
+		again, err := Ask(ctx, "the same again: ", false)
+		if err != nil || again == text {
+			return text, err
+		}
+		ask = "The two are not the same. " + prompt
 	}
-	again, err := Ask(ctx, "the same again: ", false)
-	if err == nil && again != text {
-		err = errors.New("the two are not the same")
-	}
-	return text, err
+	return "", errDiffer
 }
 
 // Here reports whether this program has a terminal.
