@@ -244,8 +244,10 @@ func (im *importer) use(p *section) {
 
 func (im *importer) add(p *section, s Session) {
 	s.Name, s.Region = im.name(p.name), p.keys["region"]
-	if n, err := strconv.Atoi(p.keys["duration_seconds"]); err == nil && n > 0 {
-		s.Duration = Duration(time.Duration(n) * time.Second)
+	if n, err := strconv.Atoi(p.keys["duration_seconds"]); err == nil {
+		if d := Duration(time.Duration(n) * time.Second); d.possible() {
+			s.Duration = d
+		}
 	}
 	if s.Check() == nil {
 		im.book.Sessions = append(im.book.Sessions, s)

@@ -38,6 +38,9 @@ type IdentityCenter struct {
 	Scopes   []string `yaml:"scopes,omitempty" json:"scopes,omitempty"` // default: sso:account:access
 	Flow     Flow     `yaml:"flow,omitempty" json:"flow,omitempty"`     // default: pkce
 	Port     int      `yaml:"port,omitempty" json:"port,omitempty"`     // of the sign-in's answer; default: any
+	// ReadOnly is the permission set that stands in for others where somebody is to
+	// read only: Identity Center's sessions take no session policy. Default: none.
+	ReadOnly string `yaml:"readOnly,omitempty" json:"readOnly,omitempty"`
 }
 
 // Flow is how people sign in.
@@ -231,8 +234,35 @@ func (s *Session) Check() error {
 		return fmt.Errorf("session %s: role %s of which account?", s.Name, s.Role)
 	case s.Role == "" && len(s.Via) > 0:
 		return fmt.Errorf("session %s: goes via roles to none", s.Name)
-	case s.Duration < 0:
-		return fmt.Errorf("session %s: duration %s", s.Name, time.Duration(s.Duration))
+	case s.Duration != 0 && !s.Duration.possible():
+		return fmt.Errorf("session %s: duration %s: want 15m to 12h", s.Name, time.Duration(s.Duration))
 	}
 	return nil
+}
+
+// The lengths of a role's session (STS API reference, AssumeRole, DurationSeconds),
+// and the most of one that another role's session enters.
+const (
+	minSession = 15 * time.Minute
+	maxSession = 12 * time.Hour
+	maxChained = time.Hour
+)
+
+func (d Duration) possible() bool {
+	return time.Duration(d) >= minSession && time.Duration(d) <= maxSession
+}
+
+// Unheeded says why the session will not last as long as it should; "" when
+// nothing is known to be in the way. A nil source is none.
+func (s *Session) Unheeded(source *Source) string {
+	switch {
+	case s.Duration == 0 || source == nil:
+	case s.Role == "":
+		return fmt.Sprintf("session %s: the duration is of a role, and there is none", s.Name)
+	case source.IdentityCenter != nil && len(s.Via) == 0:
+		return fmt.Sprintf("session %s: how long it lasts is the permission set's; the duration does nothing", s.Name)
+	case time.Duration(s.Duration) > maxChained && (len(s.Via) > 0 || source.IdentityCenter != nil || !source.OwnRole().IsZero()):
+		return fmt.Sprintf("session %s: AWS lets a role that another enters last an hour; it is entered anew as often as that takes", s.Name)
+	}
+	return ""
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/cli/route"
@@ -34,24 +35,30 @@ type adding struct {
 	web                               session.WebIdentity
 	anywhere                          session.RolesAnywhere
 	source, external, session         string
+	readOnly                          string
 	via, labels                       []string
+	members, more, fewer              []string
 	duration                          time.Duration
-	changed                           func(flag string) bool
+	given                             *pflag.FlagSet
 }
 
 func newAdd(s *term.Streams, edit bool) *cobra.Command {
 	o := &adding{streams: s, edit: edit}
 	cmd := &cobra.Command{
 		Use:   "add NAME",
-		Short: "Add a source, or a session with a name",
+		Short: "Add a source, a session with a name, or a group of sessions",
 		Long: "Add a source by one of --start-url, --user, --profile, --process, --web-identity, --web-program, --web-variable, --github,\n" +
-			"--saml-url, --saml-file, --saml-program and --trust-anchor, or with --source a name for a session.\n\n" +
+			"--saml-url, --saml-file, --saml-program and --trust-anchor, or with --source a name for a session.\n" +
+			"With --member it is a group: a name for several sessions over several accounts, which stile each, config write, serve\n" +
+			"and ls --group take in their place. Members are ACCOUNT/ROLE, names, and patterns such as '*/ReadOnly'.\n\n" +
 			"A token or assertion opens the role of --role, or without it the first role of every address: NAME:ACCOUNT/ROLE.\n" +
 			"--trust-anchor is IAM Roles Anywhere, by AWS's program aws_signing_helper: with --anchor-profile, --role, --certificate\n" +
 			"and --private-key, which are files, or pkcs11: URIs, or the handle: of a key in the TPM.\n\n" +
 			"For --user the access key is asked for at the terminal, or read from standard input with --key-stdin (two lines: id,\n" +
 			"secret; a third line is the seed of --mfa totp), and goes into the secret store: $STILE_SECRETS says where the key of a\n" +
 			"new store is, keyring, passphrase or keyfile.\n\n" +
+			"An Identity Center's sessions take no session policies: --read-only-role names the permission set that --read-only, and\n" +
+			"guards with as: readonly, go to instead in the same account.\n\n" +
 			"Exit status: 0, or 1 when nothing was added.",
 		Example: "  stile sessions add acme --start-url https://acme.awsapps.com/start --region eu-central-1\n" +
 			"  stile sessions add me --user --mfa-serial arn:aws:iam::111111111111:mfa/me\n" +
@@ -59,17 +66,19 @@ func newAdd(s *term.Streams, edit bool) *cobra.Command {
 			"  stile sessions add host --trust-anchor arn:aws:rolesanywhere:eu-west-1:111111111111:trust-anchor/ID \\\n" +
 			"    --anchor-profile arn:aws:rolesanywhere:eu-west-1:111111111111:profile/ID --role arn:aws:iam::111111111111:role/host \\\n" +
 			"    --certificate /etc/host.pem --private-key /etc/host.key\n" +
-			"  stile sessions add prod-db --source acme --via tooling/Hub --account orders-prod --role db-admin --label env=prod",
+			"  stile sessions add prod-db --source acme --via tooling/Hub --account orders-prod --role db-admin --label env=prod\n" +
+			"  stile sessions add release --member orders-prod/Admin --member billing/ReadOnly --member prod-db",
 		Args: term.Args(1),
 	}
 	if edit {
-		cmd.Use, cmd.Short = "edit NAME", "Change a source or session"
+		cmd.Use, cmd.Short = "edit NAME", "Change a source, session or group"
 		cmd.Long = "Change what the flags name, and leave the rest, comments in the file too. For a user, --user asks for a new access key.\n\n" +
 			"Exit status: 0, or 1 when nothing was changed."
-		cmd.Example = "  stile sessions edit prod-db --role db-reader --duration 30m"
+		cmd.Example = "  stile sessions edit prod-db --role db-reader --duration 30m\n" +
+			"  stile sessions edit release --add-member network/Admin --remove-member billing/ReadOnly"
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		o.changed = cmd.Flags().Changed
+		o.given = cmd.Flags()
 		return o.run(cmd.Context(), args[0])
 	}
 	o.flags(cmd)
@@ -81,6 +90,7 @@ func (o *adding) flags(cmd *cobra.Command) {
 	f.StringVar(&o.startURL, "start-url", "", "Identity Center: the `URL` of the access portal")
 	f.StringVar(&o.region, "region", "", "Identity Center: the portal's `REGION`; of a session: its default")
 	f.StringSliceVar(&o.scopes, "scopes", nil, "Identity Center: default sso:account:access")
+	f.StringVar(&o.readOnly, "read-only-role", "", "Identity Center: the `ROLE` that --read-only goes to instead of others")
 	f.StringVar(&o.flow, "flow", "", "Identity Center: pkce (default) or device")
 	f.IntVar(&o.port, "port", 0, "Identity Center: the `PORT` of the browser's answer; default: any")
 	f.BoolVar(&o.user, "user", false, "an IAM user with an access key")
@@ -114,7 +124,12 @@ func (o *adding) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.via, "via", nil, "session: a role to go through, `ACCOUNT/ROLE` or ARN; may be repeated")
 	f.StringVar(&o.external, "external-id", "", "session: the external `ID` of the last role")
 	f.StringArrayVar(&o.labels, "label", nil, "session: `KEY=VALUE`; may be repeated")
-	f.DurationVar(&o.duration, "duration", 0, "session, Roles Anywhere: how long it should last")
+	f.DurationVar(&o.duration, "duration", 0, "session, Roles Anywhere: how long it should last, 15m to 12h")
+	f.StringArrayVar(&o.members, "member", nil, "group: an `ADDRESS`, name or pattern; may be repeated; in edit, in place of all there are")
+	if o.edit {
+		f.StringArrayVar(&o.more, "add-member", nil, "group: an `ADDRESS`, name or pattern to add; may be repeated")
+		f.StringArrayVar(&o.fewer, "remove-member", nil, "group: the `ADDRESS`, name or pattern to take out; may be repeated")
+	}
 }
 
 func (o *adding) run(ctx context.Context, name string) error {
@@ -123,36 +138,9 @@ func (o *adding) run(ctx context.Context, name string) error {
 		return err
 	}
 	defer d.Close()
-	var c session.Change
-	switch src, x := d.Book().Source(name), d.Book().Session(name); {
-	case !o.edit && (src != nil || x != nil):
-		return fmt.Errorf("%s is there already; stile sessions edit %s changes it", name, name)
-	case o.edit && src == nil && x == nil:
-		return fmt.Errorf("there is no source or session %s; stile sessions list shows those there are", name)
-	case x != nil || src == nil && o.source != "":
-		made := session.Session{Name: name}
-		if x != nil {
-			made = *x
-		}
-		if err := o.named(&made); err != nil {
-			return err
-		}
-		c.Sessions = []session.Session{made}
-	default:
-		made := session.Source{Name: name}
-		if src != nil {
-			made = *src
-		}
-		if err := o.kind(&made); err != nil {
-			return err
-		}
-		if err := errors.Join(made.Check(), desk.CheckFiles(&made)); err != nil {
-			return err
-		}
-		if err := o.secrets(ctx, d, &made, src == nil); err != nil {
-			return err
-		}
-		c.Sources = []session.Source{made}
+	c, err := o.change(ctx, d, name)
+	if err != nil {
+		return err
 	}
 	if err := session.Edit(ctx, paths.Book, c); err != nil {
 		return err
@@ -163,8 +151,58 @@ func (o *adding) run(ctx context.Context, name string) error {
 	return nil
 }
 
+// change is what is to be written, after the secrets are kept.
+func (o *adding) change(ctx context.Context, d *desk.Desk, name string) (c session.Change, err error) {
+	b := d.Book()
+	src, x, g := b.Source(name), b.Session(name), b.Group(name)
+	there := src != nil || x != nil || g != nil
+	switch {
+	case !o.edit && there:
+		return c, fmt.Errorf("%s is there already; stile sessions edit %s changes it", name, name)
+	case o.edit && !there:
+		return c, fmt.Errorf("there is no source, session or group %s; stile sessions list shows those there are", name)
+	case g != nil || !there && len(o.members) > 0:
+		made := session.Group{Name: name}
+		if g != nil {
+			made = *g
+		}
+		c.Groups = []session.Group{made}
+		return c, o.grouped(&c.Groups[0])
+	case x != nil || src == nil && o.source != "":
+		made := session.Session{Name: name}
+		if x != nil {
+			made = *x
+		}
+		c.Sessions = []session.Session{made}
+		return c, o.named(&c.Sessions[0], b)
+	}
+	made := session.Source{Name: name}
+	if src != nil {
+		made = *src
+	}
+	c.Sources = []session.Source{made}
+	return c, o.sourced(ctx, d, &c.Sources[0], src == nil)
+}
+
+// sourced changes what flags say of a source, and keeps its secrets.
+func (o *adding) sourced(ctx context.Context, d *desk.Desk, s *session.Source, fresh bool) error {
+	if err := o.kind(s); err != nil {
+		return err
+	}
+	if err := fitting(o.given, s.Name, s.Kind()); err != nil {
+		return err
+	}
+	if err := errors.Join(s.Check(), desk.CheckFiles(s)); err != nil {
+		return err
+	}
+	return o.secrets(ctx, d, s, fresh)
+}
+
 // named changes what flags say of a named session.
-func (o *adding) named(x *session.Session) error {
+func (o *adding) named(x *session.Session, b *session.Book) error {
+	if err := fitting(o.given, x.Name, aSession); err != nil {
+		return err
+	}
 	o.set("source", func() { x.Source = o.source })
 	o.set("account", func() { x.Account = o.account })
 	o.set("role", func() { x.Role = o.role })
@@ -172,7 +210,7 @@ func (o *adding) named(x *session.Session) error {
 	o.set("external-id", func() { x.ExternalID = o.external })
 	o.set("region", func() { x.Region = o.region })
 	o.set("duration", func() { x.Duration = session.Duration(o.duration) })
-	if o.changed("label") {
+	if o.given.Changed("label") {
 		x.Labels = map[string]string{}
 		for _, l := range o.labels {
 			key, value, ok := strings.Cut(l, "=")
@@ -182,11 +220,17 @@ func (o *adding) named(x *session.Session) error {
 			x.Labels[key] = value
 		}
 	}
-	return x.Check()
+	if err := x.Check(); err != nil {
+		return err
+	}
+	if why := x.Unheeded(b.Source(x.Source)); why != "" {
+		o.streams.Note("stile: %s", why)
+	}
+	return nil
 }
 
 func (o *adding) set(flag string, change func()) {
-	if o.changed(flag) {
+	if o.given.Changed(flag) {
 		change()
 	}
 }
@@ -234,6 +278,7 @@ func (o *adding) center(old *session.IdentityCenter) *session.IdentityCenter {
 	o.set("scopes", func() { c.Scopes = o.scopes })
 	o.set("flow", func() { c.Flow = session.Flow(o.flow) })
 	o.set("port", func() { c.Port = o.port })
+	o.set("read-only-role", func() { c.ReadOnly = o.readOnly })
 	return &c
 }
 
@@ -242,7 +287,7 @@ func (o *adding) webIdentity(old *session.WebIdentity) *session.WebIdentity {
 	if old != nil {
 		w = *old
 	}
-	if o.changed("web-identity") || o.changed("web-program") || o.changed("web-variable") || o.changed("github") {
+	if changed := o.given.Changed; changed("web-identity") || changed("web-program") || changed("web-variable") || changed("github") {
 		w.TokenFile, w.Program, w.Variable, w.GitHub = o.tokenFile, o.web.Program, o.web.Variable, o.web.GitHub
 	}
 	o.set("audience", func() { w.Audience = o.web.Audience })
@@ -287,7 +332,7 @@ func (o *adding) iamUser(s *session.Source) error {
 	if s.User != nil {
 		u = *s.User
 	}
-	if o.changed("account") {
+	if o.given.Changed("account") {
 		id, err := arn.ParseAccountID(o.account)
 		if err != nil {
 			return fmt.Errorf("reading --account: %w", err)

@@ -25,9 +25,9 @@ import (
 func New(s *term.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sessions",
-		Short: "Keep the sources of your credentials, and names for sessions",
+		Short: "Keep the sources of your credentials, and names for sessions and groups of them",
 		Long: "Keep the sources of your credentials (Identity Center, IAM users, profiles, programs, tokens, certificates, SAML)\n" +
-			"and names for sessions in $XDG_CONFIG_HOME/stile/sessions.yaml. The file is yours: edit it as you like, comments survive these commands.\n" +
+			"and names for sessions, and for groups of them, in $XDG_CONFIG_HOME/stile/sessions.yaml. The file is yours: edit it as you like, comments survive these commands.\n" +
 			"Secrets are not in it, but in the secret store.\n\n" +
 			"What Identity Center lists needs no name: stile exec ACCOUNT/ROLE finds it.",
 	}
@@ -39,8 +39,10 @@ func newList(s *term.Streams) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List sources and named sessions",
-		Args:  term.Args(0),
+		Short: "List sources, named sessions and groups",
+		Long: "List sources, named sessions and groups. STATE is ready, the command that makes it so, or what this computer does not have;\n" +
+			"whether AWS takes the credentials is found out by stile whoami NAME.",
+		Args: term.Args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, paths, err := route.OpenDesk(s)
 			if err != nil {
@@ -49,9 +51,12 @@ func newList(s *term.Streams) *cobra.Command {
 			defer d.Close()
 			if asJSON {
 				b := d.Book() // with lists that are empty, not null
-				return s.JSON(session.Book{Sources: append([]session.Source{}, b.Sources...), Sessions: append([]session.Session{}, b.Sessions...)})
+				return s.JSON(session.Book{
+					Sources: append([]session.Source{}, b.Sources...), Sessions: append([]session.Session{}, b.Sessions...),
+					Groups: append([]session.Group{}, b.Groups...),
+				})
 			}
-			if len(d.Book().Sources) == 0 {
+			if len(d.Book().Sources)+len(d.Book().Groups) == 0 {
 				s.Note("stile: %s has none yet; stile sessions add --help says how to add one", paths.Book)
 				return nil
 			}
@@ -63,19 +68,22 @@ func newList(s *term.Streams) *cobra.Command {
 }
 
 func list(ctx context.Context, s *term.Streams, d *desk.Desk) error {
+	shared, err := session.ReadShared(desk.ProfileFiles(s.Getenv))
+	if err != nil {
+		return err
+	}
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tKIND\tSTATE\tWHAT")
 	for i := range d.Book().Sources {
 		src := &d.Book().Sources[i]
-		state := "ready"
-		if ready, _ := d.Ready(ctx, src); !ready {
-			state = "stile login " + src.Name
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", src.Name, src.Kind(), state, what(src))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", src.Name, src.Kind(), state(ctx, d, src, shared), what(src))
 	}
 	for _, x := range d.Book().Sessions {
 		way := append(slices.Clone(x.Via), strings.TrimPrefix(x.Account+"/"+x.Role, "/"))
 		fmt.Fprintf(w, "%s\tsession\t\t%s: %s\n", x.Name, x.Source, strings.TrimSuffix(strings.Join(way, " > "), "/"))
+	}
+	for _, g := range d.Book().Groups {
+		fmt.Fprintf(w, "%s\tgroup\t\t%s\n", g.Name, strings.Join(g.Members, ", "))
 	}
 	return w.Flush()
 }
@@ -117,8 +125,9 @@ func tokenOf(w *session.WebIdentity) string {
 func newRemove(s *term.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "rm NAME...",
-		Short: "Remove sources and sessions, with their secrets",
-		Long: "Remove sources and sessions, and what the secret store has of them. A source that sessions use stays.\n\n" +
+		Short: "Remove sources, sessions and groups, with their secrets",
+		Long: "Remove sources, sessions and groups, and what the secret store has of them. A source that sessions use stays, and so does\n" +
+			"what is a group's member.\n\n" +
 			"Exit status: 0, or 1 when nothing was removed.",
 		Args: term.ArgsBetween(1, -1),
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -154,9 +163,9 @@ func forget(ctx context.Context, d *desk.Desk, names []string) error {
 func newExport(s *term.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "export [NAME]...",
-		Short: "Write sources and sessions for others to import, without secrets",
-		Long: "Write sources and sessions as YAML, for a colleague's stile sessions import FILE; those of the names, with the sources\n" +
-			"they use, or all. There is no secret in it.",
+		Short: "Write sources, sessions and groups for others to import, without secrets",
+		Long: "Write sources, sessions and groups as YAML, for a colleague's stile sessions import FILE; those of the names, with the\n" +
+			"sources they use and the members they have, or all. There is no secret in it.",
 		Args: term.ArgsBetween(0, -1),
 		RunE: func(_ *cobra.Command, names []string) error {
 			d, _, err := route.OpenDesk(s)
@@ -182,16 +191,24 @@ func chosen(b *session.Book, names []string) (*session.Book, error) {
 	}
 	want := map[string]bool{}
 	for _, name := range names {
-		if x := b.Session(name); x != nil {
-			want[x.Source] = true
-		} else if b.Source(name) == nil {
-			return nil, fmt.Errorf("there is no source or session %s; stile sessions list shows those there are", name)
+		if b.Session(name) == nil && b.Source(name) == nil && b.Group(name) == nil {
+			return nil, fmt.Errorf("there is no source, session or group %s; stile sessions list shows those there are", name)
 		}
 		want[name] = true
+	}
+	for _, name := range b.Spread(names) {
+		want[name] = true
+		if source, _, ok := strings.Cut(name, ":"); ok { // of a member
+			want[source] = true
+		}
+		if x := b.Session(name); x != nil {
+			want[x.Source] = true
+		}
 	}
 	return &session.Book{
 		Sources:  slices.DeleteFunc(slices.Clone(b.Sources), func(x session.Source) bool { return !want[x.Name] }),
 		Sessions: slices.DeleteFunc(slices.Clone(b.Sessions), func(x session.Session) bool { return !want[x.Name] }),
+		Groups:   slices.DeleteFunc(slices.Clone(b.Groups), func(x session.Group) bool { return !want[x.Name] }),
 	}, nil
 }
 
@@ -233,7 +250,9 @@ func newImport(s *term.Streams) *cobra.Command {
 // take adds what is new in found.
 func take(ctx context.Context, s *term.Streams, have, found *session.Book, path string, dry bool) error {
 	var c session.Change
-	taken := func(name string) bool { return have.Source(name) != nil || have.Session(name) != nil }
+	taken := func(name string) bool {
+		return have.Source(name) != nil || have.Session(name) != nil || have.Group(name) != nil
+	}
 	for _, x := range found.Sources {
 		if taken(x.Name) {
 			s.Note("stile: %s is there already", x.Name)
@@ -250,7 +269,15 @@ func take(ctx context.Context, s *term.Streams, have, found *session.Book, path 
 		c.Sessions = append(c.Sessions, x)
 		s.Printf("session %s: %s %s/%s\n", x.Name, x.Source, x.Account, x.Role)
 	}
-	if dry || len(c.Sources)+len(c.Sessions) == 0 {
+	for _, x := range found.Groups {
+		if taken(x.Name) {
+			s.Note("stile: %s is there already", x.Name)
+			continue
+		}
+		c.Groups = append(c.Groups, x)
+		s.Printf("group %s: %s\n", x.Name, strings.Join(x.Members, ", "))
+	}
+	if dry || len(c.Sources)+len(c.Sessions)+len(c.Groups) == 0 {
 		return nil
 	}
 	return session.Edit(ctx, path, c)
