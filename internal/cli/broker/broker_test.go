@@ -273,6 +273,33 @@ func TestAnotherUserIsRefused(t *testing.T) {
 	}
 }
 
+// Whatever is in the place of its files, credentials are to be had.
+func TestWhatIsInTheWayOfABrokerIsNoHindrance(t *testing.T) {
+	w := world(t)
+	place, err := client.Find(w.Env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{place.Socket, place.Lock, place.Queue} {
+		for name, leave := range map[string]func() error{
+			"garbage":           func() error { return os.WriteFile(path, []byte("\xff garbage"), 0o600) },
+			"an empty file":     func() error { return os.WriteFile(path, nil, 0) },
+			"a directory":       func() error { return os.MkdirAll(filepath.Join(path, "inside"), 0o700) },
+			"a circle of links": func() error { return os.Symlink(path, path) },
+		} {
+			w.Stile(t, nil, "broker", "stop")
+			err := errors.Join(os.RemoveAll(place.Dir), os.Mkdir(place.Dir, 0o700), leave())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := w.Stile(t, nil, "credential-process", target)
+			if key(t, r); r.Stderr != "" {
+				t.Errorf("with %s at %s: %s", name, filepath.Base(path), r.Stderr)
+			}
+		}
+	}
+}
+
 // What it holds is in no core file, and no other program of the user may read it.
 func TestItsMemoryIsItsOwn(t *testing.T) {
 	if runtime.GOOS != "linux" {
