@@ -113,6 +113,17 @@ func TestComplete(t *testing.T) {
 	}
 }
 
+// Declarations of the working directory may have been applied by others.
+func TestDeclarationsAreKnownBeforeTheyAreApplied(t *testing.T) {
+	w := world(t)
+	w.Env = append(w.Env, "STILE_DECLARATIONS="+routetest.Example(t, "payroll"))
+	got, _ := complete(t, w, "use", "orders-prod/")
+	slices.Sort(got)
+	if want := []string{"orders-prod/Admin", "orders-prod/ReadOnly", "orders-prod/payroll-api", "orders-prod/target-account-iam-role"}; !slices.Equal(got, want) {
+		t.Errorf("names %q, want %q", got, want)
+	}
+}
+
 // What is broken is not known, and nothing is said of it at a prompt.
 func TestNothingFailsAtThePrompt(t *testing.T) {
 	w := world(t)

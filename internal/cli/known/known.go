@@ -1,6 +1,7 @@
 // Package known is what the person can be, as far as it is known without asking
 // anybody: named sessions, what Identity Center listed before, what declarations
-// that were applied from this computer lead to, AWS profiles.
+// lead to that were applied from this computer or are those of the working
+// directory, AWS profiles.
 //
 // Start with [Read], then [Book.All]; shell completion, which has a few
 // milliseconds, asks [Book.Begins]. [OfCenter] makes entries of a listing. Nothing
@@ -17,6 +18,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
@@ -84,6 +86,7 @@ type Book struct {
 	book    *session.Book
 	paths   session.Paths
 	routes  []state.Routes
+	set     *access.Set // the declarations of the working directory, nil for none
 }
 
 // Read reads the files that are short.
@@ -96,6 +99,11 @@ func Read(s *term.Streams) *Book {
 		}
 	}
 	b.routes, _, _ = state.AllRoutes(s)
+	if path := cmp.Or(s.Getenv(state.DeclarationsEnv), state.Above()); path != "" {
+		if set, problems := access.LoadPath(path); !problems.HasErrors() {
+			b.set = set
+		}
+	}
 	return b
 }
 
@@ -260,10 +268,8 @@ func (b *Book) Labels() map[arn.AccountID]map[string]string {
 	for _, r := range b.routes {
 		maps.Copy(out, r.Labels)
 	}
-	if path := cmp.Or(b.streams.Getenv(state.DeclarationsEnv), state.Above()); path != "" {
-		if set, problems := access.LoadPath(path); !problems.HasErrors() {
-			maps.Copy(out, state.Labels(set.Accounts))
-		}
+	if b.set != nil {
+		maps.Copy(out, state.Labels(b.set.Accounts))
 	}
 	return out
 }
@@ -347,7 +353,8 @@ func (b *Book) centers() []center {
 	return out
 }
 
-// Declared is what was applied from this computer.
+// Declared is what declarations lead to: those that were applied from this
+// computer, and those of the working directory.
 func (b *Book) Declared() []Entry {
 	var out []Entry
 	for _, r := range b.routes {
@@ -366,8 +373,31 @@ func (b *Book) Declared() []Entry {
 			})
 		}
 	}
-	slices.SortFunc(out, func(x, y Entry) int { return cmp.Compare(x.Address, y.Address) })
+	out = append(out, b.here()...)
+	slices.SortStableFunc(out, func(x, y Entry) int { return cmp.Compare(x.Address, y.Address) })
 	return once(out)
+}
+
+// here is what the declarations of the working directory name a role for, whoever
+// has applied them.
+func (b *Book) here() []Entry {
+	if b.set == nil {
+		return nil
+	}
+	var out []Entry
+	for _, a := range b.set.Accesses {
+		if a.As == "" || a.Via == access.ResourcePolicy || !a.Expires.IsZero() && !time.Now().Before(a.Expires) {
+			continue
+		}
+		for _, name := range a.To.Accounts {
+			if account, ok := b.set.Account(name); ok {
+				out = append(out, Entry{
+					Address: account.Name + "/" + a.As, Source: ByDeclaration, AccountID: string(account.ID), Account: account.Name, Role: a.As, Labels: account.Labels,
+				})
+			}
+		}
+	}
+	return out
 }
 
 // Sessions are those with names.

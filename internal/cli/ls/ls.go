@@ -41,9 +41,9 @@ func New(s *term.Streams) *cobra.Command {
 		Use:   "ls [TEXT]",
 		Short: "List what you can be: sessions, the roles Identity Center has for you, declared ones",
 		Long: "List sessions with names, the permission sets that Identity Center has for you in each account, and the roles that\n" +
-			"declarations applied from this computer lead to. TEXT keeps what has its words in its address, its account's name or id,\n" +
-			"or its labels, as stile use does; where nothing has them, what has their letters in that order. ACCOUNT/TEXT looks only\n" +
-			"at accounts like ACCOUNT.\n\n" +
+			"declarations lead to, those applied from this computer and those of the working directory. TEXT keeps what has its\n" +
+			"words in its address, its account's name or id, or its labels, as stile use does; where nothing has them, what has\n" +
+			"their letters in that order. ACCOUNT/TEXT looks only at accounts like ACCOUNT.\n\n" +
 			"Labels are those of sessions, and of accounts by declarations, applied or in the working directory. Organizational units\n" +
 			"come from an inventory (stile observe --out FILE), or from AWS Organizations, asked as a role that may. Filters combine:\n" +
 			"what is listed fits all of them.\n\n" +
