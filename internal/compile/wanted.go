@@ -126,8 +126,10 @@ type Route struct {
 type Caller struct {
 	Name string `json:"name"` // "serviceaccount:ci/payroll/api", or the ARN
 	// Service accounts: the claims of its token.
-	Issuer, Subject, Audience string `json:",omitempty"`
-	Cluster                   string `json:"cluster,omitempty"`
+	Issuer   string `json:"issuer,omitempty"`
+	Subject  string `json:"subject,omitempty"`
+	Audience string `json:"audience,omitempty"`
+	Cluster  string `json:"cluster,omitempty"`
 	// Roles and users: the principal.
 	ARN string `json:"arn,omitempty"`
 }
