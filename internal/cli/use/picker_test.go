@@ -214,3 +214,26 @@ func TestPickerAsksNobodyToSignIn(t *testing.T) {
 		t.Errorf("%d pages were opened", n)
 	}
 }
+
+// Three thousand roles are typed into as ten are.
+func TestPickerOfThousands(t *testing.T) {
+	w := logintest.New(t)
+	const head = `{"startURL":"https://acme.awsapps.com/start","at":"2026-01-01T00:00:00Z","items":[`
+	var accounts []string
+	for i := range 750 {
+		accounts = append(accounts, fmt.Sprintf(`{"id":"%012d","name":"unit-%d-prod"}`, i, i))
+		w.Write(t, fmt.Sprintf(".cache/stile/idc/acme/%012d.json", i), head+`"Admin","PowerUser","ReadOnly","View"]}`)
+	}
+	w.Write(t, ".cache/stile/idc/acme.json", head+strings.Join(accounts, ",")+"]}")
+	term := open(t, shells[0], w, usual)
+	term.press("stile use; echo \"do\"ne\r")
+	term.see("3000 of 3000")
+	for keys, want := range map[string]string{"unit-749/pow": "1 of 3000", "749": "4 of 3000", "u74prread": "of 3000", "nothing": "0 of 3000"} {
+		term.press(keys)
+		term.see(want)
+		term.press("\x15")
+		term.see("3000 of 3000")
+	}
+	term.press("\x1b")
+	term.see("done")
+}
