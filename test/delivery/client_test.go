@@ -98,8 +98,7 @@ type conversation struct {
 	client
 	in   io.WriteCloser
 	out  *bufio.Reader
-	errs *bytes.Buffer
-	cmd  *exec.Cmd
+	errs *os.File // its standard error
 }
 
 // talk starts a client below a command, or by itself.
@@ -108,8 +107,9 @@ func talk(t *testing.T, w *world, c client, under, env []string) *conversation {
 	command := append(append([]string(nil), under...), c.command...)
 	cmd := w.Command(t, command[0], command[1:]...)
 	cmd.Env = env
-	v := &conversation{client: c, errs: &bytes.Buffer{}, cmd: cmd}
-	var err error
+	errs, err := os.CreateTemp(t.TempDir(), "stderr")
+	must(t, err)
+	v := &conversation{client: c, errs: errs}
 	v.in, err = cmd.StdinPipe()
 	must(t, err)
 	out, err := cmd.StdoutPipe()
@@ -119,10 +119,20 @@ func talk(t *testing.T, w *world, c client, under, env []string) *conversation {
 	t.Cleanup(func() {
 		_ = v.in.Close() // it ends when its input does
 		if err := cmd.Wait(); err != nil && t.Context().Err() == nil {
-			t.Errorf("%s ended with %v: %s", c.name, err, v.errs)
+			t.Errorf("%s ended with %v: %s", c.name, err, v.stderr())
 		}
+		must(t, errs.Close())
 	})
 	return v
+}
+
+// stderr is what the client has written to standard error so far.
+func (v *conversation) stderr() string {
+	text, err := os.ReadFile(v.errs.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // call makes a call.
@@ -143,7 +153,7 @@ func (v *conversation) hear(t *testing.T) answer {
 	t.Helper()
 	line, err := v.out.ReadString('\n')
 	if err != nil {
-		t.Fatalf("%s ended: %v\n%s", v.name, err, v.errs)
+		t.Fatalf("%s ended: %v\n%s", v.name, err, v.stderr())
 	}
 	var a answer
 	decode(t, line, &a)
@@ -154,7 +164,7 @@ func (v *conversation) hear(t *testing.T) answer {
 func (v *conversation) is(t *testing.T, w *world, arn string) (key string) {
 	t.Helper()
 	if got := v.call(t, "whoami"); got.Out != arn {
-		t.Fatalf("%s is %q, want %s; %s\n%s", v.name, got.Out, arn, got.Error, v.errs)
+		t.Fatalf("%s is %q, want %s; %s\n%s", v.name, got.Out, arn, got.Error, v.stderr())
 	}
 	calls := w.used("GetCallerIdentity")
 	return calls[len(calls)-1].key

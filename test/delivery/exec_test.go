@@ -240,7 +240,7 @@ func TestALoginIsNeeded(t *testing.T) {
 	for _, c := range clients(t) {
 		v := talk(t, w, c, nil, env)
 		got := v.call(t, "whoami")
-		if said := got.Error + v.errs.String(); got.Error == "" || !strings.Contains(said, "stile login") {
+		if said := got.Error + v.stderr(); got.Error == "" || !strings.Contains(said, "stile login") {
 			t.Errorf("%s says %q, want that stile login is needed", c.name, said)
 		}
 	}

@@ -76,7 +76,7 @@ func TestClientsSayWhyThereAreNone(t *testing.T) {
 			askAll(t, running)
 			for _, v := range running {
 				got := v.hear(t)
-				said := got.Error + v.errs.String() // the Go SDK leaves credential_process its standard error
+				said := got.Error + v.stderr() // the Go SDK leaves credential_process its standard error
 				if got.Error == "" || !f.blind() && !strings.Contains(said, "assuming role "+roleARN+": STS AssumeRoleWithWebIdentity: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity") {
 					t.Errorf("%s says %+v, want AWS's reason", v.name, said)
 				}
