@@ -87,6 +87,9 @@ type Book struct {
 	paths   session.Paths
 	routes  []state.Routes
 	set     *access.Set // the declarations of the working directory, nil for none
+
+	// Damaged are the files of applied routes that could not be read.
+	Damaged []*state.Damaged
 }
 
 // Read reads the files that are short.
@@ -98,7 +101,7 @@ func Read(s *term.Streams) *Book {
 			b.book = book
 		}
 	}
-	b.routes, _, _ = state.AllRoutes(s)
+	b.routes, b.Damaged, _ = state.AllRoutes(s)
 	if path := cmp.Or(s.Getenv(state.DeclarationsEnv), state.Above()); path != "" {
 		if set, problems := access.LoadPath(path); !problems.HasErrors() {
 			b.set = set

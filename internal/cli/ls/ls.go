@@ -101,6 +101,9 @@ func (o *options) run(ctx context.Context, text string) error {
 // rows lists what fits. An error comes with what could be listed.
 func (o *options) rows(ctx context.Context, d *desk.Desk, text string, keep *filter.Filter) ([]row, error) {
 	all := known.Read(o.streams)
+	for _, damaged := range all.Damaged {
+		o.streams.Note("stile: %v", damaged)
+	}
 	declared := all.Declared()
 	if len(d.Book().Sources) == 0 && len(declared) == 0 {
 		return nil, errors.New("there is no source yet: stile sessions add NAME --start-url URL --region REGION adds an Identity Center; stile sessions import takes over what ~/.aws/config has")
