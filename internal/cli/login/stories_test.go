@@ -93,7 +93,7 @@ func TestSessionsAreKept(t *testing.T) {
 	says(t, w, words("sessions list"), "admin3", "acme: team-3/ReadOnly", "https://acme.awsapps.com/start")
 	for args, text := range map[string]string{
 		"sessions add admin3 --profile x":              "admin3 is there already",
-		"sessions edit nobody --role x":                "there is no source or session nobody",
+		"sessions edit nobody --role x":                "there is no source, session or group nobody",
 		"sessions rm acme":                             "there is no source acme",
 		"sessions add x":                               "want exactly one of",
 		"sessions add x --source acme --role Admin":    "of which account?",
