@@ -83,12 +83,16 @@ func (k *secret) Store(ctx context.Context, old, key desk.AccessKey) error {
 	if err != nil {
 		return err
 	}
-	return store.Update(ctx, desk.KeySecret(k.source), func(text []byte) ([]byte, error) {
+	err = store.Update(ctx, desk.KeySecret(k.source), func(text []byte) ([]byte, error) {
 		if now, err := decode(text); err != nil || now.ID != old.ID {
 			return nil, replace.ErrChanged
 		}
 		return json.Marshal(key)
 	})
+	if err == nil {
+		k.desk.KnowKey(k.source, key.ID)
+	}
+	return err
 }
 
 // profile is a key in an AWS file.

@@ -284,12 +284,16 @@ func (d *Desk) Ready(ctx context.Context, source *session.Source) (ready bool, u
 		until, ready = c.Until()
 		return ready, until
 	case source.User != nil && source.User.MFA != nil:
+		unasked := source.User.MFA.Code == session.Program || source.User.MFA.Code == session.TOTP
+		if d.markOf(source) == "" { // the secret store would have to be opened
+			return unasked, time.Time{}
+		}
 		p, _, err := d.user(ctx, source, "")
 		if err != nil {
 			return false, time.Time{}
 		}
 		e, ok := d.store.Get(p.Key())
-		return source.User.MFA.Code == session.Program || source.User.MFA.Code == session.TOTP || ok && e.Valid(time.Now()), e.Credentials.Expires
+		return unasked || ok && e.Valid(time.Now()), e.Credentials.Expires
 	}
 	if source.SAML != nil && source.SAML.StartURL != "" {
 		e, ok := d.store.Get(assertionKey(source))

@@ -100,7 +100,7 @@ func (d *Desk) profileSession(ctx context.Context, shared *session.Shared, name,
 	}
 	long := aws.Credentials{AccessKeyID: keys["aws_access_key_id"].Value, SecretAccessKey: keys["aws_secret_access_key"].Value, Source: "stile"}
 	u := mfa.User{
-		Name: "AWS profile " + base + " (" + long.AccessKeyID + ")", Serial: serial, Tries: 3,
+		Name: "AWS profile " + base, Serial: serial, Mark: mfa.MarkOf(long.AccessKeyID), Tries: 3,
 		Keys: func(context.Context) (aws.Credentials, error) { return long, nil },
 		Code: func(ctx context.Context, again int) (string, error) {
 			if ctx.Value(asking{}) == nil || d.cfg.Person.Ask == nil {
@@ -110,8 +110,7 @@ func (d *Desk) profileSession(ctx context.Context, shared *session.Shared, name,
 		},
 	}
 	if program := cmp.Or(p["mfa_process"].Value, keys["mfa_process"].Value); program != "" { // as aws-vault has it
-		u.Tries = 1
-		u.Code = func(ctx context.Context, _ int) (string, error) { return mfa.FromProgram(ctx, program) }
+		u.Code = func(ctx context.Context, again int) (string, error) { return byProgram(ctx, program, again) }
 	}
 	opened := d.store.Wrap(mfa.Session(cfg, u))
 	role := creds.Role{ARN: p["role_arn"].Value, ExternalID: p["external_id"].Value, SessionName: cmp.Or(p["role_session_name"].Value, creds.SessionName(filepath.Base(serial)))}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/secretstore"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/mfa"
@@ -38,7 +40,11 @@ func (d *Desk) SetKey(ctx context.Context, source string, k AccessKey) error {
 	if err != nil {
 		return err
 	}
-	return d.setSecret(ctx, KeySecret(source), text)
+	if err := d.setSecret(ctx, KeySecret(source), text); err != nil {
+		return err
+	}
+	d.KnowKey(source, k.ID)
+	return nil
 }
 
 // SetSeed puts the seed of a user's MFA device into the secret store.
@@ -88,44 +94,91 @@ func (e *NeedLoginError) Error() string {
 // user is a user's credentials: the session that a code opened where there is a
 // device, the access key itself where there is none.
 func (d *Desk) user(ctx context.Context, source *session.Source, region string) (creds.Provider, func(context.Context) error, error) {
-	keys := func(ctx context.Context) (aws.Credentials, error) {
-		text, err := d.secret(ctx, KeySecret(source.Name), source.Name)
-		if err != nil {
-			return aws.Credentials{}, err
-		}
-		var k AccessKey
-		if json.Unmarshal(text, &k) != nil || k.ID == "" || k.Secret == "" {
-			return aws.Credentials{}, fmt.Errorf("the secret store has no access key of %s: stile sessions edit %s puts it there", source.Name, source.Name)
-		}
-		return aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret, AccountID: string(source.User.Account), Source: "stile"}, nil
-	}
 	device := source.User.MFA
 	if device == nil {
-		return creds.From("user "+source.Name, aws.CredentialsProviderFunc(keys)), nil, nil
+		return creds.From("user "+source.Name, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) { return d.accessKey(ctx, source) })), nil, nil
 	}
 	cfg, err := load(ctx, region)
 	if err != nil {
 		return nil, nil, err
 	}
-	u := mfa.User{Name: source.Name, Serial: device.Serial, Keys: keys}
+	mark := d.markOf(source)
+	if mark == "" {
+		key, err := d.accessKey(ctx, source)
+		if err != nil {
+			return nil, nil, err
+		}
+		mark = mfa.MarkOf(key.AccessKeyID)
+	}
+	u := mfa.User{
+		Name: source.Name, Serial: device.Serial, Mark: mark, Tries: 3,
+		Keys: func(ctx context.Context) (aws.Credentials, error) { return d.accessKey(ctx, source) },
+	}
 	switch device.Code {
 	case session.Program:
-		u.Code = func(ctx context.Context, _ int) (string, error) { return mfa.FromProgram(ctx, device.Program) }
+		u.Code = func(ctx context.Context, again int) (string, error) { return byProgram(ctx, device.Program, again) }
 	case session.TOTP:
-		u.Tries = 2
 		u.Code = func(ctx context.Context, again int) (string, error) { return d.totp(ctx, source.Name, again) }
 	default:
-		u.Tries = 3
 		u.Code = func(ctx context.Context, again int) (string, error) {
 			return d.prompt(ctx, source.Name, device.Serial, again)
 		}
 	}
-	p := mfa.Session(cfg, u)
+	p := named{mfa.Session(cfg, u), "the MFA session of " + source.Name}
 	ask := func(ctx context.Context) error {
 		_, err := d.store.Wrap(p).Retrieve(context.WithValue(ctx, asking{}, true))
 		return err
 	}
 	return p, ask, nil
+}
+
+// accessKey is a user's, from the secret store.
+func (d *Desk) accessKey(ctx context.Context, source *session.Source) (aws.Credentials, error) {
+	text, err := d.secret(ctx, KeySecret(source.Name), source.Name)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	var k AccessKey
+	if json.Unmarshal(text, &k) != nil || k.ID == "" || k.Secret == "" {
+		return aws.Credentials{}, fmt.Errorf("the secret store has no access key of %s: stile sessions edit %s puts it there", source.Name, source.Name)
+	}
+	d.KnowKey(source.Name, k.ID)
+	return aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret, AccountID: string(source.User.Account), Source: "stile"}, nil
+}
+
+// markPath is where the mark of a user's access key is, so that a session that is
+// kept is found without opening the secret store. One that was not yet renewed when
+// the key was rotated does no harm: the device has one user, whose session it is.
+func (d *Desk) markPath(source string) string {
+	return filepath.Join(d.cfg.Paths.Cache, "keys", source)
+}
+
+func (d *Desk) markOf(source *session.Source) string {
+	text, err := os.ReadFile(d.markPath(source.Name))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// KnowKey has a source's MFA sessions found by its access key from now on, when
+// somebody else than the Desk put that into the secret store.
+func (d *Desk) KnowKey(source, accessKeyID string) {
+	mark := mfa.MarkOf(accessKeyID)
+	if d.markOf(&session.Source{Name: source}) != mark {
+		_ = atomicfile.Write(d.markPath(source), []byte(mark)) // it can be made again
+	}
+}
+
+// byProgram is the code that a program prints; when AWS refuses one, because it
+// was used before, that of the next moment.
+func byProgram(ctx context.Context, program string, again int) (string, error) {
+	if again > 0 {
+		if err := mfa.Next(ctx); err != nil {
+			return "", err
+		}
+	}
+	return mfa.FromProgram(ctx, program)
 }
 
 // totp makes the code of the moment; when AWS refuses one, because it was used
@@ -136,12 +189,8 @@ func (d *Desk) totp(ctx context.Context, source string, again int) (string, erro
 		return "", err
 	}
 	if again > 0 {
-		next := time.NewTimer(time.Until(time.Now().Truncate(mfa.Step).Add(mfa.Step)))
-		defer next.Stop()
-		select {
-		case <-next.C:
-		case <-ctx.Done():
-			return "", context.Cause(ctx)
+		if err := mfa.Next(ctx); err != nil {
+			return "", err
 		}
 	}
 	return mfa.TOTP(string(seed), time.Now())
@@ -153,7 +202,7 @@ func (d *Desk) prompt(ctx context.Context, source, serial string, again int) (st
 	}
 	text := fmt.Sprintf("MFA code of %s (%s): ", source, filepath.Base(serial))
 	if again > 0 {
-		text = "AWS does not take this code. " + text
+		text = "AWS does not take this code; each is good once, so wait for the next. " + text
 	}
 	code, err := d.cfg.Person.Ask(ctx, text)
 	return strings.ReplaceAll(code, " ", ""), err

@@ -10,8 +10,10 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -60,7 +62,10 @@ func FromProgram(ctx context.Context, command string) (string, error) {
 type User struct {
 	Name   string // of the source, for texts
 	Serial string
-	Keys   func(context.Context) (aws.Credentials, error)
+	// Mark tells the user's access key from others, see [MarkOf]: sources of one key
+	// and one device share a session.
+	Mark string
+	Keys func(context.Context) (aws.Credentials, error)
 	// Code gives the code of the moment. again counts how often one was refused.
 	Code func(ctx context.Context, again int) (string, error)
 	// Tries is how often a code is asked for when AWS refuses one. Default once.
@@ -71,11 +76,30 @@ type User struct {
 // a working day (API reference, GetSessionToken).
 const Duration = 12 * time.Hour
 
-// Session gives the user's sessions. Its key has the source's name and the
-// device, and nothing of a role.
+// MarkOf is a mark of an access key, which does not tell the key.
+func MarkOf(accessKeyID string) string {
+	sum := sha256.Sum256([]byte("access key " + accessKeyID))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Next waits for the next code's time: AWS takes each code once, whoever uses it.
+func Next(ctx context.Context) error {
+	next := time.NewTimer(time.Until(time.Now().Truncate(Step).Add(Step)))
+	defer next.Stop()
+	select {
+	case <-next.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Session gives the user's sessions. Its key has what STS makes them of: the
+// access key, the device and the duration; nothing of a role, nor of the name that
+// a source has here.
 func Session(cfg aws.Config, u User) creds.Provider {
 	client := sts.NewFromConfig(cfg)
-	return creds.From(fmt.Sprintf("the MFA session of %s with device %s", u.Name, u.Serial), aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+	return creds.From(fmt.Sprintf("the MFA session of access key %s with device %s for %s", u.Mark, u.Serial, Duration), aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		keys, err := u.Keys(ctx)
 		if err != nil {
 			return aws.Credentials{}, err
@@ -112,9 +136,9 @@ func (u *User) try(ctx context.Context, client *sts.Client, keys aws.Credentials
 	}, nil
 }
 
-// wrongCode reports that STS took the keys and not the code. It has no error code
-// of its own for that.
+// wrongCode reports that STS took the keys and the device, and not the code, which
+// may have been used before. It has no error code of its own for that.
 func wrongCode(err error) bool {
 	var api smithy.APIError
-	return errors.As(err, &api) && api.ErrorCode() == "AccessDenied" && strings.Contains(api.ErrorMessage(), "MultiFactorAuthentication failed")
+	return errors.As(err, &api) && api.ErrorCode() == "AccessDenied" && strings.Contains(api.ErrorMessage(), "invalid MFA one time pass code")
 }
