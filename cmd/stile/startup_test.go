@@ -174,5 +174,5 @@ func (p *place) costs(t testing.TB) string {
 	for _, c := range all[:min(len(all), 8)] {
 		fmt.Fprintf(&out, "%8.3f ms %9s bytes  %s\n", c.clock, c.bytes, c.pkg)
 	}
-	return out.String()
+	return strings.TrimSpace(out.String())
 }
