@@ -48,10 +48,21 @@ type Target struct {
 	PermissionSet string
 	// Hops are the roles to enter one after the other, without session names; the
 	// first one by the token or assertion of a source that has one.
-	Hops    []creds.Role
-	Region  string // of the session, "" for none
-	Session string // its name, "" for none
-	Labels  map[string]string
+	Hops []creds.Role
+	// Federation, if set, has the user whose key the source is federated: the way has
+	// no Hops. Resolve never sets it.
+	Federation *Federation
+	Region     string // of the session, "" for none
+	Session    string // its name, "" for none
+	Labels     map[string]string
+}
+
+// Federation is how a user is federated (STS API reference, GetFederationToken).
+// What the session may is what both the user and one of these allow.
+type Federation struct {
+	Policy     string
+	PolicyARNs []string
+	Duration   time.Duration // 15 minutes to 36 hours; default: 12 hours
 }
 
 // Role is the name of the role at the end, "" where only the credentials know.

@@ -83,6 +83,7 @@ type About struct {
 	SessionName string            `json:",omitempty"`
 	Chained     bool              `json:",omitempty"`
 	Narrowed    bool              `json:",omitempty"` // by the session policies of the request
+	Instead     string            `json:",omitempty"` // what it ends as instead, to be so, in words
 }
 
 // Grant is credentials and what they are for. It prints without the secrets.

@@ -51,7 +51,8 @@ func New(s *term.Streams) *cobra.Command {
 			"beside each other; --logout ends those there are before; --browser-profile and --container open another profile, or a\n" +
 			"container of Firefox with the add-on \"Open external links in a container\".\n\n" +
 			"The console's session ends with the credentials, unless --duration says otherwise; AWS lets chained roles choose none.\n" +
-			"An IAM user's own key is exchanged by GetFederationToken, which the user must be allowed.\n" +
+			"An IAM user's own key is exchanged by GetFederationToken, which the user must be allowed. AWS signs in no session of\n" +
+			"an MFA code: for a user with a device too the console is by the key, and refuses what takes a code; enter a role for that.\n" +
 			"AWS_ENDPOINT_URL_SIGNIN is the sign-in endpoint to use; that of a local AWS is used when AWS_ENDPOINT_URL points at one.\n\n" +
 			"Exit status: 0 when the page was opened or printed, else 1.",
 		Example: "  stile console orders-prod/reader --service dynamodbv2/home --region eu-west-1\n" +
@@ -97,13 +98,17 @@ func (o *options) run(ctx context.Context, address string) error {
 	if err != nil {
 		return fmt.Errorf("reading the AWS configuration: %w", err)
 	}
-	if c.SessionToken == "" { // of a user, for whom AWS takes no duration either
+	c, isUser, err := o.federated(ctx, cfg, way, c)
+	if err != nil {
+		return fmt.Errorf("going to %s: %w", address, err)
+	}
+	if isUser { // whose console lasts as long as the credentials
 		req.Duration = 0
-		if c, err = federate(ctx, cfg, c); err != nil {
-			return fmt.Errorf("going to %s: %w", address, err)
-		}
 	}
 	page, err := console.URL(ctx, cfg.HTTPClient, c, req)
+	if errors.Is(err, console.ErrRefused) {
+		err = refused(ctx, cfg, c, err)
+	}
 	if err != nil {
 		return fmt.Errorf("going to %s: %w", address, err)
 	}

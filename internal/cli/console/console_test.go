@@ -212,7 +212,7 @@ func TestUserSignsIn(t *testing.T) {
 	file := w.Write(t, "auditor-credentials", "[auditor]\naws_access_key_id = "+strings.TrimPrefix(auditor[0], "AWS_ACCESS_KEY_ID=")+
 		"\naws_secret_access_key = "+strings.TrimPrefix(auditor[1], "AWS_SECRET_ACCESS_KEY=")+"\n")
 	w.Env = append(w.Env, "AWS_SHARED_CREDENTIALS_FILE="+file)
-	w.Stile(t, nil, "console", "--print", "auditor").Refused(t, "signing in as user auditor takes sts:GetFederationToken")
+	w.Stile(t, nil, "console", "--print", "auditor").Refused(t, "federating user auditor, which takes sts:GetFederationToken")
 	_, err := w.IAM(routetest.Tooling).PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{
 		UserName: aws.String("auditor"), PolicyName: aws.String("console"),
 		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"*"}]}`),
@@ -224,5 +224,7 @@ func TestUserSignsIn(t *testing.T) {
 	if s.Status != http.StatusOK || len(p.Identities) != 1 || p.Identities[0].ARN != "arn:aws:sts::111111111111:federated-user/auditor" {
 		t.Errorf("status %d, %+v", s.Status, p)
 	}
-	w.Stile(t, nil, "console", "--print", "--read-only", "auditor").Refused(t, "cannot be held to")
+	if r := w.Stile(t, nil, "console", "--print", "--read-only", "auditor"); r.Code != 0 || !strings.Contains(r.Stderr, "for --read-only: as a federated session of the user") {
+		t.Errorf("to read only: exit %d, %s", r.Code, r.Stderr)
+	}
 }

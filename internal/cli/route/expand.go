@@ -29,7 +29,7 @@ func (o *Options) Expand(ctx context.Context, s *term.Streams, words []string) (
 			continue
 		}
 		if _, err := target(p); err != nil && (!mayBeSession(p) || o.declaredOnly()) {
-			return nil, err
+			return nil, o.missing(err)
 		}
 		out = append(out, p)
 	}

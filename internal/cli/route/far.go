@@ -62,7 +62,7 @@ func (o *Options) shared(ctx context.Context, s *term.Streams, address string, p
 	cache := creds.NewCache(creds.Config{})
 	way := &Way{
 		Account: arn.AccountID(grant.Account), Role: grant.Role, Name: grant.Name, Region: grant.Region, Caller: grant.Caller,
-		AccountName: grant.AccountName, Labels: grant.Labels, Chained: grant.Chained, narrowed: grant.Narrowed,
+		AccountName: grant.AccountName, Labels: grant.Labels, Chained: grant.Chained, narrowed: grant.Narrowed, instead: grant.Instead,
 		Credentials: cache.Of(r), end: func() { cache.Close(); r.close() },
 	}
 	if p.keep != nil && p.free() { // the key does not tell of session policies
@@ -145,7 +145,7 @@ func wishOf(req client.Request) (*wish, error) {
 func (w *Way) About() client.About {
 	return client.About{
 		Account: string(w.Account), Role: w.Role, Name: w.Name, Region: w.Region, Caller: w.Caller,
-		AccountName: w.AccountName, Labels: w.Labels, Chained: w.Chained, Narrowed: w.narrowed, SessionName: w.Credentials.SessionName(),
+		AccountName: w.AccountName, Labels: w.Labels, Chained: w.Chained, Narrowed: w.narrowed, Instead: w.instead, SessionName: w.Credentials.SessionName(),
 	}
 }
 

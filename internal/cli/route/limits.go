@@ -19,7 +19,6 @@ import (
 	"github.com/stile-aws/stile/internal/guard"
 	"github.com/stile-aws/stile/internal/handout"
 	"github.com/stile-aws/stile/internal/issuelog"
-	"github.com/stile-aws/stile/internal/session"
 )
 
 // Limits are the flags that hold a person or a program back.
@@ -38,7 +37,8 @@ type Limits struct {
 func (l *Limits) flags(cmd *cobra.Command) {
 	l.delivery = cmd.Name()
 	f := cmd.Flags()
-	f.BoolVar(&l.ReadOnly, "read-only", false, "let the session do no more than AWS's policy ReadOnlyAccess allows")
+	f.BoolVar(&l.ReadOnly, "read-only", false, "let the session do no more than AWS's policy ReadOnlyAccess allows; at an Identity Center,\n"+
+		"go to the source's read-only role (stile sessions edit SOURCE --read-only-role NAME)")
 	f.StringVar(&l.PolicyFile, "policy", "", "let the session do no more than the policy in a `FILE` allows")
 	f.StringSliceVar(&l.PolicyARNs, "policy-arn", nil, "let the session do no more than managed policies allow, by their `ARN`s;\n"+
 		"of several policies, what any of them allows")
@@ -68,7 +68,7 @@ func (n *narrowing) apply(r creds.Role) creds.Role {
 	r.PolicyARNs = slices.Clone(n.arns)
 	if n.readOnly {
 		a, _ := arn.Parse(r.ARN) // of the role, parsed where it came from
-		r.PolicyARNs = append(r.PolicyARNs, "arn:"+string(a.Partition)+":iam::aws:policy/ReadOnlyAccess")
+		r.PolicyARNs = append(r.PolicyARNs, readOnlyAccess(string(a.Partition)))
 	}
 	return r
 }
@@ -76,20 +76,6 @@ func (n *narrowing) apply(r creds.Role) creds.Role {
 // cannot is the error for an end of a way that takes no session policy.
 func (n *narrowing) cannot(reason string) error {
 	return fmt.Errorf("%s cannot be held to: %s; go through a role of the account (stile sessions add … --via), or without it", n.why, reason)
-}
-
-// target puts the policies onto the last role of a session's way.
-func (n *narrowing) target(t *session.Target) error {
-	switch {
-	case n.none():
-		return nil
-	case len(t.Hops) == 0:
-		return n.cannot("the credentials of " + t.Source.Name + " (" + t.Source.Kind() + ") come from no call that takes a session policy")
-	}
-	last := len(t.Hops) - 1
-	t.Hops = slices.Clone(t.Hops)
-	t.Hops[last] = n.apply(t.Hops[last])
-	return nil
 }
 
 // pass is what stands between somebody and an account: the guards of the

@@ -62,7 +62,7 @@ func (o *Options) Lookup(ctx context.Context, s *term.Streams, address string, a
 		if err == nil {
 			return found, nil
 		}
-		if to.Role == "" || o.declaredOnly() {
+		if o.declaredOnly() {
 			return nil, err
 		}
 		if !errors.Is(err, errNoDeclarations) {
@@ -70,7 +70,7 @@ func (o *Options) Lookup(ctx context.Context, s *term.Streams, address string, a
 		}
 		found.From = ""
 	} else if !mayBeSession(address) || o.declaredOnly() {
-		return nil, err
+		return nil, o.missing(err)
 	}
 	cfg := desk.Config{}
 	if ask {
@@ -181,9 +181,11 @@ func (o *Options) Hold(s *term.Streams, account guard.Account, to *session.Targe
 	}
 	h := &Hold{Guards: append([]string{}, p.guard.Files()...), Limits: p.narrow.words, Why: p.narrow.why}
 	if to != nil {
-		if err := p.narrow.target(to); err != nil {
+		instead, err := p.narrow.target(to, nil)
+		if err != nil {
 			h.Refusal = err.Error()
 		}
+		h.Limits = limits(h.Limits, instead)
 	}
 	question, err := p.guard.Check(account)
 	if err != nil {

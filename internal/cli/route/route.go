@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -51,12 +52,32 @@ func (o *Options) Flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&o.Declarations, "declarations", "f", "", "the declarations that lead there, a directory or file `PATH`;\n"+
 		"default: $STILE_DECLARATIONS, the directory of a stile.yaml here or above, or what was applied from this computer")
-	f.StringVar(&o.As, "as", "", "the `CALLER` to go as, where several may: serviceaccount:CLUSTER/NAMESPACE/NAME, an ARN or ACCOUNT/ROLE")
+	f.Var((*asFlag)(o), "as", "the `CALLER` to go as, where several may: serviceaccount:CLUSTER/NAMESPACE/NAME, an ARN or ACCOUNT/ROLE;\n"+
+		"readonly is --read-only")
 	o.Limits.flags(cmd)
 	f.BoolVar(&o.NoBroker, "no-broker", false, "get the credentials without the broker (stile broker)")
 	f.StringVar(&o.TokenFile, "token-file", "", "the service account's token, in a `FILE` that is read again for every fetch;\n"+
 		"default: $AWS_WEB_IDENTITY_TOKEN_FILE, or a token of the local AWS that the environment points at")
 }
+
+// asFlag is --as: a caller, or "readonly", which is how guards say --read-only.
+type asFlag Options
+
+// Set implements pflag.Value.
+func (a *asFlag) Set(text string) error {
+	if text == "readonly" || text == "read-only" {
+		a.ReadOnly = true
+		return nil
+	}
+	a.As = text
+	return nil
+}
+
+// String implements pflag.Value.
+func (a *asFlag) String() string { return a.As }
+
+// Type implements pflag.Value.
+func (a *asFlag) Type() string { return "string" }
 
 // Way is a route that can be gone. Close it.
 type Way struct {
@@ -78,6 +99,7 @@ type Way struct {
 	kept        string // what they are kept by for other processes, "" where those must find the way themselves
 	end         func()
 	narrowed    bool      // the end has the session policies that were wanted
+	instead     string    // what it ends as for their sake, in words; "" for what was asked for
 	log         *recorder // nil for a way that only finds out
 }
 
@@ -118,7 +140,10 @@ func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*W
 		p.keep.remember(way)
 	}
 	o.tellProfile(s, address, way)
-	way.log = o.recorder(s, address, way, p.narrow.words)
+	if way.instead != "" {
+		s.Note("stile: %s, for %s: %s", address, p.narrow.why, way.instead)
+	}
+	way.log = o.recorder(s, address, way, limits(p.narrow.words, way.instead))
 	return way, nil
 }
 
@@ -126,13 +151,13 @@ func (o *Options) open(ctx context.Context, s *term.Streams, address string, p *
 	to, err := target(address)
 	if err != nil {
 		if !mayBeSession(address) || o.declaredOnly() {
-			return nil, err
+			return nil, o.missing(err)
 		}
 		return o.openSession(ctx, s, address, p, nil)
 	}
 	routes, err := o.find(ctx, s, to)
 	if err != nil {
-		if to.Role == "" || o.declaredOnly() {
+		if o.declaredOnly() {
 			return nil, err
 		}
 		return o.openSession(ctx, s, address, p, err)
@@ -143,6 +168,17 @@ func (o *Options) open(ctx context.Context, s *term.Streams, address string, p *
 		return nil, err
 	}
 	return c.open(begin, p, o.far.cache)
+}
+
+// missing is that there are no declarations where they were said to be, which may be
+// why an address is none; else the error there is.
+func (o *Options) missing(err error) error {
+	if o.Declarations != "" {
+		if _, missing := os.Stat(o.Declarations); missing != nil {
+			return fmt.Errorf("reading declarations: %w", missing)
+		}
+	}
+	return err
 }
 
 // target parses where to go.

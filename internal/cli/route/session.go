@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/handout"
 	"github.com/stile-aws/stile/internal/secretstore"
@@ -102,14 +103,17 @@ func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, add
 	if err != nil {
 		return nil, err
 	}
-	if err := p.narrow.target(t); err != nil {
+	instead, err := p.narrow.target(t, func(source *session.Source, account arn.AccountID, role string) (bool, []string, error) {
+		return d.Lists(ctx, source, account, role)
+	})
+	if err != nil {
 		return nil, err
 	}
 	opened, err := d.Open(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	way := &Way{AccountName: t.AccountName, Labels: t.Labels, narrowed: !p.narrow.none(), Chained: chained(t),
+	way := &Way{AccountName: t.AccountName, Labels: t.Labels, narrowed: !p.narrow.none(), instead: instead, Chained: chained(t),
 		Account: t.Account, Name: t.Role(), Region: opened.Region, Caller: t.Source.Name, Credentials: opened.Cached, end: d.Close}
 	if way.Name == "" {
 		way.Name = t.Source.Name

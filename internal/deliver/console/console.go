@@ -42,6 +42,11 @@ type Request struct {
 	Endpoint string
 }
 
+// ErrRefused means that AWS refused the credentials. It takes those of roles and of
+// federated users; a user's session (GetSessionToken) is refused like one that has
+// ended.
+var ErrRefused = errors.New("AWS refuses these credentials")
+
 const (
 	minDuration = 15 * time.Minute
 	maxDuration = 12 * time.Hour
@@ -156,7 +161,7 @@ func signinToken(ctx context.Context, client aws.HTTPClient, endpoint string, c 
 		return answer.SigninToken, nil
 	}
 	if resp.StatusCode == http.StatusBadRequest && duration != 0 {
-		return "", errors.New("AWS refuses these credentials: they may have expired, or come from another role, for which a duration cannot be chosen")
+		return "", fmt.Errorf("%w: they may have expired, or come from another role, for which a duration cannot be chosen", ErrRefused)
 	}
-	return "", fmt.Errorf("AWS refuses these credentials (status %d): they may have expired or been revoked", resp.StatusCode)
+	return "", fmt.Errorf("%w (status %d): they may have expired or been revoked", ErrRefused, resp.StatusCode)
 }

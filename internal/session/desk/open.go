@@ -137,6 +137,14 @@ func (d *Desk) prepare(ctx context.Context, key string, begin *beginning) error 
 
 // begin makes the provider a target begins with.
 func (d *Desk) begin(ctx context.Context, t *session.Target, region string) (*beginning, error) {
+	b, err := d.source(ctx, t, region)
+	if err != nil || t.Federation == nil {
+		return b, err
+	}
+	return federated(ctx, b, t, region)
+}
+
+func (d *Desk) source(ctx context.Context, t *session.Target, region string) (*beginning, error) {
 	s := &t.Source
 	switch {
 	case s.IdentityCenter != nil:
