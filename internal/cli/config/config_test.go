@@ -230,7 +230,7 @@ func TestOddFilesStayAsTheyAre(t *testing.T) {
 func signedIn(t *testing.T) *logintest.World {
 	t.Helper()
 	w := logintest.New(t)
-	if r := w.Stile(t, nil, "ls", "team-3/"); r.Code != 0 {
+	if r := w.Stile(t, nil, "ls", "--login", "team-3/"); r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
 	return w

@@ -35,7 +35,7 @@ func TestListsSayWhatOneCanBe(t *testing.T) {
 	if r := w.Stile(t, []string{"STILE_NO_LOGIN=1"}, "ls"); r.Code != 1 || !strings.Contains(r.Stderr, "stile login acme") {
 		t.Errorf("signed out: exit %d, %s", r.Code, r.Stderr)
 	}
-	says(t, w, words("ls"), "team-0/Admin", "team-9/ReadOnly")
+	says(t, w, words("ls --login"), "team-0/Admin", "team-9/ReadOnly")
 	if n := w.Since()["ListAccountRoles"]; n != logintest.Accounts {
 		t.Errorf("%d ListAccountRoles, want %d", n, logintest.Accounts)
 	}
@@ -57,6 +57,39 @@ func TestListsSayWhatOneCanBe(t *testing.T) {
 	says(t, w, words("logout"), "signed out of acme")
 	if r := w.Stile(t, []string{"STILE_NO_LOGIN=1"}, "credential-process", "team-3/Admin"); r.Code != 1 || r.Stdout != "" || !strings.Contains(r.Stderr, "run stile login acme") {
 		t.Errorf("signed out: exit %d, %s", r.Code, r.Stderr)
+	}
+}
+
+// A source that nobody is signed in to hinders nothing: what is known is listed,
+// what to run is said, and no page is opened.
+func TestListsBeginNoSignIn(t *testing.T) {
+	w := logintest.New(t)
+	w.Write(t, ".config/stile/sessions.yaml", `sources:
+  - name: acme
+    identityCenter: {startURL: "https://acme.awsapps.com/start", region: us-east-1}
+  - name: other
+    identityCenter: {startURL: "https://other.awsapps.com/start", region: us-east-1}
+`)
+	r := w.Stile(t, nil, "ls")
+	if r.Code != 1 || r.Stdout != "" || !strings.Contains(r.Stderr, "stile login acme") || !strings.Contains(r.Stderr, "stile login other") {
+		t.Errorf("nobody is signed in: exit %d, %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	says(t, w, words("login acme"))
+	r = w.Stile(t, nil, "ls")
+	if r.Code != 1 || !strings.Contains(r.Stdout, "team-9/Admin") || !strings.Contains(r.Stderr, "stile login other") || strings.Contains(r.Stderr, "login acme") {
+		t.Errorf("signed in to acme alone: exit %d, %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	says(t, w, words("logout acme"))
+	r = w.Stile(t, nil, "ls", "--refresh")
+	if r.Code != 1 || !strings.Contains(r.Stdout, "team-9/Admin") || !strings.Contains(r.Stderr, "stile login acme") {
+		t.Errorf("what is known: exit %d, %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	if n := w.Pages(t); n != 1 {
+		t.Errorf("%d pages were opened, want that of login", n)
+	}
+	says(t, w, words("ls --login --refresh --source acme"), "team-9/Admin")
+	if n := w.Pages(t); n != 2 {
+		t.Errorf("%d pages were opened, want one more", n)
 	}
 }
 
@@ -85,7 +118,7 @@ func sortedLines(text string) []string { return slices.Sorted(strings.Lines(text
 func TestSessionsAreKept(t *testing.T) {
 	w := logintest.New(t)
 	says(t, w, words("sessions add admin3 --source acme --account team-3 --role Admin --label env=prod --region eu-west-1"))
-	says(t, w, words("ls -l env=prod"), "admin3", "team-3/Admin env=prod")
+	says(t, w, words("ls --login -l env=prod"), "admin3", "team-3/Admin env=prod")
 	says(t, w, words("whoami admin3"), "arn:aws:sts::100000000003:assumed-role/AWSReservedSSO_Admin_")
 	says(t, w, []string{"exec", "admin3", "--", "sh", "-c", "echo region $AWS_REGION"}, "region eu-west-1")
 	says(t, w, words("sessions edit admin3 --role ReadOnly"))

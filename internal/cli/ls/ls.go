@@ -31,6 +31,7 @@ type options struct {
 	group   string
 	refresh bool
 	cached  bool
+	login   bool
 	json    bool
 }
 
@@ -49,7 +50,9 @@ func New(s *term.Streams) *cobra.Command {
 			"what is listed fits all of them.\n\n" +
 			"What was listed before is not asked for again for 12 hours (--refresh does). What is found is kept as it is found: an\n" +
 			"interrupted listing goes on where it stopped. Identity Center takes 20 requests a second, one for each account.\n\n" +
-			"LEFT is how long the credentials that are kept will do.\n\nExit status: 0, or 1 when a source could not be listed whole.",
+			"Nobody is asked to sign in, unless --login is said: of a source that somebody would have to sign in to, what is known is\n" +
+			"listed, and what to run is said on standard error.\n\n" +
+			"LEFT is how long the credentials that are kept will do.\n\nExit status: 0, or 1 when a source could not be listed whole, also because nobody is signed in to it.",
 		Example: "  stile ls prod\n  stile ls --label env=prod --json\n  stile ls --ou Workloads/Prod --inventory acme.json readonly",
 		Args:    term.ArgsBetween(0, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), append(args, "")[0]) },
@@ -59,6 +62,8 @@ func New(s *term.Streams) *cobra.Command {
 	f.StringVar(&o.group, "group", "", "only what members of the `GROUP` mean (stile sessions)")
 	f.BoolVar(&o.refresh, "refresh", false, "ask Identity Center for everything anew")
 	f.BoolVar(&o.cached, "cached", false, "ask nobody: list what is known")
+	f.BoolVar(&o.login, "login", false, "sign in to the Identity Centers that have to be asked")
+	cmd.MarkFlagsMutuallyExclusive("cached", "login")
 	f.BoolVar(&o.json, "json", false, "write one JSON value")
 	return cmd
 }
@@ -196,12 +201,9 @@ func (o *options) center(ctx context.Context, d *desk.Desk, source *session.Sour
 		return nil, err
 	}
 	all, err := o.accounts(ctx, d, c, source)
-	if err != nil {
-		return nil, fmt.Errorf("listing %s: %w", source.Name, err)
-	}
 	wanted := like(all, text)
-	roles, err := o.roles(ctx, c, source, all, func(a session.Account) bool { return wanted(a) && keep(a) })
-	if err != nil {
+	roles, problem := o.roles(ctx, c, all, o.known(source) || err != nil, func(a session.Account) bool { return wanted(a) && keep(a) })
+	if err = cmp.Or(err, problem); err != nil {
 		err = fmt.Errorf("listing %s: %w", source.Name, err)
 	}
 	var out []row
@@ -237,22 +239,35 @@ func like(accounts []session.Account, text string) func(session.Account) bool {
 	return func(a session.Account) bool { return q.Empty() || grade(a) >= least }
 }
 
+// known reports that what is known of a source will do.
+func (o *options) known(source *session.Source) bool {
+	return o.cached || o.filter.Source != "" && o.filter.Source != source.Name
+}
+
+// accounts lists a source's accounts. With an error come those that are known.
 func (o *options) accounts(ctx context.Context, d *desk.Desk, c *idc.Client, source *session.Source) ([]session.Account, error) {
 	known, at := c.KnownAccounts()
-	if o.cached || o.filter.Source != "" && o.filter.Source != source.Name || !o.refresh && !at.IsZero() && time.Since(at) < goodFor {
+	if o.known(source) || !o.refresh && !at.IsZero() && time.Since(at) < goodFor {
 		return known, nil
 	}
-	if err := d.SignedIn(ctx, source); err != nil {
-		return nil, err
+	if o.login {
+		if err := d.SignedIn(ctx, source); err != nil {
+			return known, err
+		}
 	}
-	return c.Accounts(ctx, 0)
+	all, err := c.Accounts(ctx, 0)
+	if err != nil {
+		return known, err
+	}
+	return all, nil
 }
 
 // atOnce is how many accounts are asked for at a time; the rate is the client's.
 const atOnce = 8
 
-// roles lists the roles of each account that is wanted.
-func (o *options) roles(ctx context.Context, c *idc.Client, source *session.Source, accounts []session.Account, wanted func(session.Account) bool) ([][]string, error) {
+// roles lists the roles of each account that is wanted, only those that are known
+// where nobody is to be asked.
+func (o *options) roles(ctx context.Context, c *idc.Client, accounts []session.Account, known bool, wanted func(session.Account) bool) ([][]string, error) {
 	roles := make([][]string, len(accounts))
 	var g errgroup.Group
 	g.SetLimit(atOnce)
@@ -261,9 +276,9 @@ func (o *options) roles(ctx context.Context, c *idc.Client, source *session.Sour
 		if !wanted(a) {
 			continue
 		}
-		known, at := c.KnownRoles(a.ID)
-		roles[i] = known
-		if o.cached || o.filter.Source != "" && o.filter.Source != source.Name || !o.refresh && !at.IsZero() && began.Sub(at) < goodFor {
+		names, at := c.KnownRoles(a.ID)
+		roles[i] = names
+		if known || !o.refresh && !at.IsZero() && began.Sub(at) < goodFor {
 			continue
 		}
 		g.Go(func() error {

@@ -124,7 +124,7 @@ var usual = pty.Winsize{Rows: 24, Cols: 100}
 
 func TestPickerSetsTheShell(t *testing.T) {
 	w := logintest.New(t)
-	if r := w.Stile(t, nil, "ls"); r.Code != 0 {
+	if r := w.Stile(t, nil, "ls", "--login"); r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
 	everywhere(t, func(t *testing.T, sh shell) {
@@ -160,7 +160,7 @@ func TestPickerSetsTheShell(t *testing.T) {
 
 func TestPickerInASmallTerminal(t *testing.T) {
 	w := logintest.New(t)
-	if r := w.Stile(t, nil, "ls"); r.Code != 0 {
+	if r := w.Stile(t, nil, "ls", "--login"); r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
 	for _, size := range []pty.Winsize{{Rows: 1, Cols: 1}, {Rows: 2, Cols: 8}, {Rows: 3, Cols: 20}, {}} {
