@@ -37,13 +37,16 @@ func New(s *term.Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if format == "sh" {
+				format = "bash"
+			}
 			from := s.Environ()
 			child := env.Child{Environ: from, Region: way.Region}
 			return env.Write(s.Out, cmp.Or(format, shell(s.Getenv("SHELL"))), from, child.WithCredentials(c))
 		},
 	}
 	o.Flags(cmd)
-	cmd.Flags().StringVar(&format, "format", "", "`SYNTAX`: "+strings.Join(env.Formats(), ", ")+"; default: $SHELL's, else bash")
+	cmd.Flags().StringVar(&format, "format", "", "`SYNTAX`: "+strings.Join(env.Formats(), ", ")+"; sh is bash; default: $SHELL's, else bash")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(env.Formats(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

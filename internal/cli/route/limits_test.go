@@ -3,6 +3,7 @@ package route_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stile-aws/stile/internal/cli"
@@ -37,6 +39,19 @@ func TestMain(m *testing.M) {
 				return
 			}
 			fmt.Println("listed")
+		},
+		// secrets lists secrets and makes one, and prints how each ended.
+		"secrets": func() {
+			cfg, err := config.LoadDefaultConfig(context.Background(), config.WithRegion("us-east-1"))
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			client := secretsmanager.NewFromConfig(cfg)
+			_, err = client.ListSecrets(context.Background(), &secretsmanager.ListSecretsInput{})
+			fmt.Println("read:", err)
+			_, err = client.CreateSecret(context.Background(), &secretsmanager.CreateSecretInput{Name: aws.String(rand.Text()), SecretString: aws.String("x")})
+			fmt.Println("write:", err)
 		},
 		// items reads the orders and writes one, and prints how each ended.
 		"items": func() {
