@@ -35,7 +35,7 @@ func New(s *term.Streams) *cobra.Command {
 			"passphrase itself, since other processes could read those.\n\n" +
 			"Over SSH and in WSL there is mostly no keyring: take passphrase or keyfile, or forward an askpass program. In CI keep no\n" +
 			"secrets if you can: stile sessions add --web-identity uses the job's own token. If you must, STILE_SECRETS=keyfile makes\n" +
-			"a store that lasts as long as the job's disk.",
+			"a store that lasts as long as the job's disk. docs/sessions.md has more on sources.",
 	}
 	cmd.AddCommand(newStatus(s), newList(s), newMigrate(s), newRemove(s))
 	return cmd

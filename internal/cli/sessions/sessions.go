@@ -28,7 +28,7 @@ func New(s *term.Streams) *cobra.Command {
 		Short: "Keep the sources of your credentials, and names for sessions and groups of them",
 		Long: "Keep the sources of your credentials (Identity Center, IAM users, profiles, programs, tokens, certificates, SAML)\n" +
 			"and names for sessions, and for groups of them, in $XDG_CONFIG_HOME/stile/sessions.yaml. The file is yours: edit it as you like, comments survive these commands.\n" +
-			"Secrets are not in it, but in the secret store.\n\n" +
+			"Secrets are not in it, but in the secret store (stile secrets). docs/sessions.md has every field, with examples.\n\n" +
 			"What Identity Center lists needs no name: stile exec ACCOUNT/ROLE finds it.",
 	}
 	cmd.AddCommand(newAdd(s, false), newAdd(s, true), newRemove(s), newList(s), newImport(s), newExport(s))
