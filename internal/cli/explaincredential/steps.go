@@ -40,6 +40,11 @@ func first(src *session.Source, t *session.Target) step {
 		s = step{Call: "sts:AssumeRoleWithWebIdentity", Role: t.Hops[0].ARN}
 		s.last(t.Hops[0].Duration, false, "the session's duration")
 	}
+	if f := t.Federation; f != nil {
+		s.Call += ", then sts:GetFederationToken"
+		s.Lasts = f.Duration.String()
+		s.Details = append(s.Details, "with session policies", "the session may call neither IAM nor STS, but GetCallerIdentity")
+	}
 	if len(t.Hops) > 0 && t.Begun() == len(t.Hops) && (t.Hops[0].Policy != "" || len(t.Hops[0].PolicyARNs) > 0) {
 		s.Details = append(s.Details, "with session policies")
 	}

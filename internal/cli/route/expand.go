@@ -44,6 +44,23 @@ func (o *Options) Expand(ctx context.Context, s *term.Streams, words []string) (
 	return slices.Compact(out), nil
 }
 
+// ExpandInOrder is [Options.Expand] in the order of the words.
+func (o *Options) ExpandInOrder(ctx context.Context, s *term.Streams, words []string) ([]string, error) {
+	var out []string
+	for _, w := range words {
+		some, err := o.Expand(ctx, s, []string{w})
+		if err != nil {
+			return nil, err
+		}
+		for _, address := range some {
+			if !slices.Contains(out, address) {
+				out = append(out, address)
+			}
+		}
+	}
+	return out, nil
+}
+
 // spread puts groups' members in the place of their names.
 func (o *Options) spread(s *term.Streams, words []string) ([]string, error) {
 	name := func(w string) bool { return !strings.ContainsAny(w, "/:*") }

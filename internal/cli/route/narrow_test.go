@@ -97,6 +97,11 @@ func TestReadOnlyOfEachKindOfSource(t *testing.T) {
 			t.Errorf("%s says: exit %d, %q, want %q", address, r.Code, r.Stderr, want)
 		}
 	}
+	for address, want := range map[string]string{corp: "permission set Reader", erin: "then sts:GetFederationToken"} {
+		if r := w.Stile(t, nil, "explain-credential", "--read-only", address); r.Code != 0 || !strings.Contains(r.Stdout, want) {
+			t.Errorf("explained %s: exit %d, %s%s", address, r.Code, r.Stdout, r.Stderr)
+		}
+	}
 	if r := w.Stile(t, nil, "log", "--json"); !strings.Contains(r.Stdout, "ReadOnlyAccess (as Reader, the read-only role of corp, instead of Power)") {
 		t.Errorf("the log has no word of it: %s", r.Stdout)
 	}

@@ -43,7 +43,8 @@ func New(s *term.Streams) *cobra.Command {
 		Long: "Serve roles' credentials until it is interrupted, and print the variables by which AWS clients find them.\n\n" +
 			"By default it speaks the container credentials protocol: the first role at /credentials, and as the EKS Pod\n" +
 			"Identity agent does at /v1/credentials; each role at /credentials/ACCOUNT/ROLE. Every request must hold the\n" +
-			"token of the token file. With --imds it speaks version 2 of the instance metadata service, for one role.\n\n" +
+			"token of the token file. With --imds it speaks version 2 of the instance metadata service, for one role.\n" +
+			"Groups and patterns stand for roles as they do for stile each.\n\n" +
 			"It listens on loopback and answers this user's processes alone (on other systems than Linux: whoever has the\n" +
 			"token), never web pages, proxies, or requests for another host. For containers, --listen an address of the\n" +
 			"computer that they reach, and --peers the network they are in; their users cannot be told apart.\n\n" +
@@ -62,12 +63,16 @@ func New(s *term.Streams) *cobra.Command {
 	return cmd
 }
 
-func (o *options) run(ctx context.Context, addresses []string) (err error) {
+func (o *options) run(ctx context.Context, words []string) (err error) {
 	var guard local.Guard
 	if o.peers != "" {
 		if guard.Peers, err = netip.ParsePrefix(o.peers); err != nil {
 			return fmt.Errorf("reading --peers: %w", err)
 		}
+	}
+	addresses, err := o.route.ExpandInOrder(ctx, o.streams, words)
+	if err != nil {
+		return err
 	}
 	if o.imds && len(addresses) > 1 {
 		return errors.New("an instance has one role: with --imds, name one")

@@ -80,7 +80,8 @@ func TestServeTheContainerProtocol(t *testing.T) {
 	needBoto3(t)
 	w := routetest.New(t)
 	w.Apply(t, routetest.Example(t, "payroll"))
-	vars := serving(t, w, "orders-prod/payroll-api", "tooling/ci-account-iam-role")
+	w.Write(t, ".config/stile/sessions.yaml", "groups: [{name: hubs, members: [tooling/ci-account-iam-role]}]\n")
+	vars := serving(t, w, "orders-prod/payroll-api", "hubs")
 	file := vars["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]
 	token, err := os.ReadFile(file)
 	if err != nil {
@@ -134,6 +135,7 @@ func TestServeRefusesWhatIsNotSafe(t *testing.T) {
 		{"reading --peers", []string{"--peers", "docker0", "orders-prod/payroll-api"}},
 		{"must be a directory of mode 0700", []string{"--token-dir", open, "orders-prod/payroll-api"}},
 		{"with --imds, name one", []string{"--imds", "orders-prod/payroll-api", "tooling/ci-account-iam-role"}},
+		{"with --imds, name one", []string{"--imds", "*/*"}},
 		{"no way there", []string{"orders-prod/nobody"}},
 	} {
 		w.Stile(t, nil, append([]string{"serve"}, c.args...)...).Refused(t, c.want)
