@@ -106,6 +106,18 @@ func TestEachProblemIsFound(t *testing.T) {
 			w.Write(t, ".config/stile/sessions.yaml", "sources:\n- name: me\n  user: {}\n")
 			return nil
 		}},
+		{"a source that has nothing", "sessions", "warning", "source p cannot be used here: no profile nobody", nil, func(t *testing.T, w *routetest.World) []string {
+			w.Write(t, ".config/stile/sessions.yaml", "sources:\n- name: p\n  profile: {name: nobody}\n")
+			return nil
+		}},
+		{"a member that is nothing", "sessions", "warning", "member nobody of group g is of no session", nil, func(t *testing.T, w *routetest.World) []string {
+			w.Write(t, ".config/stile/sessions.yaml", "groups:\n- {name: g, members: [nobody, x/y, tooling]}\n")
+			return nil
+		}},
+		{"a member of no source", "sessions", "warning", "member gone:x/y of group g is of no session", nil, func(t *testing.T, w *routetest.World) []string {
+			w.Write(t, ".config/stile/sessions.yaml", "groups:\n- {name: g, members: ['gone:x/y']}\n")
+			return nil
+		}},
 		{"broken sessions", "sessions", "problem", "sessions.yaml", nil, func(t *testing.T, w *routetest.World) []string {
 			w.Write(t, ".config/stile/sessions.yaml", "sources: 1\n")
 			return nil

@@ -119,11 +119,19 @@ func (v *visit) sources(ctx context.Context) {
 	}
 	store := secretstore.Config{Dir: paths.Secrets}
 	names := v.secrets(&store)
+	shared, err := session.ReadShared(desk.ProfileFiles(v.streams.Getenv))
+	if err != nil {
+		shared = &session.Shared{} // which files looks at
+	}
+	v.groups(d.Book(), shared)
 	for i := range d.Book().Sources {
 		s := &d.Book().Sources[i]
 		if s.User != nil && !names[desk.KeySecret(s.Name)] {
 			v.add("sessions", problem, "stile sessions edit "+s.Name+" --user", "source %s has no access key in the secret store", s.Name)
 			continue
+		}
+		if missing := desk.Missing(s, shared); missing != "" {
+			v.add("sessions", warning, "stile sessions edit "+s.Name, "source %s cannot be used here: %s", s.Name, missing)
 		}
 		if s.IdentityCenter == nil {
 			continue
@@ -135,6 +143,20 @@ func (v *visit) sources(ctx context.Context) {
 			v.add("sessions", good, "", "signed in to %s until %s", s.Name, until.Local().Format(time.DateTime))
 		default:
 			v.add("sessions", good, "", "signed in to %s", s.Name)
+		}
+	}
+}
+
+// groups looks for members that mean nothing.
+func (v *visit) groups(b *session.Book, shared *session.Shared) {
+	for _, g := range b.Groups {
+		for _, m := range g.Members {
+			source, _, ok := strings.Cut(m, ":")
+			name := !strings.ContainsAny(m, "/:*")
+			unknown := name && b.Session(m) == nil && b.Source(m) == nil && shared.Profiles[m] == nil
+			if unknown || ok && source != "arn" && b.Source(source) == nil {
+				v.add("sessions", warning, "stile sessions edit "+g.Name+" --remove-member "+m, "member %s of group %s is of no session, source or AWS profile", m, g.Name)
+			}
 		}
 	}
 }
