@@ -44,6 +44,9 @@ func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, er
 	if b, err := d.profileSession(ctx, shared, name, region); b != nil || err != nil {
 		return b, err
 	}
+	if b, err := d.profileHop(ctx, shared, name, region); b != nil || err != nil {
+		return b, err
+	}
 	key := "AWS profile " + name
 	for _, file := range ProfileFiles(os.Getenv) {
 		if info, err := os.Stat(file); err == nil {
@@ -91,7 +94,7 @@ func (d *Desk) profileSession(ctx context.Context, shared *session.Shared, name,
 	p := shared.Profiles[name]
 	serial, base := p["mfa_serial"].Value, p["source_profile"].Value
 	keys := shared.Profiles[base]
-	if serial == "" || p["role_arn"].Value == "" || keys["aws_access_key_id"].Value == "" || keys["aws_session_token"].Value != "" || base != name && keys["role_arn"].Value != "" {
+	if serial == "" || p["role_arn"].Value == "" || keys["aws_access_key_id"].Value == "" || keys["aws_session_token"].Value != "" {
 		return nil, nil
 	}
 	cfg, err := load(ctx, cmp.Or(p["region"].Value, region))
@@ -113,13 +116,9 @@ func (d *Desk) profileSession(ctx context.Context, shared *session.Shared, name,
 		u.Code = func(ctx context.Context, again int) (string, error) { return byProgram(ctx, program, again) }
 	}
 	opened := d.store.Wrap(mfa.Session(cfg, u))
-	role := creds.Role{ARN: p["role_arn"].Value, ExternalID: p["external_id"].Value, SessionName: cmp.Or(p["role_session_name"].Value, creds.SessionName(filepath.Base(serial)))}
-	if n, err := strconv.Atoi(p["duration_seconds"].Value); err == nil {
-		role.Duration = time.Duration(n) * time.Second
-	}
-	entered, err := creds.NewAssumeRole(cfg, d.cache.Of(opened), role)
+	entered, err := d.enterProfile(cfg, name, p, opened, filepath.Base(serial))
 	if err != nil {
-		return nil, fmt.Errorf("reading AWS profile %s: %w", name, err)
+		return nil, err
 	}
 	ask := func(ctx context.Context) error {
 		if e, ok := d.store.Get(opened.Key()); ok && e.Good(time.Now()) {
@@ -129,4 +128,61 @@ func (d *Desk) profileSession(ctx context.Context, shared *session.Shared, name,
 		return err
 	}
 	return &beginning{provider: entered, ask: ask}, nil
+}
+
+// profileHop is a profile whose role is entered from another profile without a
+// code: a hop of its own for each, so that what lies before it is shared with all
+// who come by, and the code of a device down there is asked for once. Nil for
+// profiles of any other shape. The SDK has read the chain before, and found
+// neither loops in it nor what is missing.
+func (d *Desk) profileHop(ctx context.Context, shared *session.Shared, name, region string) (*beginning, error) {
+	p := shared.Profiles[name]
+	base := p["source_profile"].Value
+	if p["role_arn"].Value == "" || base == "" || base == name || p["mfa_serial"].Value != "" {
+		return nil, nil
+	}
+	from, err := d.profileBase(ctx, shared, base, region)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := load(ctx, cmp.Or(p["region"].Value, region))
+	if err != nil {
+		return nil, err
+	}
+	known := base
+	if n, ok := from.provider.(interface{ SessionName() string }); ok {
+		known = cmp.Or(n.SessionName(), base)
+	}
+	entered, err := d.enterProfile(cfg, name, p, d.store.Wrap(from.provider), known)
+	if err != nil {
+		return nil, err
+	}
+	return &beginning{provider: entered, ask: from.ask}, nil
+}
+
+// profileBase is a profile that others are entered from: its keys come before its
+// role then.
+func (d *Desk) profileBase(ctx context.Context, shared *session.Shared, name, region string) (*beginning, error) {
+	p := shared.Profiles[name]
+	id := p["aws_access_key_id"].Value
+	if id == "" {
+		return d.profile(ctx, name, region)
+	}
+	keys := aws.Credentials{AccessKeyID: id, SecretAccessKey: p["aws_secret_access_key"].Value, SessionToken: p["aws_session_token"].Value, Source: "stile"}
+	provider := creds.From("access key "+mfa.MarkOf(id), aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return keys, nil }))
+	return &beginning{provider: named{provider, "access key of AWS profile " + name}}, nil
+}
+
+// enterProfile enters the role of profile name from another's credentials. known is the
+// session's name where the profile has none.
+func (d *Desk) enterProfile(cfg aws.Config, name string, p map[string]session.Setting, from creds.Provider, known string) (creds.Provider, error) {
+	role := creds.Role{ARN: p["role_arn"].Value, ExternalID: p["external_id"].Value, SessionName: cmp.Or(p["role_session_name"].Value, creds.SessionName(known))}
+	if n, err := strconv.Atoi(p["duration_seconds"].Value); err == nil {
+		role.Duration = time.Duration(n) * time.Second
+	}
+	entered, err := creds.NewAssumeRole(cfg, d.cache.Of(from), role)
+	if err != nil {
+		return nil, fmt.Errorf("reading AWS profile %s: %w", name, err)
+	}
+	return entered, nil
 }

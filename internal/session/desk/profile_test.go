@@ -90,12 +90,17 @@ func TestCodesOfProfilesAreAskedForOnce(t *testing.T) {
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"sts:AssumeRole","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}]}`)}); err != nil {
 		t.Fatal(err)
 	}
+	p.may(t, tooling, "work", "sts:AssumeRole")
+	program := p.file(t, "out", fmt.Sprintf(`{"Version":1,"AccessKeyId":%q,"SecretAccessKey":%q}`, *key.AccessKey.AccessKeyId, *key.AccessKey.SecretAccessKey), 0o600)
 	p.role(t, tooling, "look", string(tooling))
 	p.write(t, "[profile work]\nrole_arn = arn:aws:iam::111111111111:role/work\nsource_profile = keys\nmfa_serial = "+serial+"\n"+
 		"[profile look]\nrole_arn = arn:aws:iam::111111111111:role/look\nsource_profile = keys\nmfa_serial = "+serial+"\nrole_session_name = d.\n"+
-		"[profile deep]\nrole_arn = arn:aws:iam::111111111111:role/look\nsource_profile = work\nrole_session_name = deep\n",
+		"[profile deep]\nrole_arn = arn:aws:iam::111111111111:role/look\nsource_profile = work\nduration_seconds = 43200\n"+
+		"[profile beside]\nrole_arn = arn:aws:iam::111111111111:role/look\nsource_profile = work\nrole_session_name = beside\n"+
+		"[profile program]\ncredential_process = cat "+program+"\n"+
+		"[profile odd]\nrole_arn = arn:aws:iam::111111111111:role/work\nsource_profile = program\nmfa_serial = "+serial+"\n",
 		"[keys]\naws_access_key_id = "+*key.AccessKey.AccessKeyId+"\naws_secret_access_key = "+*key.AccessKey.SecretAccessKey+"\n")
-	for _, name := range []string{"work", "look", "deep"} {
+	for _, name := range []string{"work", "look", "deep", "beside", "odd"} {
 		p.book.Sources = append(p.book.Sources, session.Source{Name: name, Profile: &session.Profile{Name: name}})
 	}
 	if _, err := p.whoami(t, p.desk(t), "work"); err == nil {
@@ -117,10 +122,29 @@ func TestCodesOfProfilesAreAskedForOnce(t *testing.T) {
 	if len(asked) != 1 || !strings.Contains(asked[0], "AWS profile keys (dana)") {
 		t.Errorf("asked %q, want once for both profiles", asked)
 	}
+	got, err = p.whoami(t, p.desk(t), "deep")
+	want(t, got, err, "arn:aws:sts::111111111111:assumed-role/look/dana")
+	// The role on the way was entered before, for deep; nobody could enter it now.
+	if _, err := admin.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("work"), PolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"}]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	got, err = p.whoami(t, p.desk(t), "beside")
+	want(t, got, err, "arn:aws:sts::111111111111:assumed-role/look/beside")
+	if len(asked) != 1 {
+		t.Errorf("asked %q, want once for the whole chain", asked)
+	}
 	// What the SDK goes by itself it asks for, too; the code is used up.
-	if _, err = p.whoami(t, p.desk(t), "deep"); err == nil || len(asked) != 2 || !strings.Contains(asked[1], "AWS profile deep (dana)") {
+	if _, err = p.whoami(t, p.desk(t), "odd"); err == nil || len(asked) != 2 || !strings.Contains(asked[1], "AWS profile odd (dana)") {
 		t.Errorf("%v, asked %q", err, asked)
 	}
+	taken, err := session.FromProfiles(desk.ProfileFiles(os.Getenv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.book = taken
+	got, err = p.whoami(t, p.desk(t), "beside")
+	want(t, got, err, "arn:aws:sts::111111111111:assumed-role/look/beside")
 	target := p.resolve(t, p.desk(t), "work")
 	kept, err := p.desk(t).Kept(t.Context(), target)
 	if err != nil || len(kept) != 1 || kept[0].Before(time.Now()) {
