@@ -30,7 +30,7 @@ func newWorld(t *testing.T) *routetest.World {
 	t.Helper()
 	dir := t.TempDir()
 	return &routetest.World{Dir: dir, Env: []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "STILE_BROKER=off", "DBUS_SESSION_BUS_ADDRESS=unix:path=/none", "GORACE=atexit_sleep_ms=0",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "STILE_BROKER=off", "STILE_KEEP=off", "DBUS_SESSION_BUS_ADDRESS=unix:path=/none", "GORACE=atexit_sleep_ms=0",
 	}}
 }
 

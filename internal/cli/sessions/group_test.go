@@ -18,7 +18,7 @@ func quiet(t *testing.T) *routetest.World {
 	t.Helper()
 	dir := t.TempDir()
 	return &routetest.World{Dir: dir, Env: []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "AWS_ENDPOINT_URL=http://127.0.0.1:1", "STILE_NO_LOGIN=1", "STILE_BROKER=off", "GORACE=atexit_sleep_ms=0",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "AWS_ENDPOINT_URL=http://127.0.0.1:1", "STILE_NO_LOGIN=1", "STILE_BROKER=off", "STILE_KEEP=off", "GORACE=atexit_sleep_ms=0",
 		"STILE_SECRETS=keyfile",
 	}}
 }
