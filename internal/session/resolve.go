@@ -326,7 +326,29 @@ func (b *Book) named(ctx context.Context, s *Session, l Lister) (*Target, error)
 		}
 		t.Hops = append(t.Hops, hop)
 	}
-	return t, nil
+	return t, s.mark(t)
+}
+
+// mark puts the source identity and the tags onto the roles that are assumed. What
+// a token or an assertion enters is marked by who issued it.
+func (s *Session) mark(t *Target) error {
+	if s.SourceIdentity == "" && len(s.Tags) == 0 {
+		return nil
+	}
+	assumed := t.Hops
+	if t.Source.SAML != nil || t.Source.WebIdentity != nil {
+		assumed = assumed[min(1, len(assumed)):]
+	}
+	if len(assumed) == 0 {
+		return fmt.Errorf("session %s: a source identity and tags are of roles that are assumed, and source %s (%s) enters its role by itself; leave them off, or go via a role",
+			s.Name, t.Source.Name, t.Source.Kind())
+	}
+	assumed[0].SourceIdentity = s.SourceIdentity
+	if s.SourceIdentity == Caller {
+		assumed[0].SourceIdentity = creds.CallerName
+	}
+	assumed[len(assumed)-1].Tags = s.Tags
+	return nil
 }
 
 // stop is a role on the way, ACCOUNT/ROLE or ARN, as an ARN.

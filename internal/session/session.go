@@ -102,7 +102,14 @@ type Session struct {
 	Region     string            `yaml:"region,omitempty" json:"region,omitempty"`
 	Labels     map[string]string `yaml:"labels,omitempty" json:"labels,omitempty"`
 	Duration   Duration          `yaml:"duration,omitempty" json:"duration,omitempty"`
+	// SourceIdentity is set at the first role that is assumed, and AWS takes it along:
+	// "caller" for the person's name, or a text.
+	SourceIdentity string            `yaml:"sourceIdentity,omitempty" json:"sourceIdentity,omitempty"`
+	Tags           map[string]string `yaml:"tags,omitempty" json:"tags,omitempty"` // session tags, of the last hop
 }
+
+// Caller as a session's source identity is the name of the person.
+const Caller = "caller"
 
 // Duration is a time.Duration written as "1h30m".
 type Duration time.Duration

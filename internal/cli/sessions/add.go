@@ -36,7 +36,8 @@ type adding struct {
 	anywhere                          session.RolesAnywhere
 	source, external, session         string
 	readOnly                          string
-	via, labels                       []string
+	via, labels, tags                 []string
+	identity                          string
 	members, more, fewer              []string
 	duration                          time.Duration
 	given                             *pflag.FlagSet
@@ -123,6 +124,8 @@ func (o *adding) flags(cmd *cobra.Command) {
 	f.StringVar(&o.role, "role", "", "session: the `ROLE` in the account; tokens, Roles Anywhere: the `ARN` of the role")
 	f.StringArrayVar(&o.via, "via", nil, "session: a role to go through, `ACCOUNT/ROLE` or ARN; may be repeated")
 	f.StringVar(&o.external, "external-id", "", "session: the external `ID` of the last role")
+	f.StringVar(&o.identity, "source-identity", "", "session: the source identity of the roles it assumes, a `TEXT`, or caller for the person's name")
+	f.StringArrayVar(&o.tags, "tag", nil, "session: a session tag of the last role, `KEY=VALUE`; may be repeated")
 	f.StringArrayVar(&o.labels, "label", nil, "session: `KEY=VALUE`; may be repeated")
 	f.DurationVar(&o.duration, "duration", 0, "session, Roles Anywhere: how long it should last, 15m to 12h")
 	f.StringArrayVar(&o.members, "member", nil, "group: an `ADDRESS`, name or pattern; may be repeated; in edit, in place of all there are")
@@ -210,15 +213,9 @@ func (o *adding) named(x *session.Session, b *session.Book) error {
 	o.set("external-id", func() { x.ExternalID = o.external })
 	o.set("region", func() { x.Region = o.region })
 	o.set("duration", func() { x.Duration = session.Duration(o.duration) })
-	if o.given.Changed("label") {
-		x.Labels = map[string]string{}
-		for _, l := range o.labels {
-			key, value, ok := strings.Cut(l, "=")
-			if !ok || key == "" {
-				return fmt.Errorf("label %q: want KEY=VALUE", l)
-			}
-			x.Labels[key] = value
-		}
+	o.set("source-identity", func() { x.SourceIdentity = o.identity })
+	if err := errors.Join(o.pairs("label", o.labels, &x.Labels), o.pairs("tag", o.tags, &x.Tags)); err != nil {
+		return err
 	}
 	if err := x.Check(); err != nil {
 		return err
@@ -226,6 +223,23 @@ func (o *adding) named(x *session.Session, b *session.Book) error {
 	if why := x.Unheeded(b.Source(x.Source)); why != "" {
 		o.streams.Note("stile: %s", why)
 	}
+	return nil
+}
+
+// pairs puts the KEY=VALUEs of a flag in place of what was there.
+func (o *adding) pairs(flag string, given []string, into *map[string]string) error {
+	if !o.given.Changed(flag) {
+		return nil
+	}
+	pairs := map[string]string{}
+	for _, p := range given {
+		key, value, ok := strings.Cut(p, "=")
+		if !ok || key == "" {
+			return fmt.Errorf("%s %q: want KEY=VALUE", flag, p)
+		}
+		pairs[key] = value
+	}
+	*into = pairs
 	return nil
 }
 

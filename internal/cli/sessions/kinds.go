@@ -29,7 +29,7 @@ func flagKinds() map[string][]string {
 		"webIdentity":    "web-identity web-program web-variable github audience",
 		"saml":           "saml-file saml-program saml-url browser",
 		"rolesAnywhere":  "trust-anchor anchor-profile certificate private-key intermediates cert-selector endpoint helper",
-		aSession:         "source via external-id label",
+		aSession:         "source via external-id source-identity tag label",
 		aGroup:           "member add-member remove-member",
 	} {
 		for flag := range strings.FieldsSeq(flags) {

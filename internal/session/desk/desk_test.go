@@ -131,12 +131,12 @@ func (p *place) iam(account arn.AccountID) *iam.Client {
 func (p *place) role(t *testing.T, account arn.AccountID, name, trusts string) {
 	t.Helper()
 	_, err := p.iam(account).CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + trusts + `"},"Action":"sts:AssumeRole"}]}`)})
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + trusts + `"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}]}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.iam(account).PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{RoleName: &name, PolicyName: aws.String("p"),
-		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}]}`)}); err != nil {
+		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],"Resource":"*"}]}`)}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -158,6 +158,40 @@ func TestChainsKeepThePersonsName(t *testing.T) {
 	p.person.Show = nil
 	got, err = p.whoami(t, p.desk(t), "deploy")
 	want(t, got, err, "arn:aws:sts::222222222222:assumed-role/deploy/alice")
+}
+
+func TestThePersonIsTheSourceIdentityAndTagsAreOfTheLastHop(t *testing.T) {
+	p := newPlace(t)
+	p.role(t, tooling, "hub", string(tooling))
+	p.role(t, orders, "deploy", "arn:aws:iam::111111111111:role/hub")
+	deploy := session.Session{
+		Name: "deploy", Source: "acme", Account: "orders-prod", Role: "deploy", Via: []string{"tooling/Admin", "tooling/hub"},
+		SourceIdentity: session.Caller, Tags: map[string]string{"ticket": "OPS-1"},
+	}
+	p.book.Sessions = []session.Session{deploy}
+	d := p.desk(t)
+	target, err := d.Resolve(t.Context(), "deploy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := d.Open(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opened.Retrieve(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := opened.SourceIdentity(); got != "alice" {
+		t.Errorf("the source identity is %q, want alice", got)
+	}
+	if hub, last := target.Hops[0], target.Hops[1]; len(hub.Tags) != 0 || last.SourceIdentity != "" || last.Tags["ticket"] != "OPS-1" {
+		t.Errorf("the hub has tags %v, the last hop source identity %q and tags %v", hub.Tags, last.SourceIdentity, last.Tags)
+	}
+
+	p.book.Sessions[0].Via, p.book.Sessions[0].Role = nil, "Admin" // a permission set takes neither
+	if _, err := p.whoami(t, p.desk(t), "deploy"); err == nil || !strings.Contains(err.Error(), "source acme (identityCenter) enters its role by itself") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestWithoutAPersonTheErrorSaysWhatToRun(t *testing.T) {
