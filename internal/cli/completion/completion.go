@@ -40,7 +40,7 @@ func commands() map[string]arguments {
 		"exec": one, "env": one, "credential-process": one, "console": one, "use": one, "whoami": one, "ls": one, "explain-credential": one,
 		"each": any, "serve": any, "config write": any,
 		"login": {signIns, 1}, "logout": {signIns, 1}, "rotate": {users, 1},
-		"sessions rm": {entries, 0}, "sessions export": {entries, 0},
+		"sessions rm": {entries, 0}, "sessions export": {entries, 0}, "sessions edit": {entries, 1},
 	}
 }
 

@@ -152,7 +152,8 @@ func newStepping(s *term.Streams, step func(string) error) *cobra.Command {
 		Use:   "write ADDRESS|PATTERN...",
 		Short: "Write profiles for addresses into the AWS config file",
 		Long: "Write a profile for each address into the AWS config file. A profile gets its credentials from\n" +
-			"stile credential-process; no credential is written. * in an address stands for anything, where declarations lead.\n\n" +
+			"stile credential-process; no credential is written. * in an address stands for anything, and a group's name for\n" +
+			"its members, as for stile each.\n\n" +
 			"An address that leads nowhere is an error; what Identity Center listed before counts as known.\n\n" +
 			"The profiles stand in one marked block, in place of those that were in it. The difference is shown and has to be\n" +
 			"confirmed. The file is replaced as a whole or not at all, and not when somebody else changed it meanwhile.\n\n" +

@@ -75,6 +75,9 @@ func TestReadOnlyOfEachKindOfSource(t *testing.T) {
 	list := w.Write(t, "list.json", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"secretsmanager:List*","Resource":"*"}]}`)
 	w.Stile(t, nil, "exec", "--read-only", "corp:team-0/Power", "--", "secrets").Refused(t, "stile sessions edit corp --read-only-role NAME")
 	w.Stile(t, nil, "sessions", "edit", "corp", "--read-only-role", "Reader").Want(t, "")
+	if r := w.Stile(t, nil, "sessions", "list"); !strings.Contains(r.Stdout, "in us-east-1, to read only as Reader") {
+		t.Errorf("the list is %s%s", r.Stdout, r.Stderr)
+	}
 	const corp, erin, ops = "corp:team-0/Power", "erin", "erin:100000000000/ops"
 	for _, address := range []string{corp, erin, ops} {
 		for _, flags := range [][]string{nil, {"--read-only"}, {"--as", "readonly"}, {"--policy", list}, {"--policy-arn", readonly}} {

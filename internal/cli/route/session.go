@@ -89,6 +89,8 @@ func (o *Options) openSession(ctx context.Context, s *term.Streams, address stri
 		return nil, problem
 	case !errors.Is(err, session.ErrUnknown):
 		return nil, fmt.Errorf("going to %s: %w", address, err)
+	case errors.Is(problem, errNoDeclarations):
+		return nil, fmt.Errorf("going to %w; and there are %w", err, errNoDeclarations) // err begins with the address
 	case problem != nil:
 		return nil, fmt.Errorf("%w; nor by a session: %w", problem, err)
 	}

@@ -92,7 +92,11 @@ func list(ctx context.Context, s *term.Streams, d *desk.Desk) error {
 func what(s *session.Source) string {
 	switch {
 	case s.IdentityCenter != nil:
-		return s.IdentityCenter.StartURL + " in " + s.IdentityCenter.Region
+		text := s.IdentityCenter.StartURL + " in " + s.IdentityCenter.Region
+		if s.IdentityCenter.ReadOnly != "" {
+			text += ", to read only as " + s.IdentityCenter.ReadOnly
+		}
+		return text
 	case s.User != nil && s.User.MFA != nil:
 		return "IAM user with MFA device " + s.User.MFA.Serial
 	case s.User != nil:
