@@ -74,7 +74,9 @@ func TestWhatIsUnusualIsForTheWholeProgram(t *testing.T) {
 		{"other sessions", func(t *testing.T, p *place) { p.source(t, "OTHER", time.Hour) }, nil, true},
 		{"another AWS config", func(t *testing.T, p *place) { p.write(t, ".aws/config", "[default]\n", 0o600) }, nil, false},
 		{"other AWS credentials", func(t *testing.T, p *place) { p.write(t, ".aws/credentials", "[default]\n", 0o600) }, nil, false},
-		{"another environment", func(*testing.T, *place) {}, []string{"AWS_REGION=eu-west-1"}, false},
+		{"another environment", func(*testing.T, *place) {}, []string{"AWS_REGION=eu-west-1"}, true}, // a program may heed it
+		{"another profile", func(*testing.T, *place) {}, []string{"AWS_PROFILE=other"}, true},
+		{"another AWS", func(*testing.T, *place) {}, []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1"}, true},
 		{"what was applied", func(t *testing.T, p *place) { p.write(t, "state/stile/scopes/x/routes.json", `{"scope":"x"}`, 0o600) }, nil, false},
 		{"expired", func(t *testing.T, p *place) {
 			p.kept(t, func(f map[string]any) { f["expires"] = past })

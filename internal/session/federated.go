@@ -192,11 +192,9 @@ func roleARN(field, text string) (arn.ARN, error) {
 	return a, nil
 }
 
-// OfJob reports that the source's credentials depend on variables of the job that
+// OfJob reports that the source's credentials depend on a token of the job that
 // this process runs in, so that what one process found no other may take for its own.
-func (s *Source) OfJob() bool {
-	return s.WebIdentity != nil && (s.WebIdentity.GitHub || s.WebIdentity.Variable != "")
-}
+func (s *Source) OfJob() bool { return s.WebIdentity != nil }
 
 // OwnRole is the role that the source enters by itself, the zero ARN for none.
 func (s *Source) OwnRole() arn.ARN {

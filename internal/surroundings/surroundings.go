@@ -10,6 +10,8 @@ package surroundings
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"iter"
@@ -48,6 +50,42 @@ func Deciding(environ []string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// reaching are the variables, beside AWS_ENDPOINT_URL*, by which AWS is reached.
+var reaching = []string{
+	"HOME", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+}
+
+// World is a mark of whose home this is and of which AWS its programs reach: the
+// real one or a local one. Credentials of one are nobody's in another.
+func World(environ []string) string {
+	var out []string
+	for _, v := range environ {
+		name, value, _ := strings.Cut(v, "=")
+		if value != "" && (slices.Contains(reaching, name) || strings.HasPrefix(name, "AWS_ENDPOINT_URL")) {
+			out = append(out, v)
+		}
+	}
+	slices.Sort(out)
+	return mark(out)
+}
+
+// Mark is a mark of all that decides, and of where programs are found: what a
+// program gives that somebody has named depends on both. It tells none of it.
+func Mark(environ []string) string {
+	out := Deciding(environ)
+	for _, v := range environ {
+		if strings.HasPrefix(v, "PATH=") {
+			out = append(out, v)
+		}
+	}
+	return mark(out)
+}
+
+func mark(words []string) string {
+	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
+	return hex.EncodeToString(sum[:])
 }
 
 // State is where stile keeps its state: $XDG_STATE_HOME/stile, by default

@@ -88,6 +88,11 @@ func (o *options) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if o.login.Force { // it may be another person now, and a broker has what was the other's
+		if err := route.EndBrokers(ctx, o.streams); err != nil {
+			return fmt.Errorf("having the broker forget what the sign-in before gave: %w; stile broker stop ends it", err)
+		}
+	}
 	if o.json {
 		return o.streams.JSON(struct {
 			Source string    `json:"source"`

@@ -16,6 +16,7 @@ import (
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/kept"
 	"github.com/stile-aws/stile/internal/session/shelf"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 // keptFor is how long credentials are found without the way being looked for: what
@@ -35,7 +36,7 @@ func (o *Options) keeping(s *term.Streams, address string) *keeping {
 	if err != nil {
 		return nil
 	}
-	store := kept.Open(paths.Runtime)
+	store := kept.Open(paths.Runtime, surroundings.World(s.Environ()))
 	if !store.Shared() {
 		return nil
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/idc"
 	"github.com/stile-aws/stile/internal/session/kept"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 // Person is how to reach the person, if there is one. Nil means not at all.
@@ -62,7 +63,7 @@ type Desk struct {
 
 // New makes a Desk. Nothing is read or asked yet.
 func New(cfg Config) *Desk {
-	return &Desk{cfg: cfg, store: kept.Open(cfg.Paths.Runtime), cache: creds.NewCache(creds.Config{Timeout: fetchTimeout}), clients: map[string]*idc.Client{}}
+	return &Desk{cfg: cfg, store: kept.Open(cfg.Paths.Runtime, surroundings.World(os.Environ())), cache: creds.NewCache(creds.Config{Timeout: fetchTimeout}), clients: map[string]*idc.Client{}}
 }
 
 // fetchTimeout bounds one fetch of credentials with all its hops and its waiting

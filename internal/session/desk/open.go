@@ -160,7 +160,8 @@ func (d *Desk) source(ctx context.Context, t *session.Target, region string) (*b
 		return d.profile(ctx, s.Profile.Name, region)
 	case s.Process != nil:
 		p := processcreds.NewProvider(s.Process.Command)
-		return &beginning{provider: creds.From("process "+s.Process.Command, p)}, nil
+		own := creds.From("process "+s.Process.Command+" in "+surroundings.Mark(os.Environ()), p) // it may heed any variable
+		return &beginning{provider: named{own, "credentials of process " + s.Process.Command}}, nil
 	case s.WebIdentity != nil:
 		return webIdentity(ctx, t, region)
 	case s.RolesAnywhere != nil:

@@ -20,6 +20,7 @@ import (
 	"github.com/stile-aws/stile/internal/awsendpoint"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/mfa"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 // profile gives what the SDK makes of an AWS profile. What is kept of it is
@@ -47,7 +48,7 @@ func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, er
 	if b, err := d.profileHop(ctx, shared, name, region); b != nil || err != nil {
 		return b, err
 	}
-	key := "AWS profile " + name
+	key := "AWS profile " + name + " in " + surroundings.Mark(os.Environ()) // which it may name, or a program of its
 	for _, file := range ProfileFiles(os.Getenv) {
 		if info, err := os.Stat(file); err == nil {
 			key += fmt.Sprintf(" %s %d %d", file, info.Size(), info.ModTime().UnixNano())

@@ -3,6 +3,8 @@ package desk
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 // webIdentity enters the first role of the target with the source's token.
@@ -37,7 +40,27 @@ func webIdentity(ctx context.Context, t *session.Target, region string) (*beginn
 	if err != nil {
 		return nil, err
 	}
-	return &beginning{provider: p}, nil
+	return &beginning{provider: held{p, p.Key() + " " + holderOf(w)}}, nil
+}
+
+// held is a provider that knows whose token it has.
+type held struct {
+	*creds.WebIdentity
+	key string
+}
+
+// Key implements creds.Provider.
+func (h held) Key() string { return h.key }
+
+// holderOf tells tokens of one place apart: what is in a file, or printed by a
+// program, may be another job's the next time.
+func holderOf(w *session.WebIdentity) string {
+	if w.TokenFile == "" {
+		return surroundings.Mark(os.Environ())
+	}
+	text, _ := os.ReadFile(w.TokenFile) // whoever needs it says why it cannot be read
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 func sayRole(s *session.Source) error {

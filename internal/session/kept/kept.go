@@ -63,6 +63,7 @@ var parts = []string{"alias", "credentials"}
 // Store keeps entries by the keys of their requests. Safe for concurrent use, by
 // any number of processes too.
 type Store struct {
+	world string       // what all keys begin with
 	dir   string       // "" keeps them in memory
 	shelf *shelf.Shelf // reads dir; nil without
 
@@ -72,9 +73,10 @@ type Store struct {
 
 // Open opens the store in dir, which is made when something is kept, or at once
 // where another user could make it first. With dir "", or one that others may look
-// into, credentials stay within the process.
-func Open(dir string) *Store {
-	s := &Store{memory: map[string]Entry{}}
+// into, credentials stay within the process. What was kept in one world is not
+// found in another: see surroundings.World.
+func Open(dir, world string) *Store {
+	s := &Store{world: world, memory: map[string]Entry{}}
 	if dir != "" && private(dir) {
 		s.dir, s.shelf = dir, shelf.In(dir)
 	}
@@ -98,12 +100,21 @@ func private(dir string) bool {
 	return shelf.At(dir) != nil
 }
 
+// full is a key as it is in the files.
+func (s *Store) full(key string) string {
+	if s.world == "" {
+		return key
+	}
+	return s.world + " " + key
+}
+
 // Shared reports that other processes see what is kept.
 func (s *Store) Shared() bool { return s.dir != "" }
 
 // Get gives what is kept of a request, expired or not. What cannot be read, say
 // because its writer had no more space, is not there.
 func (s *Store) Get(key string) (Entry, bool) {
+	key = s.full(key)
 	if s.dir == "" {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -125,6 +136,7 @@ func (s *Store) Put(key string, c aws.Credentials) error {
 	if !c.CanExpire || !c.HasKeys() {
 		return nil
 	}
+	key = s.full(key)
 	now := time.Now()
 	if s.dir == "" {
 		s.mu.Lock()
@@ -145,6 +157,7 @@ func (s *Store) Forget(key, accessKeyID string) bool {
 	if !ok || accessKeyID != "" && e.Credentials.AccessKeyID != accessKeyID {
 		return false
 	}
+	key = s.full(key)
 	if s.dir == "" {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -158,6 +171,7 @@ func (s *Store) Forget(key, accessKeyID string) bool {
 // again.
 func (s *Store) SetAlias(name string, a shelf.Alias) {
 	if s.dir != "" {
+		a.Key = s.full(a.Key)
 		_ = write(s.shelf.Aliases(name), a) // see above
 	}
 }

@@ -58,13 +58,13 @@ func TestWhatOneFetchedOthersUse(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 { // each stands for a process
 		wg.Go(func() {
-			if got := get(t, kept.Open(d).Wrap(creds.From("x", m))); got != "ASIA1" {
+			if got := get(t, kept.Open(d, "").Wrap(creds.From("x", m))); got != "ASIA1" {
 				t.Errorf("got %s, want what the first fetched", got)
 			}
 		})
 	}
 	wg.Wait()
-	if got := get(t, kept.Open(d).Wrap(creds.From("y", m))); got != "ASIA2" {
+	if got := get(t, kept.Open(d, "").Wrap(creds.From("y", m))); got != "ASIA2" {
 		t.Errorf("got %s for another request, want its own", got)
 	}
 	err := filepath.WalkDir(d, func(path string, e os.DirEntry, err error) error {
@@ -79,7 +79,7 @@ func TestWhatOneFetchedOthersUse(t *testing.T) {
 }
 
 func TestNothingShortIsGivenWhenMoreCanBeHad(t *testing.T) {
-	store := kept.Open(dir(t))
+	store := kept.Open(dir(t), "")
 	m := &mint{life: time.Hour}
 	p := creds.From("x", m)
 	old := aws.Credentials{AccessKeyID: "ASIAold", SecretAccessKey: "hush", CanExpire: true, Expires: time.Now().Add(14 * time.Minute)}
@@ -97,7 +97,7 @@ func TestNothingShortIsGivenWhenMoreCanBeHad(t *testing.T) {
 }
 
 func TestWhatIsAskedForAgainIsFetchedAnew(t *testing.T) {
-	store := kept.Open(dir(t))
+	store := kept.Open(dir(t), "")
 	m := &mint{life: time.Hour}
 	p := store.Wrap(creds.From("x", m))
 	if a, b := get(t, p), get(t, p); a != "ASIA1" || b != "ASIA2" {
@@ -117,7 +117,7 @@ func TestWhatIsAskedForAgainIsFetchedAnew(t *testing.T) {
 
 func TestKeysThatLastForEverAreNotKept(t *testing.T) {
 	d := dir(t)
-	store := kept.Open(d)
+	store := kept.Open(d, "")
 	if err := store.Put("x", aws.Credentials{AccessKeyID: "AKIA", SecretAccessKey: "hush"}); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestDirectoriesOthersSeeAreNotUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range []string{"", filepath.Join(open, "stile"), open, link} {
-		store := kept.Open(d)
+		store := kept.Open(d, "")
 		if store.Shared() {
 			t.Errorf("%q is used", d)
 		}
@@ -152,7 +152,7 @@ func TestDirectoriesOthersSeeAreNotUsed(t *testing.T) {
 
 func TestBrokenFilesAreNotThere(t *testing.T) {
 	d := dir(t)
-	store := kept.Open(d)
+	store := kept.Open(d, "")
 	m := &mint{life: time.Hour}
 	get(t, store.Wrap(creds.From("x", m)))
 	files, err := filepath.Glob(filepath.Join(d, "credentials", "*"))
@@ -173,10 +173,28 @@ func TestBrokenFilesAreNotThere(t *testing.T) {
 	}
 }
 
+func TestNothingIsFoundInAnotherWorld(t *testing.T) {
+	d, m := dir(t), &mint{life: time.Hour}
+	p := creds.From("x", m)
+	first, other := kept.Open(d, "one"), kept.Open(d, "other")
+	a, b := get(t, first.Wrap(p)), get(t, other.Wrap(p))
+	if a == b || get(t, kept.Open(d, "one").Wrap(p)) != a {
+		t.Errorf("got %s and %s, want one's own in each", a, b)
+	}
+	first.SetAlias("name", shelf.Alias{Key: p.Key()})
+	alias, ok := shelf.In(d).Alias("name")
+	if c, found := shelf.In(d).Get(alias.Key); !ok || !found || c.AccessKeyID != a {
+		t.Errorf("the name leads to %v, %t, %t, want %s", c, ok, found, a)
+	}
+	if !first.Forget(p.Key(), "") || get(t, other.Wrap(p)) != b {
+		t.Error("forgetting in one world is to leave the other as it is")
+	}
+}
+
 // A request that has changed is kept under another name, for ever if nobody swept.
 func TestWhatHasLongEndedIsTakenAway(t *testing.T) {
 	d := dir(t)
-	store := kept.Open(d)
+	store := kept.Open(d, "")
 	m := &mint{life: time.Hour}
 	age := func(file string, age time.Duration) {
 		t.Helper()
@@ -213,7 +231,7 @@ func TestWhatHasLongEndedIsTakenAway(t *testing.T) {
 }
 
 func TestSecretsAreNotPrinted(t *testing.T) {
-	store := kept.Open(dir(t))
+	store := kept.Open(dir(t), "")
 	m := &mint{life: time.Hour}
 	p := store.Wrap(creds.From("x", m))
 	get(t, p)

@@ -19,7 +19,7 @@ func TestSilenceIsNotWaitedForWhileThereIsSomethingValid(t *testing.T) {
 		calls := 0
 		// process is a provider as another process would make it.
 		process := func(answers bool) creds.Provider {
-			return kept.Open(dir).Wrap(creds.From("silent", aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			return kept.Open(dir, "").Wrap(creds.From("silent", aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 				if calls++; !answers {
 					<-ctx.Done()
 					return aws.Credentials{}, context.Cause(ctx)

@@ -67,7 +67,7 @@ func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	var err error
 	switch {
 	case p.store.Shared():
-		err = flight.Do(ctx, p.store.locks(), shelf.File(p.key), have, fetch)
+		err = flight.Do(ctx, p.store.locks(), shelf.File(p.store.full(p.key)), have, fetch)
 	case !have():
 		err = fetch(ctx)
 	}
@@ -88,7 +88,7 @@ func (p *provider) inRespite(e *Entry) bool {
 	if !p.store.Shared() || !e.Valid(time.Now()) {
 		return false
 	}
-	since := time.Since(flight.Failed(p.store.locks(), shelf.File(p.key)))
+	since := time.Since(flight.Failed(p.store.locks(), shelf.File(p.store.full(p.key))))
 	return since >= 0 && since < respite
 }
 
