@@ -36,7 +36,7 @@ func (g *Group) Check() error {
 	}
 	for i, m := range g.Members {
 		switch {
-		case m == "" || strings.ContainsAny(m, " \t\r\n"):
+		case m == "" || m != strings.TrimSpace(m) || strings.ContainsAny(m, "\t\r\n"): // names of accounts have blanks
 			return fmt.Errorf("group %s: member %q: want an address, a name or a pattern", g.Name, m)
 		case slices.Contains(g.Members[:i], m):
 			return fmt.Errorf("group %s has member %s twice", g.Name, m)

@@ -41,6 +41,7 @@ func world(t *testing.T) *routetest.World {
     user: {}
 sessions:
   - {name: prod-db, source: acme, account: orders-prod, role: Admin, labels: {env: prod, team: orders}}
+groups: [{name: friday, members: [prod-db, "pay roll/Power User"]}]
 `)
 	w.Write(t, ".cache/stile/idc/acme.json", `{"startURL":"https://acme.awsapps.com/start","at":"2026-01-01T00:00:00Z","items":[{"id":"222222222222","name":"orders-prod"},{"id":"333333333333","name":"orders-dev"},{"id":"444444444444","name":"pay roll"}]}`)
 	w.Write(t, ".cache/stile/idc/acme/222222222222.json", `{"startURL":"https://acme.awsapps.com/start","at":"2026-01-01T00:00:00Z","items":["Admin","ReadOnly"]}`)
@@ -87,11 +88,17 @@ func TestComplete(t *testing.T) {
 		{"env|--confirm|2222", []string{"222222222222"}, noFile},
 		{"env|--as|", []string{"serviceaccount:ci/payroll/api"}, noFile},
 		{"each|prod-db|p", []string{"pay roll/"}, noSpace},
+		{"each|prod-db|f", []string{"friday"}, noFile},
+		{"each|--except|f", []string{"friday"}, noFile},
+		{"exec|f", nil, noFile},
+		{"ls|--group|", []string{"friday"}, noFile},
+		{"sessions|add|x|--member|prod", []string{"prod-db"}, noFile},
+		{"sessions|edit|f", []string{"friday"}, noFile},
 		{"each|prod-db|--|", nil, files},
 		{"config|write|orders-prod/R", []string{"orders-prod/ReadOnly"}, noFile},
 		{"login|", []string{"acme", "dana", "other"}, noFile},
 		{"rotate|", []string{"dana", "mine"}, noFile},
-		{"sessions|rm|prod-db|", []string{"acme", "dana", "other"}, noFile},
+		{"sessions|rm|prod-db|", []string{"acme", "dana", "friday", "other"}, noFile},
 		{"ls|--label|", []string{"env=", "team="}, noSpace},
 		{"ls|--label|env=", []string{"env=prod"}, noFile},
 		{"ls|--source|a", []string{"acme"}, noFile},

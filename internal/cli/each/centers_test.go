@@ -1,6 +1,7 @@
 package each_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/cli/login/logintest"
+	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/localaws"
 )
 
@@ -105,6 +107,16 @@ func TestEachRunsInWhatIsChosen(t *testing.T) {
 	} {
 		w.Stile(t, nil, append([]string{"sessions"}, args...)...).Want(t, "")
 	}
+	var saved bytes.Buffer
+	if err := inventory.Save(&saved, &inventory.Inventory{OrgState: inventory.Exists, Organization: &inventory.Organization{
+		ID: "o-example", ManagementAccount: logintest.Account(0), Root: &inventory.Node{ID: "r-ab12", Name: "Root", Children: []*inventory.Node{
+			{ID: string(logintest.Account(0)), Name: "team-0"},
+			{ID: "ou-ab12-00000001", Name: "Prod", Children: []*inventory.Node{{ID: string(logintest.Account(3)), Name: "team-3"}}},
+		}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	w.Write(t, "acme.json", saved.String())
 	for _, c := range []struct {
 		args, want []string
 	}{
@@ -114,6 +126,7 @@ func TestEachRunsInWhatIsChosen(t *testing.T) {
 		{[]string{"--source", "other", "*/Dev", "team-0/*"}, []string{"team-0/Dev", "team-1/Dev"}},
 		{[]string{"--except", "release", "one", "two", "team-2/*"}, []string{"team-2/ReadOnly", "two"}},
 		{[]string{"--except", "100000000002/Admin", "--except", "t*", "two", "team-2/*"}, []string{"team-2/ReadOnly"}},
+		{[]string{"--ou", "Prod", "--inventory", "acme.json", "team-0/*", "team-3/*"}, []string{"team-3/Admin", "team-3/ReadOnly"}},
 	} {
 		var got []string
 		for address := range ran(t, w, c.args...) {

@@ -143,6 +143,25 @@ func TestUnitsThatAreNotKnown(t *testing.T) {
 	w.Stile(t, nil, "ls", "--ou", "Prod", "--inventory", "acme.json", "--organization", "x").Refused(t, "none of the others can be")
 }
 
+// What is declared has an address first; the same address of a source has the
+// source's name before it.
+func TestAddressesMeanTheirRows(t *testing.T) {
+	w := files(t)
+	w.Write(t, ".local/state/stile/scopes/other/routes.json", `{"scope":"other","accounts":{"222222222222":"orders-prod"},
+		"routes":[{"access":"a","address":"orders-prod/Admin","caller":{"name":"c"},"hops":[{"role":"arn:aws:iam::222222222222:role/Admin"}]}]}`)
+	for _, c := range []struct{ args, want []string }{
+		{[]string{"orders-prod/adm"}, []string{"acme:orders-prod/Admin", "orders-prod/Admin", "prod-db"}},
+		{[]string{"orders-prod/adm", "--source", "acme"}, []string{"acme:orders-prod/Admin", "prod-db"}},
+		{[]string{"orders-prod/adm", "--source", "declared"}, []string{"orders-prod/Admin"}},
+	} {
+		got := addresses(t, w.Stile(t, nil, append([]string{"ls", "--cached", "--json"}, c.args...)...))
+		slices.Sort(got)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("ls %q (-want +got):\n%s", c.args, diff)
+		}
+	}
+}
+
 // AWS Organizations itself is asked as a role that may.
 func TestUnitsAreAskedFor(t *testing.T) {
 	w := routetest.New(t)
