@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"reflect"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -169,7 +170,18 @@ func Text(err error) string {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return strings.Replace(err.Error(), api.Error(), said(api), 1)
 	}
-	return err.Error()
+	return unchained(err.Error())
+}
+
+// unchained is a text without the links of the SDK's chain of credentials, which
+// name its own parts.
+func unchained(text string) string {
+	return strings.NewReplacer(
+		"get identity: get credentials: ", "",
+		"failed to refresh cached credentials, ", "",
+		"process provider error: error in credential_process: ", "credential_process ended with ",
+		"process provider error: ", "credential_process: ",
+	).Replace(text)
 }
 
 // said is what a call's error comes down to.
@@ -179,12 +191,29 @@ func said(err error) string {
 		return Text(inner)
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return api.ErrorCode() + ": " + api.ErrorMessage()
+		return strings.TrimSuffix(api.ErrorCode()+": "+message(api), ": ")
 	}
 	if unsent, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
 		return "no answer: " + unsent.Err.Error()
 	}
-	return err.Error()
+	return unchained(err.Error())
+}
+
+// message is AWS's text. SSO OIDC has it, as OAuth does, in error_description,
+// which its errors keep in a field that no method gives.
+func message(api smithy.APIError) string {
+	if text := api.ErrorMessage(); text != "" {
+		return text
+	}
+	of := reflect.Indirect(reflect.ValueOf(api))
+	if of.Kind() != reflect.Struct {
+		return ""
+	}
+	if field := of.FieldByName("Error_description"); field.IsValid() {
+		text, _ := field.Interface().(*string)
+		return aws.ToString(text)
+	}
+	return ""
 }
 
 // Plain is err with Text as its text and err as its cause; nil for nil.

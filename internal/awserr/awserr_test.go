@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 
 	"github.com/stile-aws/stile/internal/awserr"
 )
@@ -183,6 +184,9 @@ func TestTextKeepsWhatWasSaidAroundTheCall(t *testing.T) {
 		{fmt.Errorf("somebody made role api since the plan: %w", denied), "somebody made role api since the plan: IAM GetRole: AccessDenied: User: x is not authorized"},
 		{awserr.As(awserr.Conflict, fmt.Errorf("reading (%w)", denied)), "reading (IAM GetRole: AccessDenied: User: x is not authorized)"},
 		{errors.New("plain"), "plain"},
+		{&types.InvalidRequestException{Error_description: aws.String("no such portal")}, "InvalidRequestException: no such portal"},
+		{&types.InvalidRequestException{}, "InvalidRequestException"},
+		{errors.New("failed to refresh cached credentials, process provider error: error in credential_process: exit status 1"), "credential_process ended with exit status 1"},
 		{call(t, func(*http.Request) (*http.Response, error) { return nil, io.EOF }), "IAM GetRole: no answer: EOF"},
 	} {
 		if got := awserr.Text(c.err); got != c.want {
