@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -176,13 +177,13 @@ func (p *party) ask(ctx context.Context, key string, q client.Question, after in
 				return client.Answer{}, gone, nil
 			}
 			if !others && len(declined) > 0 {
-				return client.Answer{}, nil, fmt.Errorf("%w: %s", errDeclined, q.Text)
+				return client.Answer{}, nil, fmt.Errorf("%w: %s", errDeclined, asked(q))
 			}
 			if !others && !begun {
-				return client.Answer{}, nil, fmt.Errorf("%w: %s", ErrNobody, q.Text)
+				return client.Answer{}, nil, fmt.Errorf("%w: %s", ErrNobody, asked(q))
 			}
 			if err := await(ctx, changed); err != nil {
-				return client.Answer{}, nil, fmt.Errorf("%w: %s", err, q.Text)
+				return client.Answer{}, nil, fmt.Errorf("%w: %s", err, asked(q))
 			}
 			continue
 		}
@@ -202,6 +203,9 @@ func (p *party) ask(ctx context.Context, key string, q client.Question, after in
 		}
 	}
 }
+
+// asked is a question in an error.
+func asked(q client.Question) string { return strings.TrimRight(q.Text, ": ") }
 
 // await waits for a change of the party.
 func await(ctx context.Context, changed <-chan struct{}) error {

@@ -161,7 +161,7 @@ func (g *Guard) Check(a Account) (confirm string, err error) {
 		}
 		if f.Confirm != nil && confirm == "" {
 			if reason := f.Confirm.fits(a, true); reason != "" {
-				confirm = fmt.Sprintf("account %s: %s wants %s confirmed", a.text(), f.path, reason)
+				confirm = fmt.Sprintf("account %s: %s asks to confirm %s", a.text(), f.path, reason)
 			}
 		}
 	}

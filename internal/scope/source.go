@@ -55,7 +55,11 @@ const (
 func LoadDefault(ctx context.Context, profile, region string) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, append(loadOptions(region), config.WithSharedConfigProfile(profile))...)
 	if missing, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
-		return cfg, fmt.Errorf("there is no AWS profile %q in %s; correct manageWith or readWith, or point AWS_SHARED_CREDENTIALS_FILE or AWS_CONFIG_FILE at it", missing.Profile, sharedFiles())
+		from := "manageWith or readWith"
+		if profile == "" {
+			from = "AWS_PROFILE, or the source_profile that names it"
+		}
+		return cfg, fmt.Errorf("there is no AWS profile %q in %s; correct %s, or point AWS_SHARED_CREDENTIALS_FILE or AWS_CONFIG_FILE at it", missing.Profile, sharedFiles(), from)
 	}
 	return cfg, err
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -145,7 +146,7 @@ func (b *Book) Only(name string, fit func(*Source) bool) (*Source, error) {
 	case 1:
 		return found, nil
 	}
-	return nil, fmt.Errorf("there are several sources; say which: %v", all)
+	return nil, fmt.Errorf("there are several sources; say which: %s", strings.Join(all, ", "))
 }
 
 func hint(word string, known []string) string {

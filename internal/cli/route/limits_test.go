@@ -229,7 +229,7 @@ func TestKeptCredentialsAreGuarded(t *testing.T) {
 	args := []string{"credential-process", "orders-prod"} // an AWS profile
 	first, ok := stile(t, w, nil, args...)
 	if !ok {
-		t.Skipf("profiles are no addresses: %s", first)
+		t.Fatalf("an AWS profile is no address: %s", first)
 	}
 	if said, ok := stile(t, w, nil, args...); !ok {
 		t.Errorf("again: %s", said)
@@ -314,7 +314,7 @@ func TestPersonConfirms(t *testing.T) {
 	w.Write(t, ".stile-guard.yaml", "confirm: {labels: {env: prod}}\nas: readonly\n") // a person is no program
 	for text, want := range map[string]bool{"yes\n": true, "yes": false, "no\n": false, "": false, "y\n": false} {
 		said, ok := answering(t, w, text, "env", inspector)
-		if ok != want || !strings.Contains(said, `wants label env=prod confirmed. Go on?`) || strings.Contains(said, "AWS_SECRET") != want {
+		if ok != want || !strings.Contains(said, `asks to confirm label env=prod. Go on?`) || strings.Contains(said, "AWS_SECRET") != want {
 			t.Errorf("%q: ok %v, %s", text, ok, said)
 		}
 	}

@@ -234,7 +234,7 @@ func (d *Desk) beginMFA(ctx context.Context, source *session.Source, force bool)
 		return time.Time{}, err
 	}
 	if !d.store.Shared() {
-		return time.Time{}, errors.New("the MFA session cannot be kept for other commands: XDG_RUNTIME_DIR names no directory of yours alone")
+		return time.Time{}, errors.New("the MFA session cannot be kept for other commands: STILE_KEEP is off, or neither $XDG_RUNTIME_DIR nor /dev/shm has a directory in memory for you alone")
 	}
 	e, ok := d.store.Get(p.Key())
 	if !ok {
