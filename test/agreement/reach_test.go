@@ -39,8 +39,8 @@ func TestWhoCanIsWhoeverCan(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					q := effective.Question{Principal: p, Action: a[0], Resource: a[1]}
-					o := v.Outcome(q)
+					q := effective.Of(p, a[0], a[1])
+					o := v.Settle(q, v.Caller(p), v.Guard(q))
 					switch proof := got[c.arn.String()]; {
 					case o == authz.Allowed && proof == reach.Proven, o == authz.Unknown && (proof == reach.Conditional || proof == reach.Unread):
 					case o != authz.Allowed && o != authz.Unknown && proof == 0:
