@@ -1,9 +1,9 @@
 // Package client asks the user's broker for credentials, and starts the broker
 // where none runs.
 //
-// It imports the standard library only, so that a program that is run for every
-// call of an AWS client can use it before anything else. Start with [New] and
-// [Client.Get]. Whoever gets [ErrUnavailable] does the work itself: the broker
+// Beside the standard library it imports package surroundings alone, so that a
+// program that is run for every call of an AWS client can use it before anything
+// else. Start with [New] and [Client.Get]. Whoever gets [ErrUnavailable] does the work itself: the broker
 // makes things faster and asks people less often, and nothing depends on it.
 //
 // A broker serves one user and one environment: the variables that decide which

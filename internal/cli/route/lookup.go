@@ -1,13 +1,11 @@
 package route
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
-	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/compile"
 	"github.com/stile-aws/stile/internal/guard"
@@ -193,10 +191,4 @@ func (o *Options) Hold(s *term.Streams, account guard.Account, to *session.Targe
 	}
 	h.Question = question
 	return h, nil
-}
-
-// Declared is the declaration set an address's ways would be compiled from, "" for
-// none.
-func (o *Options) Declared(s *term.Streams) string {
-	return cmp.Or(o.Declarations, s.Getenv(state.DeclarationsEnv), state.Above())
 }

@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/stile-aws/stile/internal/cli/term"
@@ -32,7 +33,7 @@ func show(ctx context.Context, s *term.Streams, page *idc.Page) error {
 }
 
 // errElsewhere is why no browser is opened for an answer that is pasted.
-var errElsewhere = fmt.Errorf("the browser is elsewhere")
+var errElsewhere = errors.New("the browser is elsewhere")
 
 // pageText tells a person of a page. problem is why the browser does not show it.
 func pageText(p *idc.Page, problem error) string {
