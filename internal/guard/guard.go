@@ -70,32 +70,54 @@ type selection struct {
 
 const readOnly = "readonly"
 
-// Find reads the guards of dir and of all directories above it.
+// Find reads the guards of dir and of all directories above it; where dir was come
+// to by a link, of those above the link and of those above where it leads.
 func Find(dir string) (*Guard, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("looking for guards: %w", err)
 	}
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, fmt.Errorf("looking for guards: %w", err)
+	}
 	var g Guard
-	for dir := range surroundings.Upwards(dir) {
-		f, err := read(filepath.Join(dir, FileName))
-		if err != nil {
-			return nil, fmt.Errorf("reading the guard of %s: %w", dir, err)
-		}
-		if f != nil {
-			g.files = append(g.files, *f)
+	seen := map[string]bool{}
+	for _, from := range []string{dir, real} {
+		for dir := range surroundings.Upwards(from) {
+			if err := g.add(dir, seen); err != nil {
+				return nil, fmt.Errorf("reading the guard of %s: %w", dir, err)
+			}
 		}
 	}
 	return &g, nil
 }
 
+// add reads the guard of a directory, unless that was seen under another name.
+func (g *Guard) add(dir string, seen map[string]bool) error {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil || seen[real] {
+		return err
+	}
+	seen[real] = true
+	f, err := read(filepath.Join(dir, FileName))
+	if f != nil {
+		g.files = append(g.files, *f)
+	}
+	return err
+}
+
 // read reads a file, nil when there is none. One that cannot be understood is
 // an error: it was meant to hold somebody back.
 func read(path string) (*file, error) {
-	text, err := os.ReadFile(path)
+	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err == nil && !info.Mode().IsRegular() { // a pipe would be waited for
+		return nil, errors.New("it is no file")
+	}
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

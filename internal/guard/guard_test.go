@@ -116,3 +116,34 @@ func TestFileThatIsNotUnderstoodIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// Whoever comes by a link is where it leads.
+func TestGuardsHoldBehindLinks(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"bound/below", "linked"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(dir, "linked", "here")
+	if err := os.Symlink(filepath.Join(dir, "bound", "below"), link); err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range map[string]string{"bound": "deny: {accounts: [orders-prod]}", "linked": "deny: {accounts: [network]}"} {
+		if err := os.WriteFile(filepath.Join(dir, file, guard.FileName), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, err := guard.Find(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for account, out := range map[*guard.Account]bool{&prod: true, &bare: true, &dev: false} {
+		if _, err := g.Check(*account); (err != nil) != out {
+			t.Errorf("%s: %v, want kept out: %t", account.Name, err, out)
+		}
+	}
+	if n := len(g.Files()); n != 2 {
+		t.Errorf("%v: %d files, want 2", g.Files(), n)
+	}
+}

@@ -18,7 +18,9 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 )
 
 // names are the variables beside AWS_* and STILE_* that decide which credentials
@@ -119,30 +121,59 @@ func Upwards(dir string) iter.Seq[string] {
 }
 
 // Above finds the directory of a stile.yaml in the working directory or above,
-// "" when there is none.
-func Above() string {
+// "" when there is none. One that is another user's is passed over, as everybody
+// can put one into /tmp, and with it all work below it: see [Foreign].
+func Above() string { dir, _ := above(); return dir }
+
+// Foreign is a stile.yaml that Above passes over since it is another user's, "" for
+// none.
+func Foreign() string { _, file := above(); return file }
+
+func above() (own, foreign string) {
 	dir, err := os.Getwd()
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	for dir := range Upwards(dir) {
-		if info, err := os.Stat(path.Join(dir, "stile.yaml")); err == nil && info.Mode().IsRegular() {
-			return dir
+		file := path.Join(dir, "stile.yaml")
+		info, err := os.Stat(file)
+		switch {
+		case err != nil || !info.Mode().IsRegular():
+		case trusted(info):
+			return dir, foreign
+		case foreign == "":
+			foreign = file
 		}
 	}
-	return ""
+	return "", foreign
+}
+
+// trusted reports a file of this user, of root, or of who has become root by sudo.
+func trusted(info fs.FileInfo) bool {
+	own, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return false
+	}
+	uid := os.Getuid()
+	return own.Uid == 0 || int(own.Uid) == uid || uid == 0 && os.Getenv("SUDO_UID") == strconv.Itoa(int(own.Uid))
 }
 
 // GuardFile is the name of a guard's file (package guard).
 const GuardFile = ".stile-guard.yaml"
 
 // Guarded reports that something of a guard's name is in the working directory
-// or above, or that nobody can tell.
+// or above, or that nobody can tell. Where the directory was come to by a link, that
+// is above where it is, and above the link.
 func Guarded() bool {
-	dir, err := os.Getwd()
+	dir, err := os.Getwd() // as the shell has it
 	if err != nil {
 		return true
 	}
+	real, err := syscall.Getwd()
+	return err != nil || guarded(dir) || real != dir && guarded(real)
+}
+
+func guarded(dir string) bool {
 	for dir := range Upwards(dir) {
 		if _, err := os.Lstat(path.Join(dir, GuardFile)); !errors.Is(err, fs.ErrNotExist) {
 			return true

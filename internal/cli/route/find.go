@@ -24,8 +24,10 @@ import (
 func (o *Options) find(ctx context.Context, s *term.Streams, to access.Address) ([]candidate, error) {
 	var routes []candidate
 	err := o.maps(ctx, s, func(a atlas, from string) (err error) {
-		routes, err = a.lead(to, from)
-		return err
+		if routes, err = a.lead(to, from); err != nil {
+			return err
+		}
+		return o.sameMeaning(s, to, from, routes)
 	})
 	if errors.Is(err, errNoDeclarations) {
 		return nil, fmt.Errorf("going to %s: %w", text(to), err)
@@ -53,8 +55,8 @@ func (o *Options) maps(ctx context.Context, s *term.Streams, try func(a atlas, f
 		if err == nil {
 			err = try(from, path)
 		}
-		if err == nil {
-			return nil
+		if err == nil || another(err) {
+			return err
 		}
 		problem = err
 	}

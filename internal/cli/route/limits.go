@@ -32,6 +32,7 @@ type Limits struct {
 	command  string     // the program it starts, for the log
 	asking   sync.Mutex // one question at a time
 	warning  sync.Once  // that the log cannot be written
+	foreign  sync.Once  // that declarations are another user's
 }
 
 func (l *Limits) flags(cmd *cobra.Command) {

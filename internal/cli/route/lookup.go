@@ -55,12 +55,16 @@ func (o *Options) Lookup(ctx context.Context, s *term.Streams, address string, a
 	if err == nil {
 		err = o.lookupDeclared(ctx, s, found, func(a atlas, from string) ([]candidate, error) {
 			found.From = from
-			return a.lead(to, from)
+			routes, err := a.lead(to, from)
+			if err != nil {
+				return nil, err
+			}
+			return routes, o.sameMeaning(s, to, from, routes)
 		}, address)
 		if err == nil {
 			return found, nil
 		}
-		if o.declaredOnly() {
+		if o.declaredOnly() || another(err) {
 			return nil, err
 		}
 		if !errors.Is(err, errNoDeclarations) {

@@ -127,6 +127,7 @@ func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*W
 	if err != nil {
 		return nil, err
 	}
+	o.tellForeign(s)
 	p.keep = o.keeping(s, address)
 	way, err := o.shared(ctx, s, address, p)
 	if err != nil {
@@ -157,7 +158,7 @@ func (o *Options) open(ctx context.Context, s *term.Streams, address string, p *
 	}
 	routes, err := o.find(ctx, s, to)
 	if err != nil {
-		if o.declaredOnly() {
+		if o.declaredOnly() || another(err) {
 			return nil, err
 		}
 		return o.openSession(ctx, s, address, p, err)
