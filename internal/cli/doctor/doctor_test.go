@@ -66,6 +66,37 @@ func clock(t *testing.T, off time.Duration) string {
 	return s.URL
 }
 
+// What import takes over, and what config write writes, has one name for one role.
+func TestNamesOfOneThingAreNoProblem(t *testing.T) {
+	w := routetest.New(t)
+	w.Write(t, ".config/stile/sessions.yaml", `
+sources:
+- name: acme
+  identityCenter: {startURL: https://acme.awsapps.com/start, region: eu-west-1}
+- {name: tooling, profile: {name: tooling}}
+sessions:
+- {name: dev, source: acme, account: orders-dev, role: Admin}
+- {name: deploy, source: acme, account: "222222222222", role: "arn:aws:iam::222222222222:role/team/deploy"}
+- {name: written, source: acme, account: "222222222222", role: Admin}
+`)
+	w.Write(t, "config", `
+[profile dev]
+sso_account_id = 111111111111
+sso_role_name = Admin
+[profile deploy]
+role_arn = arn:aws:iam::222222222222:role/team/deploy
+source_profile = tooling
+[profile written]
+credential_process = stile credential-process written
+`)
+	all, _ := findings(t, w)
+	for _, f := range all {
+		if strings.Contains(f.Text, "an AWS profile too") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 func TestEachProblemIsFound(t *testing.T) {
 	for _, c := range []struct {
 		name, check, level, want string
@@ -116,6 +147,20 @@ func TestEachProblemIsFound(t *testing.T) {
 		}},
 		{"a member of no source", "sessions", "warning", "member gone:x/y of group g is of no session", nil, func(t *testing.T, w *routetest.World) []string {
 			w.Write(t, ".config/stile/sessions.yaml", "groups:\n- {name: g, members: ['gone:x/y']}\n")
+			return nil
+		}},
+		{"a name of two things", "sessions", "warning", "acme is a source, which stile takes, and an AWS profile too, at ", nil, func(t *testing.T, w *routetest.World) []string {
+			w.Write(t, ".config/stile/sessions.yaml", "sources:\n- name: acme\n  identityCenter: {startURL: https://acme.awsapps.com/start, region: eu-west-1}\n")
+			w.Write(t, "config", "[profile acme]\nregion = us-east-1\n")
+			return nil
+		}},
+		{"a session that is another role than the profile", "sessions", "warning", "prod is a session, which stile takes, and an AWS profile too, at ", nil, func(t *testing.T, w *routetest.World) []string {
+			w.Write(t, ".config/stile/sessions.yaml", "sources:\n- name: acme\n  identityCenter: {startURL: https://acme.awsapps.com/start, region: eu-west-1}\nsessions:\n- {name: prod, source: acme, account: \"222222222222\", role: Admin}\n")
+			w.Write(t, "config", "[profile prod]\nsso_account_id = 111111111111\nsso_role_name = Admin\n")
+			return nil
+		}},
+		{"nothing is kept", "sessions", "ok", "STILE_KEEP is off", []string{"STILE_KEEP=off"}, func(t *testing.T, w *routetest.World) []string {
+			w.Write(t, ".config/stile/sessions.yaml", "sources:\n- name: p\n  profile: {name: tooling}\n")
 			return nil
 		}},
 		{"broken sessions", "sessions", "problem", "sessions.yaml", nil, func(t *testing.T, w *routetest.World) []string {

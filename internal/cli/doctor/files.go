@@ -5,11 +5,15 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/broker/client"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/state"
@@ -20,6 +24,7 @@ import (
 	"github.com/stile-aws/stile/internal/secretstore"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/desk"
+	around "github.com/stile-aws/stile/internal/surroundings"
 )
 
 // files reads AWS's config and credentials files as stile lint does.
@@ -115,7 +120,12 @@ func (v *visit) sources(ctx context.Context) {
 	}
 	defer d.Close()
 	if paths.Runtime == "" {
-		v.add("sessions", warning, "set XDG_RUNTIME_DIR to a directory of yours in memory", "there is no XDG_RUNTIME_DIR: processes cannot share credentials without the broker")
+		if around.Off(v.streams.Getenv(around.KeepEnv)) {
+			v.add("sessions", good, "", "%s is off: processes share credentials by the broker alone", around.KeepEnv)
+		} else {
+			v.add("sessions", warning, "set XDG_RUNTIME_DIR to a directory of yours in memory",
+				"there is neither XDG_RUNTIME_DIR nor /dev/shm: processes cannot share credentials without the broker")
+		}
 	}
 	store := secretstore.Config{Dir: paths.Secrets}
 	names := v.secrets(&store)
@@ -124,6 +134,7 @@ func (v *visit) sources(ctx context.Context) {
 		shared = &session.Shared{} // which files looks at
 	}
 	v.groups(d.Book(), shared)
+	v.names(d.Book(), shared)
 	for i := range d.Book().Sources {
 		s := &d.Book().Sources[i]
 		if s.User != nil && !names[desk.KeySecret(s.Name)] {
@@ -159,6 +170,35 @@ func (v *visit) groups(b *session.Book, shared *session.Shared) {
 			}
 		}
 	}
+}
+
+// names looks for words that mean one thing to stile and another to AWS's clients.
+func (v *visit) names(b *session.Book, shared *session.Shared) {
+	for _, name := range slices.Sorted(maps.Keys(shared.Profiles)) {
+		profile, kind := shared.Profiles[name], ""
+		if s := b.Source(name); s != nil && (s.Profile == nil || s.Profile.Name != name) {
+			kind = "source"
+		} else if s := b.Session(name); s != nil && !same(s, profile) {
+			kind = "session"
+		}
+		if kind == "" || strings.Contains(profile["credential_process"].Value, "credential-process "+name) { // stile's own
+			continue
+		}
+		v.add("sessions", warning, "stile sessions add OTHER-NAME --profile "+name,
+			"%s is a %s, which stile takes, and an AWS profile too, at %s:%d", name, kind, profile[""].File, profile[""].Line)
+	}
+}
+
+// same reports whether a session is the profile's role, as far as its words tell.
+func same(s *session.Session, profile map[string]session.Setting) bool {
+	account, role, own := profile["sso_account_id"].Value, profile["sso_role_name"].Value, s.Role
+	if a, err := arn.Parse(profile["role_arn"].Value); err == nil {
+		account, role = string(a.Account), path.Base(a.Resource)
+	}
+	if a, err := arn.Parse(own); err == nil {
+		own = path.Base(a.Resource)
+	}
+	return role == own && (account == s.Account || !arn.AccountID(s.Account).Valid())
 }
 
 // secrets looks at the secret store without asking for what opens it.
