@@ -164,7 +164,7 @@ func TestExitStatusIsTheCommands(t *testing.T) {
 		{"success", []string{"true"}, 0, ""},
 		{"a status", []string{"sh", "-c", "exit 7"}, 7, ""},
 		{"a signal", []string{"sh", "-c", "kill -KILL $$"}, 137, ""},
-		{"no such command", []string{"no-such-command"}, 127, "starting no-such-command"},
+		{"no such command", []string{"no-such-command"}, 127, "starting no-such-command: there is no such program on PATH\n"},
 		{"no such file", []string{"/no/such/command"}, 127, "starting /no/such/command"},
 		{"not executable", []string{plain}, 126, "starting " + plain},
 	} {
