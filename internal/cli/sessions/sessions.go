@@ -222,8 +222,8 @@ func newImport(s *term.Streams) *cobra.Command {
 		Use:   "import [FILE]",
 		Short: "Take over what ~/.aws/config has, or what a colleague exported",
 		Long: "Take over from the AWS config file: each sso-session becomes a source of its name (so that both share one sign-in), each\n" +
-			"profile with a role of it a session; a profile with role_arn and a source_profile becomes a session through it, and other\n" +
-			"profiles with credentials become sources. With FILE, take over an export. What has a name that is taken stays as it is.\n\n" +
+			"profile with a role of it a session. A profile with role_arn becomes a session through its source_profile where that is\n" +
+			"an Identity Center's role and no MFA is asked for; other profiles with credentials become sources, used as they are. With FILE, take over an export. What has a name that is taken stays as it is.\n\n" +
 			"The AWS files are not changed. Exit status: 0, or 1 when nothing could be read.",
 		Args: term.ArgsBetween(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -281,7 +281,11 @@ func take(ctx context.Context, s *term.Streams, have, found *session.Book, path 
 		c.Groups = append(c.Groups, x)
 		s.Printf("group %s: %s\n", x.Name, strings.Join(x.Members, ", "))
 	}
-	if dry || len(c.Sources)+len(c.Sessions)+len(c.Groups) == 0 {
+	if len(c.Sources)+len(c.Sessions)+len(c.Groups) == 0 {
+		s.Note("stile: there is nothing new to take over")
+		return nil
+	}
+	if dry {
 		return nil
 	}
 	return session.Edit(ctx, path, c)
