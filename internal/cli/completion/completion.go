@@ -108,7 +108,7 @@ func (a *adder) list(names source, text string, given []string) ([]string, cobra
 	directive := cobra.ShellCompDirectiveNoFileComp
 	var out []string
 	for _, name := range names(known.Read(a.streams), text) {
-		if !strings.HasPrefix(name, text) || slices.Contains(given, name) {
+		if !strings.HasPrefix(name, text) || slices.Contains(given, name) || !known.Typeable(name) {
 			continue
 		}
 		if strings.HasSuffix(name, "/") || strings.HasSuffix(name, "=") {

@@ -226,3 +226,23 @@ func BenchmarkComplete(b *testing.B) {
 		})
 	}
 }
+
+// What several names begin with a shell puts onto the command line as it is, and runs
+// what is in it when it is asked again.
+func TestNamesThatAShellWouldRunAreNotCompleted(t *testing.T) {
+	w := world(t)
+	w.Write(t, ".cache/stile/idc/acme.json", `{"startURL":"https://acme.awsapps.com/start","at":"2026-01-01T00:00:00Z","items":[`+
+		`{"id":"222222222222","name":"dev$(touch ran)1"},{"id":"333333333333","name":"dev$(touch ran)2"},{"id":"444444444444","name":"-x"},{"id":"555555555555","name":"R&D `+"`id`"+`"}]}`)
+	w.Write(t, ".cache/stile/idc/acme/555555555555.json", `{"startURL":"https://acme.awsapps.com/start","at":"2026-01-01T00:00:00Z","items":["Admin"]}`)
+	for words, want := range map[string][]string{
+		"exec|":              {"222222222222/", "333333333333/", "444444444444/", "555555555555/", "dana", "mine", "orders-prod/payroll-api", "prod-db"},
+		"exec|dev":           {},
+		"exec|acme:5":        {"acme:555555555555/"},
+		"exec|555555555555/": {"555555555555/Admin"},
+		"exec|--confirm|":    {"222222222222", "333333333333", "444444444444", "555555555555", "orders-prod"},
+	} {
+		if got, _ := complete(t, w, strings.Split(words, "|")...); !cmp.Equal(got, want) {
+			t.Errorf("%s: %s", words, cmp.Diff(want, got))
+		}
+	}
+}

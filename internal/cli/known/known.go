@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
@@ -321,6 +322,11 @@ func (b *Book) Begins(text string) []string {
 		}
 		accounts, _ := c.client.KnownAccounts()
 		names := namesOf(accounts)
+		for i := range names {
+			if !Typeable(names[i]) {
+				names[i] = string(accounts[i].ID)
+			}
+		}
 		cut := strings.LastIndexByte(rest, '/')
 		for i, a := range accounts {
 			switch {
@@ -337,6 +343,13 @@ func (b *Book) Begins(text string) []string {
 	out = slices.DeleteFunc(out, func(address string) bool { return !strings.HasPrefix(address, text) })
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// Typeable reports a name that a shell can be given as it is: completion puts what
+// several names begin with onto the command line without quotes, and reads the line
+// again for the next question, with whatever would be run in it.
+func Typeable(name string) bool {
+	return !strings.HasPrefix(name, "-") && !strings.ContainsAny(name, "$`\\\"'!;|&<>(){}[]*?#~^%") && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
 // center is an Identity Center that is not asked.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sso"
@@ -71,7 +72,10 @@ func (c *Client) Accounts(ctx context.Context, age time.Duration) ([]session.Acc
 		}
 		var all []session.Account
 		for _, a := range out.AccountList {
-			all = append(all, session.Account{ID: arn.AccountID(aws.ToString(a.AccountId)), Name: aws.ToString(a.AccountName), Email: aws.ToString(a.EmailAddress)})
+			account := session.Account{ID: arn.AccountID(aws.ToString(a.AccountId)), Name: printable(a.AccountName), Email: printable(a.EmailAddress)}
+			if account.ID.Valid() { // it will be a file's name
+				all = append(all, account)
+			}
 		}
 		return all, out.NextToken, nil
 	}, func(a, b session.Account) int {
@@ -91,10 +95,21 @@ func (c *Client) Roles(ctx context.Context, account arn.AccountID, age time.Dura
 		}
 		var all []string
 		for _, r := range out.RoleList {
-			all = append(all, aws.ToString(r.RoleName))
+			all = append(all, printable(r.RoleName))
 		}
 		return all, out.NextToken, nil
 	}, strings.Compare)
+}
+
+// printable is what others have named, fit for a terminal: without what would steer
+// it or turn the text around.
+func printable(name *string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, aws.ToString(name))
 }
 
 // pageSize is the longest page there is (portal API reference, maxResults).
