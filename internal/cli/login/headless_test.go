@@ -177,3 +177,17 @@ func get(t *testing.T, page string) error {
 	}
 	return resp.Body.Close()
 }
+
+// Without a name the only source is meant that a person signs in to, SAML's too.
+func TestTheOnlySourceMayBeSAMLs(t *testing.T) {
+	w := logintest.New(t)
+	w.Write(t, ".config/stile/sessions.yaml", "sources:\n- name: corp\n  saml: {startURL: \"https://idp.corp.example/aws\", browser: /no/such/browser}\n")
+	if r := routetest.Run(t, headless(t, w, "BROWSER=", "login")); r.Code != 1 || !strings.Contains(r.Stderr, "/no/such/browser") {
+		t.Errorf("one SAML source: exit %d, %s", r.Code, r.Stderr)
+	}
+	w.Write(t, ".config/stile/sessions.yaml", "sources:\n- name: corp\n  saml: {startURL: \"https://idp.corp.example/aws\"}\n"+
+		"- name: acme\n  identityCenter: {startURL: \"https://acme.awsapps.com/start\", region: us-east-1}\n")
+	if r := routetest.Run(t, headless(t, w, "BROWSER=", "login")); r.Code != 1 || r.Stderr != "stile: there are several sources; say which: corp, acme\n" {
+		t.Errorf("two sources: exit %d, %s", r.Code, r.Stderr)
+	}
+}

@@ -29,9 +29,10 @@ func New(s *term.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{
 		Use:   "login [SOURCE]",
-		Short: "Sign in to Identity Center, or begin a user's MFA session",
-		Long: "Sign in to an Identity Center in the browser, or begin an IAM user's MFA session; one serves all commands, and the\n" +
-			"AWS CLI too, where its sso-session has the source's name. Without SOURCE the only one is meant.\n\n" +
+		Short: "Sign in to Identity Center or by SAML, or begin a user's MFA session",
+		Long: "Sign in to an Identity Center in the browser, have a SAML assertion from an identity provider's page, or begin an IAM\n" +
+			"user's MFA session. One serves all commands, and Identity Center's the AWS CLI too, where its sso-session has the\n" +
+			"source's name. Without SOURCE the only one is meant. The flags --device, --paste and --port are Identity Center's.\n\n" +
 			"The answer of the browser comes to a port of this computer. With a browser on another one, use --paste, or --port and\n" +
 			"forward it (ssh -L PORT:127.0.0.1:PORT). A device code (--device) works anywhere, but whoever sends you one gets your\n" +
 			"session: allow only a code that you see in your own terminal. The page's address is always on standard error too; where\n" +
@@ -52,7 +53,7 @@ func New(s *term.Streams) *cobra.Command {
 
 // needsPerson are the sources that login is for.
 func needsPerson(s *session.Source) bool {
-	return s.IdentityCenter != nil || s.User != nil && s.User.MFA != nil
+	return s.IdentityCenter != nil || s.User != nil && s.User.MFA != nil || s.SAML != nil && s.SAML.StartURL != ""
 }
 
 func (o *options) run(ctx context.Context, name string) error {
