@@ -1,0 +1,50 @@
+package whoami_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/stile-aws/stile/internal/cli"
+	"github.com/stile-aws/stile/internal/cli/route/routetest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"stile": func() { os.Exit(cli.Main(os.Args[1:], cli.System())) },
+	})
+}
+
+// Where nothing has credentials the SDK's error is of instance metadata, which is
+// asked last.
+func TestNoCredentialsAreSaidInOneLine(t *testing.T) {
+	w := routetest.New(t)
+	w.Write(t, "config", "[profile empty]\nregion = us-east-1\n[profile fails]\ncredential_process = false\n")
+	noRole := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	t.Cleanup(noRole.Close)
+	for _, c := range []struct {
+		name, want string
+		env        []string
+	}{
+		{"nowhere", "the environment has none, AWS profile default neither, and there is no instance role", nil},
+		{"not on this instance", "the environment has none, AWS profile empty neither, and there is no instance role",
+			[]string{"AWS_PROFILE=empty", "AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT=" + noRole.URL}},
+		{"a program that fails", "credential_process ended with exit status 1", []string{"AWS_PROFILE=fails"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := w.Stile(t, c.env, "whoami", "--json")
+			want := "stile: no credentials are at hand: " + c.want + "; say an address, or stile exec ADDRESS -- COMMAND\n"
+			if r.Code != 1 || r.Stdout != "" || r.Stderr != want {
+				t.Errorf("exit %d, %s%s, want %s", r.Code, r.Stdout, r.Stderr, want)
+			}
+		})
+	}
+	r := w.Stile(t, []string{"AWS_PROFILE=nobody"}, "whoami")
+	if r.Code != 1 || !strings.Contains(r.Stderr, `there is no AWS profile "nobody"`) || !strings.Contains(r.Stderr, "correct AWS_PROFILE") {
+		t.Errorf("a profile that is not there: exit %d, %s", r.Code, r.Stderr)
+	}
+}
