@@ -48,19 +48,21 @@ func FromProfiles(files []string) (*Book, error) {
 }
 
 // eachFile reads the config file, then the credentials file; one that is not
-// there is empty.
+// there is empty. The other is read also where one cannot be.
 func eachFile(files []string, take func(file string, all []section)) error {
+	var problems error
 	for i, file := range files {
 		text, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("reading AWS profiles: %w", err)
+			problems = errors.Join(problems, fmt.Errorf("reading AWS profiles: %w", err))
+			continue
 		}
 		take(file, sections(text, i > 0))
 	}
-	return nil
+	return problems
 }
 
 // Setting is a value in one of AWS's files, and where it stands.
@@ -76,7 +78,8 @@ type Shared struct {
 	Profiles, SSOSessions map[string]map[string]Setting
 }
 
-// ReadShared reads the config file and the credentials file, in this order.
+// ReadShared reads the config file and the credentials file, in this order. With an
+// error comes what could be read.
 func ReadShared(files []string) (*Shared, error) {
 	s := &Shared{Profiles: map[string]map[string]Setting{}, SSOSessions: map[string]map[string]Setting{}}
 	err := eachFile(files, func(file string, all []section) {

@@ -334,3 +334,15 @@ func TestWhatOpensRolesIsChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestOneOfAWSsFilesThatCannotBeReadHidesNothingOfTheOther(t *testing.T) {
+	dir := t.TempDir() // is no file
+	credentials := filepath.Join(dir, "credentials")
+	if err := os.WriteFile(credentials, []byte("[own]\naws_access_key_id = AKIA\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shared, err := session.ReadShared([]string{dir, credentials})
+	if err == nil || !strings.Contains(err.Error(), dir) || shared.Profiles["own"]["aws_access_key_id"].Value != "AKIA" {
+		t.Errorf("got %+v, %v, want the profile, and an error that names %s", shared, err, dir)
+	}
+}

@@ -10,10 +10,8 @@
 package known
 
 import (
-	"bytes"
 	"cmp"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -470,16 +468,18 @@ func namesOf(accounts []session.Account) []string {
 	return out
 }
 
-// profiles are those of AWS's files that have credentials of their own. Those that
-// get them from stile are what something else is.
+// profiles are those of AWS's files that have credentials of their own.
 func (b *Book) profiles() []Entry {
-	var out []Entry
-	for i, file := range desk.ProfileFiles(b.streams.Getenv) {
-		text, err := os.ReadFile(file)
-		if err != nil || !filepath.IsAbs(file) && b.streams.Getenv("HOME") == "" {
-			continue
+	files := slices.Clone(desk.ProfileFiles(b.streams.Getenv))
+	for i, file := range files {
+		if !filepath.IsAbs(file) && b.streams.Getenv("HOME") == "" {
+			files[i] = "" // of nobody
 		}
-		for _, name := range profilesIn(text, i > 0) {
+	}
+	shared, _ := session.ReadShared(files)
+	var out []Entry
+	for _, name := range slices.Sorted(maps.Keys(shared.Profiles)) {
+		if ownCredentials(shared.Profiles[name]) && !strings.ContainsAny(name, "/:") {
 			out = append(out, Entry{Address: name, Source: ByProfile})
 		}
 	}
@@ -489,37 +489,11 @@ func (b *Book) profiles() []Entry {
 // leading are the settings by which a profile has credentials.
 var leading = []string{"aws_access_key_id", "role_arn", "sso_account_id", "credential_process", "login_session", "web_identity_token_file"}
 
-func profilesIn(text []byte, credentials bool) []string {
-	var out []string
-	name, has := "", false
-	end := func() {
-		if name != "" && has && !strings.ContainsAny(name, "/:") {
-			out = append(out, name)
-		}
-		name, has = "", false
+// ownCredentials reports that a profile has credentials. Those that get them from
+// stile are what something else is.
+func ownCredentials(p map[string]session.Setting) bool {
+	if strings.Contains(p["credential_process"].Value, " credential-process ") {
+		return false
 	}
-	for line := range bytes.Lines(text) {
-		s := strings.TrimSpace(string(line))
-		if strings.HasPrefix(s, "[") {
-			end()
-			head, _, _ := strings.Cut(s[1:], "]")
-			switch fields := strings.Fields(head); {
-			case len(fields) == 2 && fields[0] == "profile" && !credentials:
-				name = fields[1]
-			case len(fields) == 1 && (credentials || fields[0] == "default"):
-				name = fields[0]
-			}
-			continue
-		}
-		key, value, _ := strings.Cut(s, "=")
-		key = strings.ToLower(strings.TrimSpace(key))
-		switch {
-		case key == "credential_process" && strings.Contains(value, " credential-process "):
-			name = ""
-		case slices.Contains(leading, key):
-			has = true
-		}
-	}
-	end()
-	return out
+	return slices.ContainsFunc(leading, func(key string) bool { return p[key].Value != "" })
 }

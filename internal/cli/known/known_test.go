@@ -66,7 +66,7 @@ func TestEachAddressIsThereOnceAndMeansOneThing(t *testing.T) {
 	all := known.Read(s).All()
 	want := []string{
 		"orders/Deploy declared", "twin vendor", "vendor vendor", "orders/Admin acme", "acme:both/Admin acme", "444444444444/Admin acme", "gov:both/Admin gov", "both/View gov",
-		"own profile", "default profile",
+		"default profile", "own profile",
 	}
 	if diff := cmp.Diff(want, addresses(all)); diff != "" {
 		t.Errorf("All (-want +got):\n%s", diff)

@@ -1,12 +1,9 @@
 package route
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -155,23 +152,8 @@ func chained(t *session.Target) bool {
 
 // hasProfile reports whether the AWS files have a profile of a name.
 func hasProfile(s *term.Streams, name string) bool {
-	if strings.ContainsAny(name, "/:[]\n") {
-		return false
-	}
-	for _, file := range desk.ProfileFiles(s.Getenv) {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		for line := range bytes.Lines(text) {
-			head, _, _ := strings.Cut(strings.TrimSpace(string(line)), "]")
-			if fields := strings.Fields(strings.TrimPrefix(head, "[")); strings.HasPrefix(head, "[") &&
-				(slices.Equal(fields, []string{"profile", name}) || slices.Equal(fields, []string{name})) {
-				return true
-			}
-		}
-	}
-	return false
+	shared, _ := session.ReadShared(desk.ProfileFiles(s.Getenv)) // what cannot be read has none
+	return shared.Profiles[name] != nil && !strings.ContainsAny(name, "/:")
 }
 
 // Kept gives credentials for an address that were fetched before and are good,
