@@ -46,6 +46,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/whatcan"
 	"github.com/stile-aws/stile/internal/cli/whoami"
 	"github.com/stile-aws/stile/internal/cli/whocan"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 // System is the process's own streams and environment.
@@ -65,8 +66,11 @@ func Main(args []string, s *term.Streams) int {
 	context.AfterFunc(ctx, stop)
 	root := Root(s)
 	root.SetArgs(args)
-	if completion.Asked(args) {
+	switch home := s.Getenv("HOME"); {
+	case completion.Asked(args):
 		completion.Add(root, s, args)
+	case surroundings.Borrowed(home):
+		s.Note("stile: run by sudo with the home %s of who called it: its sessions say what root runs, and what is kept there will be root's; sudo -H takes root's own", home)
 	}
 	return term.Code(s, root.ExecuteContext(ctx))
 }

@@ -148,14 +148,33 @@ func above() (own, foreign string) {
 	return "", foreign
 }
 
+// Mine reports that a file or directory is this user's. In another's, who may take
+// away what is put there and put something else in its place, nothing is safe.
+func Mine(info fs.FileInfo) bool {
+	own, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(own.Uid) == os.Getuid()
+}
+
 // trusted reports a file of this user, of root, or of who has become root by sudo.
 func trusted(info fs.FileInfo) bool {
 	own, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return false
 	}
-	uid := os.Getuid()
-	return own.Uid == 0 || int(own.Uid) == uid || uid == 0 && os.Getenv("SUDO_UID") == strconv.Itoa(int(own.Uid))
+	return own.Uid == 0 || Mine(info) || bySudo(int(own.Uid))
+}
+
+// bySudo reports that this is root, by the will of a user.
+func bySudo(uid int) bool { return os.Getuid() == 0 && os.Getenv("SUDO_UID") == strconv.Itoa(uid) }
+
+// Borrowed reports that this is root by sudo, with the home of who has called it.
+func Borrowed(home string) bool {
+	info, err := os.Stat(home)
+	if err != nil || Mine(info) {
+		return false
+	}
+	own, ok := info.Sys().(*syscall.Stat_t)
+	return ok && bySudo(int(own.Uid))
 }
 
 // GuardFile is the name of a guard's file (package guard).

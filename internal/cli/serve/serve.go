@@ -23,6 +23,7 @@ import (
 	"github.com/stile-aws/stile/internal/deliver/endpoint"
 	"github.com/stile-aws/stile/internal/deliver/imds"
 	"github.com/stile-aws/stile/internal/deliver/local"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 type options struct {
@@ -183,8 +184,8 @@ func checkDir(dir string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("preparing the token's directory: %w", err)
-	case !info.IsDir() || info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("preparing the token's directory: %s must be a directory of mode 0700", filepath.Clean(dir))
+	case !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !surroundings.Mine(info):
+		return fmt.Errorf("preparing the token's directory: %s must be a directory of this user with mode 0700", filepath.Clean(dir))
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func TestServeRefusesWhatIsNotSafe(t *testing.T) {
 		{"not a loopback address", []string{"--listen", "0.0.0.0:0", "orders-prod/payroll-api"}},
 		{"not a loopback address", []string{"--imds", "--listen", "0.0.0.0:0", "orders-prod/payroll-api"}},
 		{"reading --peers", []string{"--peers", "docker0", "orders-prod/payroll-api"}},
-		{"must be a directory of mode 0700", []string{"--token-dir", open, "orders-prod/payroll-api"}},
+		{"must be a directory of this user with mode 0700", []string{"--token-dir", open, "orders-prod/payroll-api"}},
 		{"with --imds, name one", []string{"--imds", "orders-prod/payroll-api", "tooling/ci-account-iam-role"}},
 		{"with --imds, name one", []string{"--imds", "*/*"}},
 		{"no way there", []string{"orders-prod/nobody"}},

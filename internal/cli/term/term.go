@@ -20,6 +20,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/surroundings"
 )
 
 // Streams are a command's inputs and outputs.
@@ -155,10 +156,10 @@ func Report(s *Streams, list diag.List) error {
 }
 
 // PrivateDir makes a directory for this user alone, in memory where there is such
-// a place. The caller removes it.
+// a place. The caller removes it. After su the runtime directory may be another's.
 func (s *Streams) PrivateDir(prefix string) (string, error) {
 	base := s.Getenv("XDG_RUNTIME_DIR")
-	if info, err := os.Stat(base); base == "" || err != nil || !info.IsDir() {
+	if info, err := os.Stat(base); base == "" || err != nil || !info.IsDir() || !surroundings.Mine(info) {
 		base = ""
 	}
 	dir, err := os.MkdirTemp(base, prefix)
