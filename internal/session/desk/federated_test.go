@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -242,6 +243,41 @@ func TestJobsTokensOpenManyRoles(t *testing.T) {
 	if _, err := p.whoami(t, d, "github"); err == nil || !strings.Contains(err.Error(), "say which role, github:ACCOUNT/ROLE") {
 		t.Errorf("%v, want that a role is to be said", err)
 	}
+}
+
+// A program is not waited for when nobody wants to know any more, nor what it has
+// left running with its output open.
+func TestClosingEndsProgramsAndWhatTheyLeft(t *testing.T) {
+	p := newPlace(t)
+	pipe, begun := filepath.Join(p.dir, "pipe"), filepath.Join(p.dir, "begun")
+	for _, name := range []string{pipe, begun} {
+		if err := syscall.Mkfifo(name, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.book.Sources = append(p.book.Sources, session.Source{Name: "program", WebIdentity: &session.WebIdentity{Program: "cat " + pipe + " & echo >" + begun + "; wait"}})
+	d := p.desk(t)
+	opened, err := d.Open(t.Context(), p.resolve(t, d, "program:222222222222/deploy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan error)
+	go func() {
+		_, err := opened.Retrieve(t.Context())
+		got <- err
+	}()
+	if _, err := os.ReadFile(begun); err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	if err := <-got; err == nil {
+		t.Error("there are credentials")
+	}
+	f, err := os.OpenFile(pipe, os.O_RDWR, 0) // cat can end now
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
 }
 
 func TestJobsTokensThatAreNotThere(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -172,7 +171,9 @@ func (d *Desk) readAssertion(ctx context.Context, source *session.Source) (strin
 		posted, err = capture.Assertion(ctx, capture.Config{Start: s.StartURL, Profile: d.browserDir(source.Name), Browser: s.Browser})
 		text = []byte(posted)
 	case s.Program != "":
-		text, err = exec.CommandContext(ctx, "sh", "-c", s.Program).Output()
+		var printed string
+		printed, err = output(ctx, s.Program)
+		text = []byte(printed)
 	case s.File == "-":
 		text, err = io.ReadAll(io.LimitReader(os.Stdin, maxAssertion+1))
 	default:

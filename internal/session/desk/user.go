@@ -178,7 +178,11 @@ func byProgram(ctx context.Context, program string, again int) (string, error) {
 			return "", err
 		}
 	}
-	return mfa.FromProgram(ctx, program)
+	code, err := output(ctx, program)
+	if err != nil {
+		return "", fmt.Errorf("running the MFA program: %w", err)
+	}
+	return code, nil
 }
 
 // totp makes the code of the moment; when AWS refuses one, because it was used

@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"os/exec"
 	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -95,11 +94,10 @@ func tokenOf(w *session.WebIdentity) creds.Token {
 }
 
 func programToken(ctx context.Context, command string) (string, error) {
-	out, err := exec.CommandContext(ctx, "sh", "-c", command).Output()
+	token, err := output(ctx, command)
 	if err != nil {
-		return "", fmt.Errorf("running the token's program: %w", err) // without its output, which may hold anything
+		return "", fmt.Errorf("running the token's program: %w", err)
 	}
-	token := strings.TrimSpace(string(out))
 	if token == "" {
 		return "", errors.New("running the token's program: it printed nothing")
 	}

@@ -16,7 +16,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -47,15 +46,6 @@ func TOTP(seed string, at time.Time) (string, error) {
 	offset := sum[len(sum)-1] & 0xf
 	number := binary.BigEndian.Uint32(sum[offset:offset+4]) & 0x7fffffff
 	return fmt.Sprintf("%06d", number%1_000_000), nil
-}
-
-// FromProgram is the code that a command of sh prints.
-func FromProgram(ctx context.Context, command string) (string, error) {
-	out, err := exec.CommandContext(ctx, "sh", "-c", command).Output()
-	if err != nil {
-		return "", fmt.Errorf("running the MFA program: %w", err) // without its output, which may hold anything
-	}
-	return strings.TrimSpace(string(out)), nil
 }
 
 // User is an IAM user with a device.

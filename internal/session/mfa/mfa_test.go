@@ -36,12 +36,3 @@ func TestSeedsAreReadAsPeopleCopyThem(t *testing.T) {
 		}
 	}
 }
-
-func TestProgramsGiveCodes(t *testing.T) {
-	if got, err := mfa.FromProgram(t.Context(), "echo ' 123456 '"); err != nil || got != "123456" {
-		t.Errorf("FromProgram = %q, %v", got, err)
-	}
-	if _, err := mfa.FromProgram(t.Context(), "exit 3"); err == nil {
-		t.Error("a program that failed gave a code")
-	}
-}
