@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -46,8 +47,19 @@ func (s *Streams) Getenv(name string) string {
 // that is checked: a closed pipe is no failure of the command.
 func (s *Streams) Printf(format string, args ...any) { fmt.Fprintf(s.Out, format, args...) }
 
-// Note writes a line to standard error.
-func (s *Streams) Note(format string, args ...any) { fmt.Fprintf(s.Err, format+"\n", args...) }
+// Note writes a line to standard error, without what would steer a terminal or turn
+// the text around: names that others gave may be in it.
+func (s *Streams) Note(format string, args ...any) {
+	fmt.Fprintln(s.Err, strings.Map(shown, fmt.Sprintf(format, args...)))
+}
+
+// shown is a character as people may see it.
+func shown(r rune) rune {
+	if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
+		return unicode.ReplacementChar
+	}
+	return r
+}
 
 // JSON writes v to standard output, indented.
 func (s *Streams) JSON(v any) error {
