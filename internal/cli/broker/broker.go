@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/internal/broker/client"
+	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
 )
 
@@ -114,22 +115,7 @@ func newStop(s *term.Streams) *cobra.Command {
 				}
 			}
 			s.Note("%d stopped", len(all))
-			return stopSignIns(cmd.Context(), s)
+			return route.StopSignIns(cmd.Context(), s)
 		},
 	}
-}
-
-// stopSignIns ends what waits for browsers.
-func stopSignIns(ctx context.Context, s *term.Streams) error {
-	place, err := client.Find(s.Environ())
-	if err != nil {
-		return err
-	}
-	for _, p := range place.AllSignIns() {
-		c := client.Client{Place: p}
-		if err := c.Stop(ctx); err != nil && !errors.Is(err, client.ErrUnavailable) {
-			return fmt.Errorf("stopping a sign-in: %w", err)
-		}
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package login_test
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"net"
@@ -117,6 +118,42 @@ func TestAnswersComeOnStandardInput(t *testing.T) {
 		return in.Close()
 	})
 	if code != 0 || !strings.Contains(said, "that is not the address the browser ends up at") || !strings.Contains(said, "in any browser") || strings.Contains(said, "on this computer") {
+		t.Errorf("exit %d, %s", code, said)
+	}
+}
+
+// Whoever interrupts a sign-in and pastes instead does not wait for the page that
+// nobody looks at any more.
+func TestPastesTakeThePlaceOfInterruptedSignIns(t *testing.T) {
+	w := logintest.New(t)
+	device := headless(t, w, "BROWSER=", "login", "--device", "acme")
+	errs, err := device.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := device.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(errs); lines.Scan() && !strings.Contains(lines.Text(), "it must show the code"); {
+	}
+	if err := device.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = device.Wait() // it was killed
+	cmd := headless(t, w, "BROWSER=", "login", "--paste", "acme")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, said := follow(t, w, cmd, func(page string) error {
+		next, err := w.Server.AnswerSignIn(page, alice)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(in, next+"\n")
+		return err
+	})
+	if code != 0 || !strings.Contains(said, "signed in to acme") || strings.Contains(said, "under way") {
 		t.Errorf("exit %d, %s", code, said)
 	}
 }

@@ -82,7 +82,12 @@ func (o *options) run(ctx context.Context, name string) error {
 	}
 	if o.paste {
 		o.login.Flow = session.PKCE
-		o.login.Paste = pasting(o.streams)
+		paste, explained := pasting(o.streams), route.ExplainWait(o.streams.Note, source.Name)
+		defer explained()
+		o.login.Paste = func(ctx context.Context, problem error) (string, error) {
+			explained()
+			return paste(ctx, problem)
+		}
 	}
 	o.login.Note = o.streams.Note
 	until, err := d.Login(ctx, source, o.login)

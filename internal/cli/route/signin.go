@@ -32,19 +32,18 @@ const unexplained = 4 * time.Second
 // process, this one signs in itself.
 func signInApart(s *term.Streams) func(context.Context, *session.Source, desk.LoginOptions) (bool, error) {
 	return func(ctx context.Context, source *session.Source, o desk.LoginOptions) (bool, error) {
+		if o.Paste != nil { // what is pasted is pasted here, and instead of what waits for a browser
+			return false, StopSignIns(ctx, s)
+		}
 		c, err := client.NewSignIn(s.Environ())
 		if err != nil {
 			return false, nil
 		}
 		c.Start = []string{"broker", "run", "--ready", "--sign-in"}
-		quiet := time.AfterFunc(unexplained, func() {
-			if o.Note != nil {
-				o.Note("stile: another sign-in to %s is under way; finish it on its page, or end it by stile broker stop", source.Name)
-			}
-		})
-		defer quiet.Stop()
+		explained := ExplainWait(o.Note, source.Name)
+		defer explained()
 		c.Answer = func(ctx context.Context, q client.Question) (client.Answer, error) {
-			quiet.Stop()
+			explained()
 			return answer(ctx, person(s), q)
 		}
 		w := signInWish{Flow: o.Flow, Port: o.Port, Force: o.Force}
@@ -67,6 +66,35 @@ func signInApart(s *term.Streams) func(context.Context, *session.Source, desk.Lo
 		}
 		return false, nil
 	}
+}
+
+// ExplainWait tells a person after a while why no page is shown to them, unless
+// explained is called before, which may be called more than once. note may be nil.
+func ExplainWait(note func(format string, args ...any), source string) (explained func()) {
+	timer := time.AfterFunc(unexplained, func() {
+		if note != nil {
+			note("stile: another sign-in to %s is under way; finish it on its page, or end it by stile broker stop", source)
+		}
+	})
+	return func() { timer.Stop() }
+}
+
+// StopSignIns ends what waits for browsers.
+func StopSignIns(ctx context.Context, s *term.Streams) error {
+	place, err := client.Find(s.Environ())
+	if errors.Is(err, client.ErrUnavailable) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range place.AllSignIns() {
+		c := client.Client{Place: p}
+		if err := c.Stop(ctx); err != nil && !errors.Is(err, client.ErrUnavailable) {
+			return fmt.Errorf("stopping a sign-in: %w", err)
+		}
+	}
+	return nil
 }
 
 // FarSignIn has somebody sign in for a process elsewhere. person is how that one

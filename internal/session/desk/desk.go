@@ -193,10 +193,9 @@ func (d *Desk) signedIn(ctx context.Context, c *idc.Client) error {
 	return nil
 }
 
-// signIn has the person sign in, elsewhere if it can be. What is pasted is pasted
-// here.
+// signIn has the person sign in, elsewhere if it can be.
 func (d *Desk) signIn(ctx context.Context, c *idc.Client, source *session.Source, o LoginOptions) error {
-	if d.cfg.SignIn != nil && o.Paste == nil {
+	if d.cfg.SignIn != nil {
 		if done, err := d.cfg.SignIn(ctx, source, o); done || err != nil {
 			return err
 		}
