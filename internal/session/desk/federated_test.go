@@ -240,6 +240,14 @@ func TestJobsTokensOpenManyRoles(t *testing.T) {
 	if len(asked) != 1 || asked[0] != "bearer job-bearer api-version=2.0&audience=sts.amazonaws.com" {
 		t.Errorf("GitHub was asked %q, want once, for the audience of AWS", asked)
 	}
+	// Another job of the same run, with the first one's home and memory.
+	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "another-bearer")
+	t.Setenv("JOB_TOKEN", "another token")
+	for _, address := range []string{"github:222222222222/deploy", "look", "gitlab:222222222222/deploy"} {
+		if got, err := p.whoami(t, p.desk(t), address); err == nil {
+			t.Errorf("another job is %s at %s, by the token of the first", got, address)
+		}
+	}
 	if _, err := p.whoami(t, d, "github"); err == nil || !strings.Contains(err.Error(), "say which role, github:ACCOUNT/ROLE") {
 		t.Errorf("%v, want that a role is to be said", err)
 	}

@@ -51,13 +51,21 @@ type held struct {
 // Key implements creds.Provider.
 func (h held) Key() string { return h.key }
 
-// holderOf tells tokens of one place apart: what is in a file, or printed by a
-// program, may be another job's the next time.
+// holderOf tells tokens of one place apart: what is in a file or a variable, or
+// given by GitHub or a program, may be another job's the next time, of the same run
+// too.
 func holderOf(w *session.WebIdentity) string {
-	if w.TokenFile == "" {
-		return surroundings.Mark(os.Environ())
+	var text []byte
+	switch {
+	case w.Program != "":
+		return surroundings.Mark(os.Environ()) + " " + jobName()
+	case w.Variable != "":
+		text = []byte(os.Getenv(w.Variable))
+	case w.GitHub:
+		text = []byte(os.Getenv(gitHubBearer))
+	default:
+		text, _ = os.ReadFile(w.TokenFile) // whoever needs it says why it cannot be read
 	}
-	text, _ := os.ReadFile(w.TokenFile) // whoever needs it says why it cannot be read
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
