@@ -70,6 +70,9 @@ func signIn(ctx context.Context, client aws.HTTPClient, c aws.Credentials, req R
 	if req.Duration != 0 && (req.Duration < minDuration || req.Duration > maxDuration) {
 		return "", fmt.Errorf("a session of %s: want %s to %s", req.Duration, minDuration, maxDuration)
 	}
+	if req.Region != "" && !catalog.RegionShaped(req.Region) { // it will be part of the host that gets the credentials
+		return "", fmt.Errorf("%q is no Region", req.Region)
+	}
 	host, ok := hosts[catalog.Partition(req.Region)]
 	if !ok {
 		return "", fmt.Errorf("region %q is in a partition whose sign-in endpoint is not known", req.Region)

@@ -88,6 +88,8 @@ func TestWhatCannotSignInIsSaid(t *testing.T) {
 		"a page of others":        {session, console.Request{Service: "https://evil.example/"}, "not of the console"},
 		"a page that looks right": {session, console.Request{Service: "https://console.aws.amazon.com.evil.example/"}, "not of the console"},
 		"a page with a user":      {session, console.Request{Service: "https://console.aws.amazon.com@evil.example/"}, "not of the console"},
+		"a Region that is a host": {session, console.Request{Region: "evil.example/"}, "is no Region"},
+		"a Region with a user":    {session, console.Request{Region: "eu-west-1@evil.example/"}, "is no Region"},
 		"a page without TLS":      {session, console.Request{Service: "http://console.aws.amazon.com/"}, "not of the console"},
 	} {
 		c.req.Endpoint = s.URL

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/secretstore"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/idc"
@@ -85,6 +86,9 @@ func (d *Desk) Book() *session.Book { return d.cfg.Book }
 // load reads the AWS configuration, for endpoint and certificates: its
 // credentials are not used.
 func load(ctx context.Context, region string, more ...func(*config.LoadOptions) error) (aws.Config, error) {
+	if region != "" && !catalog.RegionShaped(region) { // it will be part of the host that gets a sign-in's token
+		return aws.Config{}, fmt.Errorf("reading the AWS configuration: %q is no Region", region)
+	}
 	options := append([]func(*config.LoadOptions) error{
 		config.WithRegion(region),
 		config.WithLogger(logging.Nop{}), // what matters comes back as an error
