@@ -9,8 +9,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/url"
 	"reflect"
 	"strings"
+	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -194,9 +196,28 @@ func said(err error) string {
 		return strings.TrimSuffix(api.ErrorCode()+": "+message(api), ": ")
 	}
 	if unsent, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
-		return "no answer: " + unsent.Err.Error()
+		return unanswered(unsent.Err)
 	}
 	return unchained(err.Error())
+}
+
+// unanswered tells which host did not answer, and why. The request's query is
+// nobody's business, and the links of Go's chain name its own parts.
+func unanswered(err error) string {
+	from := ""
+	if request, ok := errors.AsType[*url.Error](err); ok {
+		err = request.Err
+		if at, parseErr := url.Parse(request.URL); parseErr == nil {
+			from = " from " + at.Host
+		}
+	}
+	if name, ok := errors.AsType[*net.DNSError](err); ok {
+		return "no answer" + from + ": " + name.Err // no such host, say
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return "no answer" + from + ": " + errno.Error()
+	}
+	return "no answer" + from + ": " + err.Error()
 }
 
 // message is AWS's text. SSO OIDC has it, as OAuth does, in error_description,

@@ -7,7 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -190,6 +193,24 @@ func TestTextKeepsWhatWasSaidAroundTheCall(t *testing.T) {
 		{call(t, func(*http.Request) (*http.Response, error) { return nil, io.EOF }), "IAM GetRole: no answer: EOF"},
 	} {
 		if got := awserr.Text(c.err); got != c.want {
+			t.Errorf("Text = %q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestTextTellsWhichHostDidNotAnswer(t *testing.T) {
+	for _, c := range []struct {
+		cause error
+		want  string
+	}{
+		{&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "IAM GetRole: no answer from iam.amazonaws.com: connection refused"},
+		{&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "iam.amazonaws.com", IsNotFound: true}}, "IAM GetRole: no answer from iam.amazonaws.com: no such host"},
+		{errors.New("tls: bad certificate"), "IAM GetRole: no answer from iam.amazonaws.com: tls: bad certificate"},
+	} {
+		got := awserr.Text(call(t, func(*http.Request) (*http.Response, error) {
+			return nil, &url.Error{Op: "Get", URL: "https://iam.amazonaws.com/?account_id=111111111111", Err: c.cause}
+		}))
+		if got != c.want {
 			t.Errorf("Text = %q, want %q", got, c.want)
 		}
 	}
