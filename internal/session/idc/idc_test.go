@@ -42,7 +42,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	server, err := localaws.New(localaws.Config{
+	return deskOf(t, localaws.Config{
 		Accounts: []localaws.Account{{ID: tooling, Name: "tooling"}, {ID: orders, Name: "orders-prod"}},
 		IdentityCenters: []localaws.IdentityCenter{{
 			StartURL:       "https://acme.awsapps.com/start",
@@ -54,6 +54,12 @@ func newDesk(t *testing.T) *desk {
 			},
 		}},
 	})
+}
+
+// deskOf is a desk of another organization, whose Identity Center is acme.
+func deskOf(t *testing.T, cfg localaws.Config) *desk {
+	t.Helper()
+	server, err := localaws.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,11 +43,14 @@ func load[T any](c *Client, path string) (listed[T], bool) {
 	return l, true
 }
 
-// young is what is known and not older than age; a time to come is a clock that
-// was put back.
-func (l *listed[T]) young(age time.Duration) bool {
-	old := time.Since(l.At)
-	return !l.At.IsZero() && old >= 0 && old <= age
+// GoodFor is how old a listing may be that people choose from.
+const GoodFor = 12 * time.Hour
+
+// Young reports that what was listed at a time is not older than age; a time to come
+// is a clock that was put back.
+func Young(at time.Time, age time.Duration) bool {
+	old := time.Since(at)
+	return !at.IsZero() && old >= 0 && old <= age
 }
 
 // KnownAccounts are those that were listed before, whenever that was.
@@ -125,7 +128,7 @@ func look[T any](
 	came := time.Now()
 	have := func() bool {
 		l, _ = load[T](c, path)
-		return l.young(age) || l.At.After(came)
+		return Young(l.At, age) || l.At.After(came)
 	}
 	err := flight.Do(ctx, c.cfg.LockDir, "list-"+hash(path), have, func(ctx context.Context) error {
 		l = listed[T]{StartURL: c.center.StartURL, At: time.Now(), Items: []T{}}
