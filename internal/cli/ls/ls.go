@@ -75,9 +75,6 @@ type row struct {
 	Expires *time.Time `json:"expires,omitempty"` // of the credentials that are kept
 }
 
-// goodFor is how long a listing will do.
-const goodFor = 12 * time.Hour
-
 func (o *options) run(ctx context.Context, text string) error {
 	d, _, err := route.OpenDesk(o.streams)
 	if err != nil {
@@ -247,7 +244,7 @@ func (o *options) known(source *session.Source) bool {
 // accounts lists a source's accounts. With an error come those that are known.
 func (o *options) accounts(ctx context.Context, d *desk.Desk, c *idc.Client, source *session.Source) ([]session.Account, error) {
 	known, at := c.KnownAccounts()
-	if o.known(source) || !o.refresh && !at.IsZero() && time.Since(at) < goodFor {
+	if o.known(source) || !o.refresh && idc.Young(at, idc.GoodFor) {
 		return known, nil
 	}
 	if o.login {
@@ -271,14 +268,13 @@ func (o *options) roles(ctx context.Context, c *idc.Client, accounts []session.A
 	roles := make([][]string, len(accounts))
 	var g errgroup.Group
 	g.SetLimit(atOnce)
-	began := time.Now()
 	for i, a := range accounts {
 		if !wanted(a) {
 			continue
 		}
 		names, at := c.KnownRoles(a.ID)
 		roles[i] = names
-		if known || !o.refresh && !at.IsZero() && began.Sub(at) < goodFor {
+		if known || !o.refresh && idc.Young(at, idc.GoodFor) {
 			continue
 		}
 		g.Go(func() error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,10 +14,6 @@ import (
 	"github.com/stile-aws/stile/internal/session/desk"
 	"github.com/stile-aws/stile/internal/session/idc"
 )
-
-// goodFor is how long what Identity Center listed will do for a pattern, as for
-// stile ls.
-const goodFor = 12 * time.Hour
 
 // listed gives the addresses that fit a pattern: of named sessions where it has no
 // slash, else of what Identity Center lists, SOURCE: before it for only one. Only
@@ -78,7 +73,7 @@ func listedBy(ctx context.Context, d *desk.Desk, source *session.Source, inAccou
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := c.Accounts(ctx, goodFor)
+	accounts, err := c.Accounts(ctx, idc.GoodFor)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +99,7 @@ func rolesOf(ctx context.Context, c *idc.Client, accounts []session.Account, wan
 			continue
 		}
 		g.Go(func() (err error) {
-			out[i], err = c.Roles(ctx, a.ID, goodFor)
+			out[i], err = c.Roles(ctx, a.ID, idc.GoodFor)
 			return err
 		})
 	}

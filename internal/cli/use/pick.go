@@ -78,12 +78,8 @@ func (o *options) remember(ctx context.Context, address string) {
 	}
 }
 
-// goodFor is how old a listing may be, as for stile ls; batch how many accounts are
-// listed before they are shown.
-const (
-	goodFor = 12 * time.Hour
-	batch   = 20
-)
+// batch is how many accounts are listed before they are shown.
+const batch = 20
 
 // renew lists again what Identity Centers listed long ago or never, one account
 // after the other and within the rate that all processes share. Nobody is asked
@@ -122,7 +118,7 @@ func (o *options) renew(ctx context.Context, more chan<- []pick.Item) {
 // list lists what is due. It reports false when there is nobody to show it to.
 func list(ctx context.Context, c *idc.Client, show func() bool) bool {
 	before, at := c.KnownAccounts()
-	accounts, err := c.Accounts(ctx, goodFor)
+	accounts, err := c.Accounts(ctx, idc.GoodFor)
 	if err != nil {
 		return ctx.Err() == nil
 	}
@@ -131,10 +127,10 @@ func list(ctx context.Context, c *idc.Client, show func() bool) bool {
 		due++
 	}
 	for _, a := range accounts {
-		if _, at := c.KnownRoles(a.ID); time.Since(at) < goodFor {
+		if _, at := c.KnownRoles(a.ID); idc.Young(at, idc.GoodFor) {
 			continue
 		}
-		if _, err := c.Roles(ctx, a.ID, goodFor); err != nil {
+		if _, err := c.Roles(ctx, a.ID, idc.GoodFor); err != nil {
 			return ctx.Err() == nil
 		}
 		if due++; due%batch == 0 && !show() {

@@ -128,7 +128,7 @@ func look[T any](
 	came := time.Now()
 	have := func() bool {
 		l, _ = load[T](c, path)
-		return Young(l.At, age) || l.At.After(came)
+		return Young(l.At, max(age, time.Since(came)))
 	}
 	err := flight.Do(ctx, c.cfg.LockDir, "list-"+hash(path), have, func(ctx context.Context) error {
 		l = listed[T]{StartURL: c.center.StartURL, At: time.Now(), Items: []T{}}
