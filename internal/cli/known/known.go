@@ -72,6 +72,8 @@ func (e *Entry) Notes() []string {
 		out = append(out, e.Account+"/"+e.Role)
 	case e.AccountID != "" && !strings.Contains(e.Address, e.AccountID):
 		out = append(out, e.AccountID)
+	case e.Account != "" && !strings.Contains(e.Address, e.Account):
+		out = append(out, e.Account)
 	}
 	for _, key := range slices.Sorted(maps.Keys(e.Labels)) {
 		out = append(out, key+"="+e.Labels[key])
@@ -320,11 +322,6 @@ func (b *Book) Begins(text string) []string {
 		}
 		accounts, _ := c.client.KnownAccounts()
 		names := namesOf(accounts)
-		for i := range names {
-			if !Typeable(names[i]) {
-				names[i] = string(accounts[i].ID)
-			}
-		}
 		cut := strings.LastIndexByte(rest, '/')
 		for i, a := range accounts {
 			switch {
@@ -452,7 +449,7 @@ func OfCenter(source string, accounts []session.Account, roles [][]string) []Ent
 }
 
 // namesOf is what accounts are called in addresses: by their ids where names do
-// not tell them apart.
+// not tell them apart, or would be something else to a shell or as an argument.
 func namesOf(accounts []session.Account) []string {
 	of := map[string]int{}
 	for _, a := range accounts {
@@ -461,7 +458,7 @@ func namesOf(accounts []session.Account) []string {
 	out := make([]string, len(accounts))
 	for i, a := range accounts {
 		out[i] = a.Name
-		if a.Name == "" || of[a.Name] > 1 {
+		if a.Name == "" || of[a.Name] > 1 || !Typeable(a.Name) {
 			out[i] = string(a.ID)
 		}
 	}
