@@ -41,8 +41,15 @@ func Edit(ctx context.Context, path string, c Change) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading sessions: %w", err)
 	}
-	if _, err := parse(path, text); err != nil {
+	before, err := parse(path, text)
+	if err != nil {
 		return err
+	}
+	for _, name := range c.Remove {
+		if by := before.usedBy(name, c.Remove); before.Source(name) != nil && len(by) > 0 {
+			return fmt.Errorf("the change is not made: source %s is used by session %s; stile sessions rm %s %s removes them all",
+				name, strings.Join(by, ", "), name, strings.Join(by, " "))
+		}
 	}
 	changed, err := c.apply(text)
 	if err != nil {
@@ -58,6 +65,17 @@ func Edit(ctx context.Context, path string, c Change) error {
 		}
 	}
 	return atomicfile.Write(path, changed)
+}
+
+// usedBy are the sessions that begin with a source, but for some.
+func (b *Book) usedBy(source string, but []string) []string {
+	var out []string
+	for _, s := range b.Sessions {
+		if s.Source == source && !slices.Contains(but, s.Name) {
+			out = append(out, s.Name)
+		}
+	}
+	return out
 }
 
 // apply changes the text.

@@ -127,7 +127,7 @@ func TestSessionsAreKept(t *testing.T) {
 	for args, text := range map[string]string{
 		"sessions add admin3 --profile x":              "admin3 is there already",
 		"sessions edit nobody --role x":                "there is no source, session or group nobody",
-		"sessions rm acme":                             "there is no source acme",
+		"sessions rm acme":                             "source acme is used by session admin3; stile sessions rm acme admin3 removes them all",
 		"sessions add x":                               "want exactly one of",
 		"sessions add x --source acme --role Admin":    "of which account?",
 		"sessions add x --source nope --account team":  "there is no source nope",
@@ -140,6 +140,8 @@ func TestSessionsAreKept(t *testing.T) {
 	} {
 		w.Stile(t, nil, words(args)...).Refused(t, text)
 	}
+	says(t, w, words("sessions add typo --source acme --account team-3 --role Admin --region us-est-1"), `no Region us-est-1 is known here; did you mean "us-east-1"?`)
+	says(t, w, words("sessions rm typo"))
 	r := w.Stile(t, nil, "sessions", "export", "admin3")
 	file := w.Write(t, "export.yaml", r.Stdout)
 	says(t, w, words("sessions rm admin3 acme"))

@@ -119,6 +119,17 @@ func TestANewStoreThatNothingIsChosenForSaysHowTo(t *testing.T) {
 	}
 }
 
+func TestKeysGoWithTheirSourceAndThatIsSaid(t *testing.T) {
+	w := newWorld(t)
+	keyfile := "STILE_SECRETS=keyfile"
+	addUser(t, w, keyfile).Want(t, "")
+	r := run(t, w, []string{keyfile}, "", "sessions", "rm", "dana")
+	if r.Code != 0 || r.Stderr != "stile: the access key of dana is gone from the secret store; AWS has it still\n" {
+		t.Errorf("exit %d, %s", r.Code, r.Stderr)
+	}
+	run(t, w, nil, "", "secrets", "list").Want(t, "")
+}
+
 func TestSecretsAreRemovedByName(t *testing.T) {
 	w := newWorld(t)
 	addUser(t, w, "STILE_SECRETS=keyfile").Want(t, "")

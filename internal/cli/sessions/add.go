@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +14,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
+	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/desk"
 	"github.com/stile-aws/stile/internal/session/tty"
@@ -147,6 +150,9 @@ func (o *adding) run(ctx context.Context, name string) error {
 	}
 	if err := session.Edit(ctx, paths.Book, c); err != nil {
 		return err
+	}
+	if hint := diag.DidYouMean(o.region, catalog.Regions()); hint != "" && !slices.Contains(catalog.Regions(), o.region) {
+		o.streams.Note("stile: no Region %s is known here; %s stile sessions edit %s --region REGION changes it", o.region, hint, name)
 	}
 	if len(c.Sources) == 1 && c.Sources[0].IdentityCenter != nil && !o.edit {
 		o.streams.Note("stile: stile login %s signs in", name)

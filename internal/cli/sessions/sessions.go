@@ -131,7 +131,7 @@ func newRemove(s *term.Streams) *cobra.Command {
 		Use:   "rm NAME...",
 		Short: "Remove sources, sessions and groups, with their secrets",
 		Long: "Remove sources, sessions and groups, and what the secret store has of them. A source that sessions use stays, and so does\n" +
-			"what is a group's member.\n\n" +
+			"what is a group's member. An access key that is removed is lost if it is nowhere else; AWS is not told.\n\n" +
 			"Exit status: 0, or 1 when nothing was removed.",
 		Args: term.ArgsBetween(1, -1),
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -143,13 +143,13 @@ func newRemove(s *term.Streams) *cobra.Command {
 			if err := session.Edit(cmd.Context(), paths.Book, session.Change{Remove: names}); err != nil {
 				return err
 			}
-			return forget(cmd.Context(), d, names)
+			return forget(cmd.Context(), s, d, names)
 		},
 	}
 }
 
 // forget removes what the secret store has of sources that are gone.
-func forget(ctx context.Context, d *desk.Desk, names []string) error {
+func forget(ctx context.Context, s *term.Streams, d *desk.Desk, names []string) error {
 	var errs []error
 	for _, name := range names {
 		if src := d.Book().Source(name); src == nil || src.User == nil {
@@ -159,7 +159,15 @@ func forget(ctx context.Context, d *desk.Desk, names []string) error {
 		if err != nil {
 			return err
 		}
-		errs = append(errs, store.Delete(ctx, desk.KeySecret(name)), store.Delete(ctx, desk.SeedSecret(name)))
+		names, err := store.Names()
+		if err != nil {
+			return err
+		}
+		err = errors.Join(store.Delete(ctx, desk.KeySecret(name)), store.Delete(ctx, desk.SeedSecret(name)))
+		if err == nil && slices.Contains(names, desk.KeySecret(name)) {
+			s.Note("stile: the access key of %s is gone from the secret store; AWS has it still", name)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
