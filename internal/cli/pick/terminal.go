@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -75,61 +76,19 @@ func (s *screen) run(ctx context.Context, more <-chan []Item) (string, error) {
 	resized := make(chan os.Signal, 1)
 	signal.Notify(resized, syscall.SIGWINCH)
 	defer signal.Stop(resized)
-	news := make(chan []Item, 1)
-	stop, done := make(chan struct{}), make(chan struct{})
+	inner, stop := context.WithCancel(ctx)
+	news, done := make(chan []Item, 1), make(chan struct{})
 	go func() {
 		defer close(done)
 		defer w.Close()
-		for {
-			select {
-			case items, ok := <-more:
-				if !ok {
-					more = nil
-					continue
-				}
-				select { // only the latest count
-				case <-news:
-				default:
-				}
-				news <- items
-			case <-resized:
-			case <-ctx.Done():
-				return
-			case <-stop:
-				return
-			}
-			if _, err := w.Write([]byte{0}); err != nil {
-				return
-			}
-		}
+		tell(inner, w, resized, news, more)
 	}()
-	defer func() { close(stop); <-done }()
+	defer func() { stop(); <-done }()
 	for {
 		if err := s.draw(); err != nil {
 			return "", err
 		}
-		key, woken, err := s.wait(int(r.Fd()))
-		if err != nil {
-			return "", err
-		}
-		if woken {
-			_, _ = r.Read(make([]byte, 64)) // there is something, or its end
-			if ctx.Err() != nil {
-				return "", context.Cause(ctx)
-			}
-			select {
-			case items := <-news:
-				s.list.SetItems(items)
-			default:
-			}
-		}
-		outcome := Going
-		switch {
-		case key:
-			outcome, err = s.read()
-		case !woken:
-			outcome = s.waited()
-		}
+		outcome, err := s.step(ctx, r, news)
 		switch {
 		case err != nil:
 			return "", err
@@ -140,6 +99,57 @@ func (s *screen) run(ctx context.Context, more <-chan []Item) (string, error) {
 			return item.Name, nil
 		}
 	}
+}
+
+// tell writes a byte when there are other items, which it puts into news, or the
+// terminal has another size, until ctx ends. Of items only the latest count.
+func tell(ctx context.Context, w io.Writer, resized <-chan os.Signal, news chan []Item, more <-chan []Item) {
+	for {
+		select {
+		case items, ok := <-more:
+			if !ok {
+				more = nil
+				continue
+			}
+			select {
+			case <-news:
+			default:
+			}
+			news <- items
+		case <-resized:
+		case <-ctx.Done():
+			return
+		}
+		if _, err := w.Write([]byte{0}); err != nil {
+			return
+		}
+	}
+}
+
+// step waits for a key or for something at r, and does what it says.
+func (s *screen) step(ctx context.Context, r *os.File, news <-chan []Item) (Outcome, error) {
+	key, woken, err := s.wait(int(r.Fd()))
+	if err != nil {
+		return Going, err
+	}
+	if woken {
+		_, _ = r.Read(make([]byte, 64)) // there is something, or its end
+		if ctx.Err() != nil {
+			return Going, context.Cause(ctx)
+		}
+		select {
+		case items := <-news:
+			s.list.SetItems(items)
+		default:
+		}
+	}
+	switch {
+	case key:
+		return s.read()
+	case !woken:
+		return s.waited(), nil
+	}
+	return Going, nil
 }
 
 // wait waits for keys, or for something at other; after half a key but shortly, so
