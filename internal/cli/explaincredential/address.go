@@ -13,6 +13,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/cli/route"
+	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/guard"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/desk"
@@ -271,6 +272,5 @@ func telling(key string) bool {
 }
 
 func until(t *time.Time) string {
-	left := time.Until(*t).Round(time.Minute)
-	return fmt.Sprintf("%s (%s left)", t.UTC().Format(time.RFC3339), left)
+	return fmt.Sprintf("%s (%s left)", t.UTC().Format(time.RFC3339), term.Left(*t))
 }

@@ -308,8 +308,7 @@ func (o *options) print(rows []row) error {
 	for _, r := range rows {
 		left := ""
 		if r.Expires != nil {
-			left = time.Until(*r.Expires).Round(time.Minute).String()
-			left = strings.TrimSuffix(left, "0s")
+			left = term.Left(*r.Expires)
 		}
 		var units []string
 		if len(r.Units) > 0 {

@@ -109,7 +109,7 @@ func none(s *term.Streams, err error) string {
 func print(s *term.Streams, who *identity) {
 	s.Printf("%s\naccount %s, by %s", who.ARN, who.Account, who.Source)
 	if who.Expires != nil {
-		s.Printf(", %s left", time.Until(*who.Expires).Round(time.Minute))
+		s.Printf(", %s left", term.Left(*who.Expires))
 	}
 	s.Printf("\n")
 }
