@@ -104,6 +104,9 @@ func (f *Flags) liveUnits(ctx context.Context, s *term.Streams) (*units, error) 
 func (u *units) index(names map[arn.AccountID]string) {
 	u.ids = map[string]arn.AccountID{}
 	for id, name := range names {
+		if name == "" {
+			continue // what is of no account is not of this one
+		}
 		if _, twice := u.ids[name]; twice {
 			u.ids[name] = ""
 			continue
