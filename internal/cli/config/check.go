@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stile-aws/stile/internal/cli/route"
@@ -67,7 +69,7 @@ func (o *options) leads(ctx context.Context, address string) error {
 		}
 	}
 	if !slices.Contains(names, t.PermissionSet) {
-		return fmt.Errorf("writing a profile for %s: there is no permission set %s in that account, but %v%s", address, t.PermissionSet, names, meant(t.PermissionSet, names))
+		return fmt.Errorf("writing a profile for %s: there is no permission set %s in that account, but %s%s", address, t.PermissionSet, cmp.Or(strings.Join(names, ", "), "none"), meant(t.PermissionSet, names))
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/cli/replace"
 	"github.com/stile-aws/stile/internal/cli/route"
+	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/render/awsconfig"
 	"github.com/stile-aws/stile/internal/session"
@@ -186,7 +187,7 @@ func (o *options) run(ctx context.Context, patterns []string) error {
 	if err != nil {
 		return err
 	}
-	command, err := Command(&o.route, cmp.Or(o.route.Declarations, o.streams.Getenv("STILE_DECLARATIONS")))
+	command, err := Command(&o.route, cmp.Or(o.route.Declarations, o.streams.Getenv(state.DeclarationsEnv)))
 	if err != nil {
 		return err
 	}

@@ -245,7 +245,7 @@ func TestAddressesThatLeadNowhereAreNotWritten(t *testing.T) {
 		{"team-3/Admin", ""},
 		{"team-4/Admin", ""}, // not listed before, and asked for
 		{"100000000005/ReadOnly", ""},
-		{"team-3/Admni", `there is no permission set Admni in that account, but [Admin ReadOnly]; did you mean "Admin"?`},
+		{"team-3/Admni", `there is no permission set Admni in that account, but Admin, ReadOnly; did you mean "Admin"?`},
 		{"team-33/Admin", "no account team-33"},
 		{"999999999999/Admin", "acme lists no account 999999999999"},
 		{"acmee", `did you mean "acme"?`},
