@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -85,4 +86,13 @@ func (o *Options) endpoint(server *endpoint.Server, dir string) (env.Endpoint, e
 		}
 	}
 	return e, nil
+}
+
+// StartError is why a program did not start, in words for people: os/exec names
+// the program once more.
+func StartError(err error) error {
+	if errors.Is(err, exec.ErrNotFound) {
+		return errors.New("there is no such program on PATH")
+	}
+	return err
 }

@@ -79,6 +79,14 @@ func TestEachTellsWhatFailed(t *testing.T) {
 	}
 }
 
+func TestEachTellsOfCommandsThatAreNotThere(t *testing.T) {
+	w := world(t)
+	r := w.Stile(t, nil, "each", "orders-prod/payroll-api", "--", "no-such-command")
+	if r.Code != 1 || !strings.Contains(r.Stderr, "stile: orders-prod/payroll-api: there is no such program on PATH\n") {
+		t.Errorf("exit %d, %s", r.Code, r.Stderr)
+	}
+}
+
 func TestEachStopsOnErrorWhenAsked(t *testing.T) {
 	w := world(t)
 	r := w.Stile(t, nil, "each", "--stop-on-error", "--concurrency", "1", "orders-prod/*", "--", "sh", "-c", "exit 3")

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/stile-aws/stile/internal/cli/child"
 )
 
 // job is one command to run.
@@ -102,7 +104,7 @@ func (r *runner) one(ctx context.Context, j *job) result {
 	case errors.As(err, &exit) && exit.Exited():
 		res.Exit = exit.ExitCode()
 	default:
-		res.Error = err.Error()
+		res.Error = child.StartError(err).Error()
 	}
 	res.Seconds = time.Since(began).Seconds()
 	return res

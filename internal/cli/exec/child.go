@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stile-aws/stile/internal/cli/child"
 	"github.com/stile-aws/stile/internal/cli/term"
 )
 
@@ -35,7 +36,7 @@ func run(s *term.Streams, command, environ []string) error {
 	signal.Notify(signals, forwarded...)
 	defer signal.Stop(signals)
 	if err := cmd.Start(); err != nil {
-		return &term.Exit{Code: startCode(err), Err: fmt.Errorf("starting %s: %w", command[0], startError(err))}
+		return &term.Exit{Code: startCode(err), Err: fmt.Errorf("starting %s: %w", command[0], child.StartError(err))}
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -49,14 +50,6 @@ func run(s *term.Streams, command, environ []string) error {
 			return outcome(cmd, err)
 		}
 	}
-}
-
-// startError is err in words for people: os/exec names the program once more.
-func startError(err error) error {
-	if errors.Is(err, exec.ErrNotFound) {
-		return errors.New("there is no such program on PATH")
-	}
-	return err
 }
 
 func startCode(err error) int {

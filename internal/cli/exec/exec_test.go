@@ -228,7 +228,7 @@ func TestRefusals(t *testing.T) {
 	foreign := w.Token(t, "payroll/other")
 	garbage := w.Write(t, "garbage", "no token")
 	nothing := w.Stile(t, nil, "exec", "orders-prod/payroll-api", "--", "true")
-	nothing.Refused(t, "no declarations: give --declarations PATH, or apply some from this computer")
+	nothing.Refused(t, "no declarations: give --declarations PATH, or apply some from this computer; or add a source of your own: stile sessions add")
 	w.Apply(t, routetest.Example(t, "payroll"))
 	away := []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1"}
 	for _, c := range []struct {

@@ -175,7 +175,7 @@ func (o *Options) admit(s *term.Streams, p *pass, w *Way) error {
 	defer o.asking.Unlock()
 	s.Note("stile: %s. Go on? Only \"yes\" is taken.", question)
 	if line, err := readLine(s); err != nil || strings.TrimSpace(line) != "yes" {
-		return fmt.Errorf("%s, and was not", question)
+		return fmt.Errorf("%s; that was not done", question)
 	}
 	return nil
 }

@@ -82,6 +82,8 @@ func (o *Options) openSession(ctx context.Context, s *term.Streams, address stri
 	d.Close()
 	book := d.Book()
 	switch {
+	case errors.Is(problem, errNoDeclarations) && len(book.Sources) == 0:
+		return nil, fmt.Errorf("%w; or add a source of your own: stile sessions add NAME --start-url URL --region REGION, or stile sessions import", problem)
 	case problem != nil && len(book.Sources) == 0:
 		return nil, problem
 	case !errors.Is(err, session.ErrUnknown):
