@@ -37,6 +37,12 @@ type Session interface {
 	Close()
 }
 
+// A Forgetter is a Session that fetches anew what AWS does not accept any more.
+type Forgetter interface {
+	// Forget drops the credentials with this access key id, if it has them.
+	Forget(accessKeyID string)
+}
+
 // Config says how a broker works. Place and Open are required.
 type Config struct {
 	Place client.Place

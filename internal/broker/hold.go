@@ -87,6 +87,9 @@ func (h *holds) get(ctx context.Context, req client.Request) (client.Grant, erro
 		return client.Grant{}, err
 	}
 	defer h.exit(e, o)
+	if f, ok := o.session.(Forgetter); ok && req.Refused != "" {
+		f.Forget(req.Refused)
+	}
 	var asked atomic.Bool
 	g, err := o.session.Retrieve(h.asking(ctx, e, &asked))
 	if err != nil {

@@ -35,6 +35,9 @@ type Request struct {
 	Options json.RawMessage `json:",omitempty"`
 	// Interactive says that the client can ask a person.
 	Interactive bool `json:",omitempty"`
+	// Refused is the access key id of credentials that AWS does not accept any
+	// more: they are to be forgotten.
+	Refused string `json:",omitempty"`
 }
 
 // Program tells one build of stile from another.

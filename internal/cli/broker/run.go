@@ -148,6 +148,9 @@ type held struct{ way *route.Way }
 // About implements broker.Session.
 func (h *held) About() client.About { return h.way.About() }
 
+// Forget implements broker.Forgetter.
+func (h *held) Forget(accessKeyID string) { h.way.Credentials.Invalidate(accessKeyID) }
+
 // Retrieve implements broker.Session.
 func (h *held) Retrieve(ctx context.Context) (client.Grant, error) {
 	c, err := h.way.Credentials.RetrieveLong(ctx, enough)

@@ -158,9 +158,10 @@ type remote struct {
 	again   func(context.Context) (*Way, error)
 	keep    *keeping // of what the broker gives; nil for nothing
 
-	mu    sync.Mutex // guards the rest
-	first *client.Grant
-	own   *Way // once the broker was gone
+	mu      sync.Mutex // guards the rest
+	first   *client.Grant
+	refused string // the access key id that AWS does not accept, for the broker to forget
+	own     *Way   // once the broker was gone
 }
 
 // Key implements creds.Provider.
@@ -181,9 +182,12 @@ func (r *remote) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	grant, err := r.first, error(nil)
 	r.first = nil
 	if grant == nil {
-		grant, err = r.client.Get(ctx, r.request)
+		req := r.request
+		req.Refused = r.refused
+		grant, err = r.client.Get(ctx, req)
 	}
 	if err == nil {
+		r.refused = ""
 		c := credentials(grant)
 		if r.keep != nil {
 			_ = r.keep.store.Put(r.keep.granted(), c) // the broker has it for who comes next
@@ -199,6 +203,18 @@ func (r *remote) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		}
 	}
 	return r.own.Credentials.Retrieve(ctx)
+}
+
+// Invalidate forgets a credential that AWS refuses, here and, with the next
+// request, in the broker.
+func (r *remote) Invalidate(accessKeyID string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.first, r.refused = nil, accessKeyID
+	if r.keep != nil {
+		r.keep.store.Forget(r.keep.granted(), accessKeyID)
+	}
+	return r.own == nil || r.own.Credentials.Invalidate(accessKeyID)
 }
 
 // close ends what was begun without the broker.

@@ -82,6 +82,12 @@ func find(ctx context.Context, s *term.Streams, o *route.Options, address string
 		source = c.Source
 	}
 	who, err := creds.Identify(ctx, cfg)
+	if way, ok := cfg.Credentials.(*creds.Cached); ok && creds.Refused(err) && way.Invalidate(c.AccessKeyID) {
+		s.Note("stile: AWS does not accept the session that was kept any more; fetching another")
+		if c, err = way.Retrieve(ctx); err == nil {
+			who, err = creds.Identify(ctx, cfg)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

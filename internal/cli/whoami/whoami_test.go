@@ -6,10 +6,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stile-aws/stile/internal/cli"
+	"github.com/stile-aws/stile/internal/cli/login/logintest"
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
 )
 
@@ -46,5 +48,29 @@ func TestNoCredentialsAreSaidInOneLine(t *testing.T) {
 	r := w.Stile(t, []string{"AWS_PROFILE=nobody"}, "whoami")
 	if r.Code != 1 || !strings.Contains(r.Stderr, `there is no AWS profile "nobody"`) || !strings.Contains(r.Stderr, "correct AWS_PROFILE") {
 		t.Errorf("a profile that is not there: exit %d, %s", r.Code, r.Stderr)
+	}
+}
+
+// AWS may end a session before its time. Whoever asks who they are finds out, and
+// has it fetched anew for everybody.
+func TestASessionThatAWSHasEndedIsFetchedAnew(t *testing.T) {
+	for name, broker := range map[string]bool{"by locks": false, "by a broker": true} {
+		t.Run(name, func(t *testing.T) {
+			w := logintest.New(t)
+			if broker {
+				w.WithBroker(t)
+			}
+			old := logintest.Key(t, w.Stile(t, nil, "credential-process", "team-1/Admin"))
+			if err := w.Server.World().Advance(2 * time.Hour); err != nil { // the sign-in is for eight
+				t.Fatal(err)
+			}
+			r := w.Stile(t, nil, "whoami", "team-1/Admin")
+			if r.Code != 0 || !strings.Contains(r.Stdout, "Admin") || !strings.Contains(r.Stderr, "AWS does not accept the session that was kept any more") {
+				t.Fatalf("exit %d, %s%s", r.Code, r.Stdout, r.Stderr)
+			}
+			if got := logintest.Key(t, w.Stile(t, nil, "credential-process", "team-1/Admin")); got == old {
+				t.Error("the next one still gets the session that ended")
+			}
+		})
 	}
 }
