@@ -18,7 +18,6 @@ import (
 func ExampleNew() {
 	test := func(t testing.TB) { // your TestReader(t *testing.T)
 		org := stiletest.New(t, "tooling", "orders-prod")
-		org.Role("tooling/monitor", stiletest.Role{Allow: []string{"sts:AssumeRole"}})
 		org.Role("orders-prod/reader", stiletest.Role{TrustedBy: []string{"tooling/monitor"}, Allow: []string{"dynamodb:ListTables"}})
 		pool := org.Pool("tooling/monitor", stile.Config{Role: "reader"})
 

@@ -2,11 +2,11 @@
 // and IAM that is really enforced, in the test's own process and without network.
 //
 //	org := stiletest.New(t, "tooling", "orders-prod")
-//	org.Role("tooling/monitor", stiletest.Role{Allow: []string{"sts:AssumeRole"}})
 //	org.Role("orders-prod/reader", stiletest.Role{TrustedBy: []string{"tooling/monitor"}, Allow: []string{"dynamodb:*"}})
 //	pool := org.Pool("tooling/monitor", stile.Config{Role: "reader"})
 //
-// Start with [New]. [Organization.Role] makes roles, [Organization.Admin] and
+// Start with [New]. [Organization.Role] makes roles; one that is named before it is
+// made, as tooling/monitor here, may enter whatever trusts it. [Organization.Admin] and
 // [Organization.As] give aws.Configs for the SDK's own clients, and
 // [Organization.Fault] makes calls fail. What goes wrong in making things ends
 // the test at once.
@@ -51,6 +51,10 @@ type Organization struct {
 	names  []string
 	cache  *creds.Cache
 
+	making  sync.Mutex      // one role at a time; guards made and implied
+	made    map[string]bool // roles, as ACCOUNT/ROLE
+	implied map[string]bool // those of them that were only named
+
 	mu    sync.Mutex // guards calls
 	calls map[string]int
 }
@@ -59,7 +63,7 @@ type Organization struct {
 // management account. Their ids are 111111111111, 222222222222 and so on.
 func New(t testing.TB, accounts ...string) *Organization {
 	t.Helper()
-	o := &Organization{t: t, ids: map[string]arn.AccountID{}, names: accounts, calls: map[string]int{}}
+	o := &Organization{t: t, ids: map[string]arn.AccountID{}, names: accounts, calls: map[string]int{}, made: map[string]bool{}, implied: map[string]bool{}}
 	cfg := localaws.Config{Organization: true, Intercept: o.count}
 	for i, name := range accounts {
 		id := idOf(i)
@@ -125,7 +129,8 @@ func (o *Organization) config(p aws.CredentialsProvider) aws.Config {
 // Role says what a role is for.
 type Role struct {
 	// TrustedBy are roles, as ACCOUNT/ROLE or ARNs, or whole accounts by name.
-	// The role's own account is always trusted. Roles must exist already.
+	// The role's own account is always trusted. A role that is not there yet is
+	// made; it may assume roles, and nothing else unless Role says so later.
 	TrustedBy []string
 	// Allow are actions allowed on everything. Policy, a document, says it finer.
 	Allow  []string
@@ -141,41 +146,64 @@ type Role struct {
 // Role makes a role, named as ACCOUNT/ROLE, and returns its ARN.
 func (o *Organization) Role(name string, r Role) string {
 	o.t.Helper()
+	o.making.Lock()
+	defer o.making.Unlock()
+	o.roleLocked(name, r)
+	return o.arnLocked(name)
+}
+
+func (o *Organization) roleLocked(name string, r Role) {
+	o.t.Helper()
 	account, role := o.split(name)
 	client := iam.NewFromConfig(o.Admin(account))
 	ctx := o.t.Context()
 	trust := r.Trust
 	if trust == "" {
-		trust = o.trust(account, r)
+		trust = o.trustLocked(account, r)
 	}
-	made, err := client.CreateRole(ctx, &iam.CreateRoleInput{
-		RoleName: &role, AssumeRolePolicyDocument: &trust, MaxSessionDuration: aws.Int32(int32(max(r.MaxSession, time.Hour) / time.Second)),
-	})
+	longest := aws.Int32(int32(max(r.MaxSession, time.Hour) / time.Second))
+	var err error
+	if !o.implied[name] {
+		_, err = client.CreateRole(ctx, &iam.CreateRoleInput{RoleName: &role, AssumeRolePolicyDocument: &trust, MaxSessionDuration: longest})
+	} else { // the roles that trust it know it by its unique id
+		_, err = client.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: &role, PolicyDocument: &trust})
+		if err == nil {
+			_, err = client.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: &role, MaxSessionDuration: longest})
+		}
+		if err == nil {
+			_, err = client.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: &role, PolicyName: aws.String(policyName)})
+		}
+	}
 	if err != nil {
 		o.t.Fatalf("stiletest: making role %s: %v", name, err)
 	}
+	o.made[name] = true
+	delete(o.implied, name)
 	document := r.Policy
 	if len(r.Allow) > 0 && document == "" {
 		document = text(map[string]any{"Version": "2012-10-17", "Statement": map[string]any{"Effect": "Allow", "Action": r.Allow, "Resource": "*"}})
 	}
 	if document != "" {
-		if _, err := client.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &role, PolicyName: aws.String("stiletest"), PolicyDocument: &document}); err != nil {
+		if _, err := client.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &role, PolicyName: aws.String(policyName), PolicyDocument: &document}); err != nil {
 			o.t.Fatalf("stiletest: giving role %s its policy: %v", name, err)
 		}
 	}
-	return aws.ToString(made.Role.Arn)
 }
 
-func (o *Organization) trust(account string, r Role) string {
+const policyName = "stiletest"
+
+// assuming is what it takes to enter a role in every way.
+var assuming = []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}
+
+func (o *Organization) trustLocked(account string, r Role) string {
 	o.t.Helper()
-	actions := []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}
-	statements := []any{map[string]any{"Effect": "Allow", "Action": actions, "Principal": map[string]any{"AWS": o.arn(account)}}}
+	statements := []any{map[string]any{"Effect": "Allow", "Action": assuming, "Principal": map[string]any{"AWS": o.arnLocked(account)}}}
 	if len(r.TrustedBy) > 0 {
 		var who []string
 		for _, name := range r.TrustedBy {
-			who = append(who, o.arn(name))
+			who = append(who, o.arnLocked(name))
 		}
-		statement := map[string]any{"Effect": "Allow", "Action": actions, "Principal": map[string]any{"AWS": who}}
+		statement := map[string]any{"Effect": "Allow", "Action": assuming, "Principal": map[string]any{"AWS": who}}
 		if r.ExternalID != "" {
 			statement["Condition"] = map[string]any{"StringEquals": map[string]string{"sts:ExternalId": r.ExternalID}}
 		}
@@ -184,14 +212,26 @@ func (o *Organization) trust(account string, r Role) string {
 	return text(map[string]any{"Version": "2012-10-17", "Statement": statements})
 }
 
-// arn is the ARN of ACCOUNT/ROLE, of an account, or the ARN given.
 func (o *Organization) arn(name string) string {
+	o.t.Helper()
+	o.making.Lock()
+	defer o.making.Unlock()
+	return o.arnLocked(name)
+}
+
+// arnLocked is the ARN of ACCOUNT/ROLE, which is made if it is not there, of an
+// account, or the ARN given.
+func (o *Organization) arnLocked(name string) string {
 	o.t.Helper()
 	switch {
 	case strings.HasPrefix(name, "arn:"):
 		return name
 	case strings.Contains(name, "/"):
 		account, role := o.split(name)
+		if !o.made[name] {
+			o.roleLocked(name, Role{Allow: assuming})
+			o.implied[name] = true
+		}
 		return arn.IAM("aws", o.id(account), "role", "", role).String()
 	}
 	return arn.Root("aws", o.id(name)).String()

@@ -51,6 +51,35 @@ func TestIAMIsEnforcedBetweenAccounts(t *testing.T) {
 	}
 }
 
+func TestARoleIsThereOnceItIsNamed(t *testing.T) {
+	org := stiletest.New(t, "tooling", "orders")
+	org.Role("orders/reader", stiletest.Role{TrustedBy: []string{"tooling/monitor"}, Allow: []string{"secretsmanager:ListSecrets"}})
+	pool := org.Pool("tooling/monitor", stile.Config{Role: "reader"})
+	list := func(cfg aws.Config) error {
+		_, err := secretsmanager.NewFromConfig(cfg).ListSecrets(t.Context(), nil)
+		return err
+	}
+	reader, err := pool.Config(t.Context(), "orders", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := list(reader); err != nil {
+		t.Errorf("through a role that was only named: %v", err)
+	}
+	if err := list(pool.Self("")); err == nil {
+		t.Error("a role that was only named may more than assume roles")
+	}
+	org.Role("tooling/monitor", stiletest.Role{Allow: []string{"secretsmanager:ListSecrets"}})
+	if err := list(pool.Self("")); err != nil {
+		t.Errorf("what the role allows since it was made: %v", err)
+	}
+	if _, err := sts.NewFromConfig(org.As("tooling/monitor")).AssumeRole(t.Context(), &sts.AssumeRoleInput{
+		RoleArn: aws.String("arn:aws:iam::222222222222:role/reader"), RoleSessionName: aws.String("test"),
+	}); err == nil {
+		t.Error("it still may assume roles, as when it was only named")
+	}
+}
+
 func TestFaultsComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		org := stiletest.New(t, "tooling")
@@ -109,7 +138,7 @@ func TestWrongNamesEndTheTest(t *testing.T) {
 		"unknown account":  func(o *stiletest.Organization) { o.Admin("order") },
 		"not ACCOUNT/ROLE": func(o *stiletest.Organization) { o.Role("reader", stiletest.Role{}) },
 		"trusting what is not": func(o *stiletest.Organization) {
-			o.Role("tooling/x", stiletest.Role{TrustedBy: []string{"tooling/none"}})
+			o.Role("tooling/x", stiletest.Role{TrustedBy: []string{"toolng/monitor"}})
 		},
 		"a document that is no": func(o *stiletest.Organization) { o.Role("tooling/x", stiletest.Role{Policy: "{"}) },
 	} {
