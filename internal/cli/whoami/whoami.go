@@ -5,9 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/smithy-go"
 	"github.com/spf13/cobra"
 
@@ -113,9 +120,34 @@ func none(s *term.Streams, err error) string {
 }
 
 func print(s *term.Streams, who *identity) {
-	s.Printf("%s\naccount %s, by %s", who.ARN, who.Account, who.Source)
+	s.Printf("%s\naccount %s, by %s", who.ARN, who.Account, inWords(who.Source))
 	if who.Expires != nil {
 		s.Printf(", %s left", term.Left(*who.Expires))
 	}
 	s.Printf("\n")
+}
+
+// inWords is where credentials come from, for people: the SDK names its providers
+// by their Go types.
+func inWords(source string) string {
+	if file, ok := strings.CutPrefix(source, "SharedConfigCredentials: "); ok {
+		return "the keys in " + file
+	}
+	switch source {
+	case config.CredentialsSourceName:
+		return "the keys in the environment"
+	case processcreds.ProviderName:
+		return "a credential_process"
+	case ssocreds.ProviderName:
+		return "Identity Center"
+	case stscreds.ProviderName:
+		return "a role that the AWS profile enters"
+	case stscreds.WebIdentityProviderName:
+		return "a web identity token"
+	case endpointcreds.ProviderName:
+		return "a container credentials endpoint"
+	case ec2rolecreds.ProviderName:
+		return "the instance's role"
+	}
+	return source
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,11 @@ func TestNoCredentialsAreSaidInOneLine(t *testing.T) {
 			}
 		})
 	}
-	r := w.Stile(t, []string{"AWS_PROFILE=nobody"}, "whoami")
+	r := w.Stile(t, []string{"AWS_PROFILE=tooling"}, "whoami")
+	if want := "account 111111111111, by the keys in " + filepath.Join(w.Dir, "credentials") + "\n"; r.Code != 0 || !strings.HasSuffix(r.Stdout, want) {
+		t.Errorf("exit %d, %s, want %s", r.Code, r.Stdout, want)
+	}
+	r = w.Stile(t, []string{"AWS_PROFILE=nobody"}, "whoami")
 	if r.Code != 1 || !strings.Contains(r.Stderr, `there is no AWS profile "nobody"`) || !strings.Contains(r.Stderr, "correct AWS_PROFILE") {
 		t.Errorf("a profile that is not there: exit %d, %s", r.Code, r.Stderr)
 	}
