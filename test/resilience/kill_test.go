@@ -75,7 +75,7 @@ type person struct {
 
 func slowPerson(t *testing.T, w *logintest.World) *person {
 	p := &person{world: w, dir: w.Dir}
-	p.env = []string{w.Browser(t, "slow", "echo $PPID >>"+p.file("openers")+"\nwhile [ ! -e "+p.file("go")+" ]; do sleep 0.02; done\nexec stile local sign-in --user alice \"$1\"")}
+	p.env = []string{w.Browser(t, "slow", "echo $PPID >>"+p.file("openers")+"\nwhile [ ! -e "+p.file("go")+" ]; do [ -e \"$0\" ] || exit; sleep 0.02; done\nexec stile local sign-in --user alice \"$1\"")}
 	t.Cleanup(func() { p.signs(t) }) // the last browser ends
 	return p
 }
