@@ -9,10 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -300,24 +297,10 @@ func TestWhatIsInTheWayOfABrokerIsNoHindrance(t *testing.T) {
 	}
 }
 
-// What it holds is in no core file, and no other program of the user may read it.
 func TestItsMemoryIsItsOwn(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("/proc tells it")
-	}
 	w := world(t)
 	get(t, w)
-	proc := filepath.Join("/proc", strconv.Itoa(status(t, w).PID))
-	limits, err := os.ReadFile(filepath.Join(proc, "limits"))
-	if err != nil || !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
-		t.Errorf("%v, limits are %s, want no core files", err, limits)
-	}
-	if info, err := os.Stat(filepath.Join(proc, "mem")); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
-		t.Errorf("%v, %+v, want the memory to be root's, as that of a process that may not be dumped", err, info)
-	}
-	if _, err := os.ReadFile(filepath.Join(proc, "environ")); err == nil && os.Getuid() != 0 {
-		t.Error("its environment can be read")
-	}
+	routetest.WantOwnMemory(t, status(t, w).PID)
 }
 
 func TestADirectoryOfSomebodyElseIsNotUsed(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/internal/awserr"
+	"github.com/stile-aws/stile/internal/broker"
 	"github.com/stile-aws/stile/internal/cli/child"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
@@ -65,6 +66,7 @@ func New(s *term.Streams) *cobra.Command {
 }
 
 func (o *options) run(ctx context.Context, words []string) (err error) {
+	broker.Harden() // it holds credentials for long
 	var guard local.Guard
 	if o.peers != "" {
 		if guard.Peers, err = netip.ParsePrefix(o.peers); err != nil {

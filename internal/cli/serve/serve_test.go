@@ -42,6 +42,7 @@ func serving(t *testing.T, w *routetest.World, args ...string) map[string]string
 			vars[name] = value
 		}
 	}
+	routetest.WantOwnMemory(t, cmd.Process.Pid)
 	t.Cleanup(func() {
 		_, _ = io.Copy(io.Discard, out)
 		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 0 {

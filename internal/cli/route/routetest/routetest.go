@@ -12,8 +12,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -251,4 +255,24 @@ func Whoami() {
 		os.Exit(1)
 	}
 	fmt.Println(*out.Arn)
+}
+
+// WantOwnMemory checks that what a process holds is in no core file, and that no
+// other program of the user may read it.
+func WantOwnMemory(t testing.TB, pid int) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		return // /proc tells it
+	}
+	proc := filepath.Join("/proc", strconv.Itoa(pid))
+	limits, err := os.ReadFile(filepath.Join(proc, "limits"))
+	if err != nil || !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
+		t.Errorf("%v, limits are %s, want no core files", err, limits)
+	}
+	if info, err := os.Stat(filepath.Join(proc, "mem")); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Errorf("%v, %+v, want the memory to be root's, as that of a process that may not be dumped", err, info)
+	}
+	if _, err := os.ReadFile(filepath.Join(proc, "environ")); err == nil && os.Getuid() != 0 {
+		t.Error("its environment can be read")
+	}
 }
