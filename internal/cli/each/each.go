@@ -139,9 +139,7 @@ func (o *options) chosen(ctx context.Context, words []string) ([]string, error) 
 			out = append(out, e.Address)
 		}
 	}
-	if unknown > 0 {
-		o.streams.Note("stile: of %d more it is not known in which organizational unit their accounts are; they are left out", unknown)
-	}
+	filter.Tell(o.streams, unknown, "they are left out")
 	if len(out) == 0 {
 		return nil, fmt.Errorf("of %d addresses none is left by --source, --label, --ou and --except", len(places))
 	}

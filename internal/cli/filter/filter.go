@@ -84,6 +84,14 @@ func (f *Filter) Keep(e *known.Entry) (keep, unknown bool) {
 	return keep, !keep && !ok
 }
 
+// Tell says of how many entries nobody knows in which organizational unit their
+// accounts are, and what becomes of them: "they are not listed".
+func Tell(s *term.Streams, unknown int, fate string) {
+	if unknown > 0 {
+		s.Note("stile: of %d more it is not known in which organizational unit their accounts are; %s", unknown, fate)
+	}
+}
+
 // KeepAccount reports that things in an entry's account may fit, whatever source
 // they are of.
 func (f *Filter) KeepAccount(e *known.Entry) bool {

@@ -170,9 +170,7 @@ func (o *options) fitting(rows []row, text string, keep *filter.Filter) []row {
 		grades[r.Source+"\x00"+r.Address] = grade
 		out = append(out, r)
 	}
-	if unknown > 0 {
-		o.streams.Note("stile: of %d more it is not known in which organizational unit their accounts are; they are not listed", unknown)
-	}
+	filter.Tell(o.streams, unknown, "they are not listed")
 	return slices.DeleteFunc(out, func(r row) bool {
 		return best > match.Letters && grades[r.Source+"\x00"+r.Address] == match.Letters
 	})

@@ -198,6 +198,10 @@ func (o *adding) sourced(ctx context.Context, d *desk.Desk, s *session.Source, f
 	if err := o.kind(s); err != nil {
 		return err
 	}
+	if *s == (session.Source{Name: s.Name}) {
+		return fmt.Errorf("adding %s: nothing says what it is: --start-url, --user, --profile, --process, --web-identity, --github, --saml-url and --trust-anchor make a source, "+
+			"--source a session, --member a group; stile sessions add --help has all of them", s.Name)
+	}
 	if err := fitting(o.given, s.Name, s.Kind()); err != nil {
 		return err
 	}
