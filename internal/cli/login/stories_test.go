@@ -128,7 +128,7 @@ func TestSessionsAreKept(t *testing.T) {
 		"sessions add admin3 --profile x":              "admin3 is there already",
 		"sessions edit nobody --role x":                "there is no source, session or group nobody",
 		"sessions rm acme":                             "source acme is used by session admin3; stile sessions rm acme admin3 removes them all",
-		"sessions add x":                               "want exactly one of",
+		"sessions add x":                               "nothing says what it is: --start-url",
 		"sessions add x --source acme --role Admin":    "of which account?",
 		"sessions add x --source nope --account team":  "there is no source nope",
 		"sessions add a/b --profile x":                 `name "a/b"`,
