@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/cli/filter"
@@ -197,7 +196,14 @@ func (o *options) center(ctx context.Context, d *desk.Desk, source *session.Sour
 	}
 	all, err := o.accounts(ctx, d, c, source)
 	wanted := like(all, text)
-	roles, problem := o.roles(ctx, c, all, o.known(source) || err != nil, func(a session.Account) bool { return wanted(a) && keep(a) })
+	sweep := idc.Sweep{
+		Of: func(a session.Account) bool { return wanted(a) && keep(a) }, Age: idc.GoodFor,
+		KnownOnly: o.known(source) || err != nil, SkipFailed: true,
+	}
+	if o.refresh {
+		sweep.Age = 0
+	}
+	roles, problem := c.RolesIn(ctx, all, sweep)
 	if err = cmp.Or(err, problem); err != nil {
 		err = fmt.Errorf("listing %s: %w", source.Name, err)
 	}
@@ -255,38 +261,6 @@ func (o *options) accounts(ctx context.Context, d *desk.Desk, c *idc.Client, sou
 		return known, err
 	}
 	return all, nil
-}
-
-// atOnce is how many accounts are asked for at a time; the rate is the client's.
-const atOnce = 8
-
-// roles lists the roles of each account that is wanted, only those that are known
-// where nobody is to be asked.
-func (o *options) roles(ctx context.Context, c *idc.Client, accounts []session.Account, known bool, wanted func(session.Account) bool) ([][]string, error) {
-	roles := make([][]string, len(accounts))
-	var g errgroup.Group
-	g.SetLimit(atOnce)
-	for i, a := range accounts {
-		if !wanted(a) {
-			continue
-		}
-		names, at := c.KnownRoles(a.ID)
-		roles[i] = names
-		if known || !o.refresh && idc.Young(at, idc.GoodFor) {
-			continue
-		}
-		g.Go(func() error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			names, err := c.Roles(ctx, a.ID, 0)
-			if err == nil {
-				roles[i] = names
-			}
-			return err
-		})
-	}
-	return roles, g.Wait()
 }
 
 func (o *options) print(rows []row) error {

@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/stile-aws/stile/internal/cli/known"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/session"
@@ -77,31 +75,11 @@ func listedBy(ctx context.Context, d *desk.Desk, source *session.Source, inAccou
 	if err != nil {
 		return nil, err
 	}
-	roles, err := rolesOf(ctx, c, accounts, func(a session.Account) bool {
+	roles, err := c.RolesIn(ctx, accounts, idc.Sweep{Age: idc.GoodFor, Of: func(a session.Account) bool {
 		return inAccount.MatchString(a.Name) || inAccount.MatchString(string(a.ID))
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}
 	return known.OfCenter(source.Name, accounts, roles), nil
-}
-
-// atOnce is how many accounts are asked for at a time; the rate is the client's.
-const atOnce = 8
-
-// rolesOf lists the roles of the accounts that are wanted.
-func rolesOf(ctx context.Context, c *idc.Client, accounts []session.Account, wanted func(session.Account) bool) ([][]string, error) {
-	out := make([][]string, len(accounts))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(atOnce)
-	for i, a := range accounts {
-		if !wanted(a) {
-			continue
-		}
-		g.Go(func() (err error) {
-			out[i], err = c.Roles(ctx, a.ID, idc.GoodFor)
-			return err
-		})
-	}
-	return out, g.Wait()
 }

@@ -81,7 +81,7 @@ func (o *options) remember(ctx context.Context, address string) {
 // batch is how many accounts are listed before they are shown.
 const batch = 20
 
-// renew lists again what Identity Centers listed long ago or never, one account
+// renew lists again what Identity Centers listed long ago or never, one source
 // after the other and within the rate that all processes share. Nobody is asked
 // to sign in for it, and what fails is shown when it is used.
 func (o *options) renew(ctx context.Context, more chan<- []pick.Item) {
@@ -126,16 +126,10 @@ func list(ctx context.Context, c *idc.Client, show func() bool) bool {
 	if at.IsZero() || len(before) != len(accounts) {
 		due++
 	}
-	for _, a := range accounts {
-		if _, at := c.KnownRoles(a.ID); idc.Young(at, idc.GoodFor) {
-			continue
+	_, _ = c.RolesIn(ctx, accounts, idc.Sweep{Age: idc.GoodFor, Listed: func() { // what fails is shown when it is used
+		if due++; due%batch == 0 {
+			show()
 		}
-		if _, err := c.Roles(ctx, a.ID, idc.GoodFor); err != nil {
-			return ctx.Err() == nil
-		}
-		if due++; due%batch == 0 && !show() {
-			return false
-		}
-	}
-	return due%batch == 0 || show()
+	}})
+	return ctx.Err() == nil && (due%batch == 0 || show())
 }
