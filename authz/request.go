@@ -117,5 +117,10 @@ func (c *Context) All(yield func(key string, values []string, known bool) bool) 
 	}
 }
 
+// CopyFrom makes c an independent copy of other, in the room that c has.
+func (c *Context) CopyFrom(other *Context) {
+	c.keys.Entries = append(c.keys.Entries[:0], other.keys.Entries...)
+}
+
 // Clone gives an independent copy.
 func (c *Context) Clone() Context { return Context{keys: c.keys.Clone()} }

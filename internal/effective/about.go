@@ -17,16 +17,12 @@ func (v *View) About(s *Side, action string) *Side {
 	pols.Identity = v.narrowedAll(pols.Identity, action)
 	pols.Boundary, pols.Resource = v.keptNarrowed(pols.Boundary, action), v.keptNarrowed(pols.Resource, action)
 	pols.SCPs, pols.RCPs = v.narrowedLevels(pols.SCPs, action), v.narrowedLevels(pols.RCPs, action)
-	out.keys, out.userid = nil, false
+	said := &out.said
+	said.keys, said.userid = nil, false
 	for p := range each(pols) {
 		m := v.mentionsOf(p)
-		out.keys = joined(out.keys, m.keys)
-		out.userid = out.userid || m.userIDVariable
-	}
-	if len(out.keys) > 1 {
-		out.keys = slices.Clone(out.keys)
-		slices.Sort(out.keys)
-		out.keys = slices.Clip(slices.Compact(out.keys))
+		said.keys = merged(nil, said.keys, m.keys)
+		said.userid = said.userid || m.userIDVariable
 	}
 	return &out
 }

@@ -49,12 +49,16 @@ func (v *View) taggable(p *authz.Principal) bool {
 	return p.Kind == authz.FederatedUser
 }
 
-// passesTags reports whether a trust policy lets anybody pass session tags, as
-// far as that is known. "All roles … must have a trust policy with the
+// passesTags reports whether a role's trust policy lets anybody pass session tags,
+// as far as that is known. "All roles … must have a trust policy with the
 // sts:TagSession permission."
-func passesTags(trust string) bool {
-	doc, err := policy.Parse([]byte(trust))
-	if err != nil {
+func (v *View) passesTags(r *inventory.Role, role arn.ARN) bool {
+	var doc *policy.Document
+	if p, _ := v.compile(r.Trust, trustSource(role)); p != nil {
+		doc = p.Document()
+	} else if parsed, err := policy.Parse([]byte(r.Trust)); err == nil {
+		doc = parsed
+	} else {
 		return true
 	}
 	return slices.ContainsFunc(doc.Statements, func(st policy.Statement) bool {
@@ -85,7 +89,7 @@ func (v *View) carries(entity arn.ARN) *callerSide {
 	case "role":
 		r, state := account.Role(entity.Name())
 		if state == inventory.Exists && r.ARN == entity.String() {
-			side.taggable = passesTags(r.Trust)
+			side.taggable = v.passesTags(r, entity)
 			v.add(account, identity{kind: "role", name: r.Name, inline: r.Inline, attached: r.Attached, boundary: r.Boundary}, side)
 			return side
 		}

@@ -16,7 +16,7 @@ import (
 // complete adds to a request the condition keys AWS would send and that follow
 // from what is known, and marks every other key that the documents mention as
 // unknown, unless such a request never carries it.
-func (v *View) complete(req *authz.Request, said *Side) {
+func (v *View) complete(req *authz.Request, said *said) {
 	if len(said.keys) == 0 && !said.userid {
 		return
 	}
@@ -26,7 +26,7 @@ func (v *View) complete(req *authz.Request, said *Side) {
 
 // completeFor is complete without the keys that no document mentions, which
 // make no difference to the outcome.
-func (v *View) completeFor(req *authz.Request, said *Side) {
+func (v *View) completeFor(req *authz.Request, said *said) {
 	if len(said.keys) == 0 && !said.userid {
 		return
 	}
@@ -35,7 +35,7 @@ func (v *View) completeFor(req *authz.Request, said *Side) {
 }
 
 // open marks the keys that documents mention and that are not known.
-func (v *View) open(req *authz.Request, said *Side) {
+func (v *View) open(req *authz.Request, said *said) {
 	o := v.opener(req)
 	o.anyTags = said.anyTags
 	for _, key := range said.keys {

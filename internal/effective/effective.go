@@ -31,13 +31,14 @@ type View struct {
 	inv     *inventory.Inventory
 	options Options
 
-	compiled sync.Map // compiledKey to *compiled
-	mentions sync.Map // *authz.Policy to *mentions
-	about    sync.Map // aboutKey to *authz.Policy or []authz.Level
-	callers  sync.Map // ARN of a role or user to *callerSide
-	places   sync.Map // account id to *place
-	assumed  sync.Map // line of Assumed to nothing
-	never    sync.Map // presenceOf to whether a key is never there
+	compiled sync.Map  // compiledKey to *compiled
+	mentions sync.Map  // *authz.Policy to *mentions
+	about    sync.Map  // aboutKey to *authz.Policy or []authz.Level
+	callers  sync.Map  // ARN of a role or user to *callerSide
+	places   sync.Map  // account id to *place
+	assumed  sync.Map  // line of Assumed to nothing
+	never    sync.Map  // presenceOf to whether a key is never there
+	drafts   sync.Pool // of *draft
 	tree     func() *inventory.Tree
 	buckets  func() map[string]arn.AccountID
 }
@@ -73,6 +74,7 @@ func (o Options) New(inv *inventory.Inventory) *View {
 		inv = &inventory.Inventory{}
 	}
 	v := &View{inv: inv, options: o}
+	v.drafts.New = func() any { return new(draft) }
 	v.tree = sync.OnceValue(func() *inventory.Tree { return inventory.NewTree(inv.Organization) })
 	v.buckets = sync.OnceValue(v.findBuckets)
 	return v
@@ -139,10 +141,11 @@ func (v *View) Outcome(q Question) authz.Outcome {
 func (v *View) Prepare(q Question) (*authz.Request, *authz.Policies) {
 	caller, guard := v.Caller(q.Principal), v.Guard(q)
 	pols := join(&q, caller, guard)
-	req := v.request(&q, &q.Principal, guard)
-	side := v.sideOf(pols)
-	side.anyTags = q.AnyTags && v.taggable(&q.Principal)
-	v.complete(&req, side)
+	var req authz.Request
+	request(&req, &q, &q.Principal, caller, guard)
+	said := &v.sideOf(pols).said
+	said.anyTags = q.AnyTags && caller.taggable
+	v.complete(&req, said)
 	return &req, &pols
 }
 
@@ -155,10 +158,10 @@ func (v *View) Facts() *authz.Facts { return catalog.Facts() }
 func (v *View) Trust(q Question) authz.Decision {
 	pols := &authz.Policies{Identity: []*authz.Policy{v.everything()}}
 	v.resourcePolicy(&q, pols)
-	side := v.sideOf(*pols)
-	return decideAll(&q.Principal, v.variants(&q.Principal, side), func(p *authz.Principal) authz.Decision {
+	said := &v.sideOf(*pols).said
+	return decideAll(&q.Principal, v.variants(&q.Principal, said), func(p *authz.Principal) authz.Decision {
 		req := authz.Request{Principal: *p, Action: q.Action, Resource: q.Resource, Context: q.Context.Clone()}
-		v.complete(&req, side)
+		v.complete(&req, said)
 		return authz.Evaluate(&req, pols, v.Facts())
 	})
 }
@@ -175,7 +178,7 @@ func (v *View) Meets(q Question, conditions []policy.Condition) authz.Outcome {
 	}
 	req := authz.Request{Principal: q.Principal, Action: q.Action, Resource: q.Resource, Context: q.Context.Clone()}
 	pols := &authz.Policies{Resource: p}
-	v.complete(&req, v.sideOf(*pols))
+	v.complete(&req, &v.sideOf(*pols).said)
 	return authz.Evaluate(&req, pols, v.Facts()).Outcome
 }
 

@@ -142,13 +142,17 @@ func (v *View) resourcePolicy(q *Question, pols *authz.Policies) {
 }
 
 func (v *View) trustPolicy(account *inventory.Account, a arn.ARN, pols *authz.Policies) {
-	src := authz.Source{Layer: authz.LayerTrust, Account: a.Account, Name: "role/" + a.Name()}
+	src := trustSource(a)
 	r, state := account.Role(a.Name())
 	if state == inventory.Exists && r.ARN == a.String() {
 		v.setResource(r.Trust, src, pols)
 		return
 	}
 	unreadResource(state, src, pols)
+}
+
+func trustSource(role arn.ARN) authz.Source {
+	return authz.Source{Layer: authz.LayerTrust, Account: role.Account, Name: "role/" + role.Name()}
 }
 
 func (v *View) secretPolicy(account *inventory.Account, a arn.ARN, pols *authz.Policies) {

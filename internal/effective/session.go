@@ -46,7 +46,7 @@ type variant struct {
 // variants lists whom p may be whom documents treat in another way: a session
 // whose name is made up under the names they speak of, and a session of a role
 // that was not read as one of the role's possible paths.
-func (v *View) variants(p *authz.Principal, s *Side) []variant {
+func (v *View) variants(p *authz.Principal, s *said) []variant {
 	var out []variant
 	for _, name := range s.sessionNames(p) {
 		out = append(out, variant{named(*p, name), "whether the session is named " + name})
@@ -72,8 +72,11 @@ func (v *View) variants(p *authz.Principal, s *Side) []variant {
 
 // pathless reports whether p is a session of a role of which the path is not known.
 func (v *View) pathless(p *authz.Principal) bool {
+	if !p.Entity.IsZero() {
+		return false
+	}
 	role, _, ok := p.ARN.RoleSession()
-	if !ok || !p.Entity.IsZero() {
+	if !ok {
 		return false
 	}
 	_, state := v.inv.Accounts[p.ARN.Account].Role(role)
@@ -108,7 +111,7 @@ func denied(o authz.Outcome) bool { return o == authz.ImplicitDeny || o == authz
 
 // sessionNames lists names of sessions of p's role that documents treat by name,
 // as a principal or by aws:userid, where p's own is made up.
-func (s *Side) sessionNames(p *authz.Principal) []string {
+func (s *said) sessionNames(p *authz.Principal) []string {
 	if len(s.sessions)+len(s.userIDs) == 0 || !nameless(p) {
 		return nil
 	}

@@ -16,20 +16,29 @@ import (
 // by many questions: see [View.Caller], [View.Guard] and [View.Decide]. It
 // never changes and may be used by any number of goroutines at once.
 type Side struct {
-	policies authz.Policies
-	keys     []string // condition keys that the documents mention, sorted, lower case
+	policies   authz.Policies
+	said       said
+	management bool            // the side's account is its organization's management account
+	taggable   bool            // of a caller: see [View.taggable]
+	refused    *authz.Decision // of a caller: see noProvider
+	guarded    *guarded        // nil: of a caller
+}
+
+// said is what documents speak of that decides how requests are completed.
+type said struct {
+	keys     []string // condition keys, sorted, lower case
 	userid   bool     // a document has aws:userid as a policy variable
 	sessions []arn.ARN
 	roles    []arn.ARN     // named with a path
 	userIDs  []policy.Text // values that documents compare aws:userid with
 	anyTags  bool          // the caller's session may have tags of which nothing is known
+}
 
-	// Of a guard:
-	target     Question        // what the resource of the question stands for
-	known      authz.Context   // keys that the resource and the way to it tell
-	key        *inventory.Key  // the resource, where it is one
-	management bool            // the owner is the organization's management account
-	refused    *authz.Decision // see noProvider
+// guarded is the resource of a guard.
+type guarded struct {
+	target Question       // what the resource of the question stands for
+	known  authz.Context  // keys that the resource and the way to it tell
+	key    *inventory.Key // the resource, where it is one
 }
 
 // Caller gathers what p brings to every request it makes: its identity
@@ -39,6 +48,7 @@ func (v *View) Caller(p authz.Principal) *Side {
 	v.callerPolicies(&p, &pols)
 	v.scps(p.Account(), &pols)
 	s := v.sideOf(pols)
+	s.management, s.taggable = v.isManagement(p.Account()), v.taggable(&p)
 	if d, refused := v.noProvider(&p); refused {
 		s.refused = &d
 	}
@@ -56,16 +66,16 @@ func (v *View) Guard(q Question) *Side {
 	v.rcps(&q, &pols)
 	v.resourcePolicy(&q, &pols)
 	s := v.sideOf(pols)
-	s.target, s.known = q, known
+	s.guarded = &guarded{target: q, known: known, key: v.keyOf(q.Resource)}
 	s.management = v.isManagement(ownerOf(&authz.Request{Resource: q.Resource, ResourceAccount: q.ResourceAccount, Principal: q.Principal}))
-	if s.key = v.keyOf(q.Resource); s.key != nil {
-		s.policies.Grants = grantsOf(s.key, "")
+	if key := s.guarded.key; key != nil {
+		s.policies.Grants = grantsOf(key, "")
 		var m mentions
-		for i := range s.key.Grants {
-			m.principal(s.key.Grants[i].Grantee)
-			m.principal(s.key.Grants[i].Retiring)
+		for i := range key.Grants {
+			m.principal(key.Grants[i].Grantee)
+			m.principal(key.Grants[i].Retiring)
 		}
-		s.sessions, s.roles = append(s.sessions, m.sessions...), append(s.roles, m.roles...)
+		s.said.sessions, s.said.roles = joined(s.said.sessions, m.sessions), joined(s.said.roles, m.roles)
 	}
 	return s
 }
@@ -73,20 +83,13 @@ func (v *View) Guard(q Question) *Side {
 // sideOf looks through the documents for what decides how requests are completed.
 func (v *View) sideOf(pols authz.Policies) *Side {
 	s := &Side{policies: pols}
-	one := true
+	to := &s.said
 	for p := range each(&s.policies) {
 		m := v.mentionsOf(p)
-		if len(m.keys) > 0 {
-			one = len(s.keys) == 0
-			s.keys = slices.Concat(s.keys, m.keys)
-		}
-		s.userid = s.userid || m.userIDVariable
-		s.sessions, s.roles = append(s.sessions, m.sessions...), append(s.roles, m.roles...)
-		s.userIDs = append(s.userIDs, m.userIDs...)
-	}
-	if !one {
-		slices.Sort(s.keys)
-		s.keys = slices.Clip(slices.Compact(s.keys))
+		to.keys = merged(nil, to.keys, m.keys)
+		to.userid = to.userid || m.userIDVariable
+		to.sessions, to.roles = joined(to.sessions, m.sessions), joined(to.roles, m.roles)
+		to.userIDs = joined(to.userIDs, m.userIDs)
 	}
 	return s
 }
@@ -95,6 +98,13 @@ func (v *View) sideOf(pols authz.Policies) *Side {
 // the other side are not among them.
 func (s *Side) Policies() *authz.Policies { return &s.policies }
 
+// draft is room for what a decision hands to authz, which keeps nothing of it.
+type draft struct {
+	request  authz.Request
+	policies authz.Policies
+	room     [16]string // for the keys that documents mention
+}
+
 // Decide answers q as [View.Ask] does, by sides gathered before: caller that
 // of q's principal, guard that of its action and resource. It says nothing of
 // why. Safe for concurrent use.
@@ -102,16 +112,14 @@ func (v *View) Decide(q Question, caller, guard *Side) authz.Outcome {
 	if caller.refused != nil {
 		return caller.refused.Outcome
 	}
-	pols := join(&q, caller, guard)
-	both := caller.with(guard)
-	both.anyTags = q.AnyTags && v.taggable(&q.Principal)
-	if len(both.keys) == 0 && !both.userid && len(both.sessions)+len(both.userIDs)+len(pols.Grants) == 0 && !v.pathless(&q.Principal) && q.Principal.Kind != authz.User {
-		return v.decidePlainly(&q, &pols, guard)
-	}
+	d := v.drafts.Get().(*draft)
+	defer v.drafts.Put(d)
+	d.policies = join(&q, caller, guard)
+	both := caller.with(guard, &q, d.room[:])
 	decide := func(p *authz.Principal) authz.Outcome {
-		req := v.request(&q, p, guard)
-		v.completeFor(&req, &both)
-		return authz.Decide(&req, &pols, v.Facts())
+		request(&d.request, &q, p, caller, guard)
+		v.completeFor(&d.request, &both)
+		return authz.Decide(&d.request, &d.policies, v.Facts())
 	}
 	o := decide(&q.Principal)
 	variants := v.variants(&q.Principal, &both)
@@ -138,20 +146,6 @@ func (v *View) Settle(q Question, caller, guard *Side) authz.Outcome {
 	return v.Explain(q, caller, guard).Outcome
 }
 
-// decidePlainly is Decide where nothing looks at the request's context, so that
-// none has to be made. (Of users it tells what kind of session they have.)
-func (v *View) decidePlainly(q *Question, pols *authz.Policies, guard *Side) authz.Outcome {
-	req := authz.Request{
-		Principal: q.Principal, Action: q.Action, Resource: guard.target.Resource, ResourceAccount: guard.target.ResourceAccount,
-		ResourceManagement: guard.management, ResourceAWSManaged: guard.awsManaged(),
-	}
-	if q.ResourceAccount != "" {
-		req.ResourceAccount = q.ResourceAccount
-	}
-	req.Principal.Management = req.Principal.Management || v.isManagement(q.Principal.Account())
-	return authz.Decide(&req, pols, v.Facts())
-}
-
 // Explain is Decide with everything that led to the answer.
 func (v *View) Explain(q Question, caller, guard *Side) authz.Decision {
 	if caller.refused != nil {
@@ -160,37 +154,38 @@ func (v *View) Explain(q Question, caller, guard *Side) authz.Decision {
 		return d
 	}
 	pols := join(&q, caller, guard)
-	both := caller.with(guard)
-	both.anyTags = q.AnyTags && v.taggable(&q.Principal)
+	both := caller.with(guard, &q, nil)
 	return decideAll(&q.Principal, v.variants(&q.Principal, &both), func(p *authz.Principal) authz.Decision {
-		req := v.request(&q, p, guard)
+		var req authz.Request
+		request(&req, &q, p, caller, guard)
 		v.complete(&req, &both)
 		return authz.Evaluate(&req, &pols, v.Facts())
 	})
 }
 
-// request is q as asked by p, without what [View.complete] adds.
-func (v *View) request(q *Question, p *authz.Principal, guard *Side) authz.Request {
-	req := authz.Request{
-		Principal: *p, Action: q.Action, Resource: guard.target.Resource, ResourceAccount: guard.target.ResourceAccount,
-		ResourceManagement: guard.management, ResourceAWSManaged: guard.awsManaged(), Context: q.Context.Clone(),
-	}
+// request makes req q as asked by p, without what [View.complete] adds.
+func request(req *authz.Request, q *Question, p *authz.Principal, caller, guard *Side) {
+	target := guard.guarded
+	req.Principal, req.Action, req.Resource, req.ResourceAccount = *p, q.Action, target.target.Resource, target.target.ResourceAccount
+	req.ResourceManagement, req.ResourceAWSManaged = guard.management, target.awsManaged()
+	req.Context.CopyFrom(&q.Context)
 	if q.ResourceAccount != "" {
 		req.ResourceAccount = q.ResourceAccount
 	}
-	req.Principal.Management = req.Principal.Management || v.isManagement(p.Account())
-	if guard.key != nil && viaService(&req.Context) {
-		openConstraints(guard.key, &req.Context)
+	req.Principal.Management = req.Principal.Management || caller.management
+	if target.key != nil && viaService(&req.Context) {
+		openConstraints(target.key, &req.Context)
 	}
-	guard.known.All(func(key string, values []string, _ bool) bool {
+	target.known.All(func(key string, values []string, _ bool) bool {
 		setAbsent(&req.Context, key, values...)
 		return true
 	})
-	return req
 }
 
 // awsManaged reports whether the resource is a key that AWS manages.
-func (s *Side) awsManaged() bool { return s.key != nil && s.key.AWSManaged || s.target.managed != "" }
+func (g *guarded) awsManaged() bool {
+	return g.key != nil && g.key.AWSManaged || g.target.managed != ""
+}
 
 // openConstraints marks the pairs of a service's encryption context that grants
 // ask for and that are not known.
@@ -204,25 +199,27 @@ func openConstraints(k *inventory.Key, c *authz.Context) {
 	}
 }
 
+// join is the documents that decide q.
 func join(q *Question, caller, guard *Side) authz.Policies {
 	pols := caller.policies
 	g := &guard.policies
 	pols.Session, pols.HasSession = q.Session, q.Session != nil
 	pols.Resource, pols.RCPs, pols.Grants, pols.Endpoint = g.Resource, g.RCPs, g.Grants, g.Endpoint
-	if source, _, _ := q.Context.Get("aws:SourceArn"); len(source) == 1 && guard.key != nil {
-		pols.Grants = grantsOf(guard.key, source[0])
+	if key := guard.guarded.key; key != nil {
+		if source, _, _ := q.Context.Get("aws:SourceArn"); len(source) == 1 {
+			pols.Grants = grantsOf(key, source[0])
+		}
 	}
-	if len(g.Unread) > 0 {
-		pols.Unread = slices.Concat(pols.Unread, g.Unread)
-	}
+	pols.Unread = slices.Clip(joined(pols.Unread, g.Unread))
 	return pols
 }
 
-// with joins what two sides mention.
-func (s *Side) with(other *Side) Side {
-	return Side{
-		keys: merged(s.keys, other.keys), userid: s.userid || other.userid,
-		sessions: joined(s.sessions, other.sessions), roles: joined(s.roles, other.roles), userIDs: joined(s.userIDs, other.userIDs),
+// with joins what a caller and a guard mention. Keys that both have are put in room.
+func (s *Side) with(guard *Side, q *Question, room []string) said {
+	a, b := &s.said, &guard.said
+	return said{
+		keys: merged(room, a.keys, b.keys), userid: a.userid || b.userid, anyTags: q.AnyTags && s.taggable,
+		sessions: joined(a.sessions, b.sessions), roles: joined(a.roles, b.roles), userIDs: joined(a.userIDs, b.userIDs),
 	}
 }
 
@@ -237,14 +234,23 @@ func joined[T any](a, b []T) []T {
 	return slices.Concat(a, b)
 }
 
-// merged joins two sorted lists without repetitions.
-func merged(a, b []string) []string {
+// merged joins two sorted lists without repetitions, in room where neither will do.
+func merged(room, a, b []string) []string {
 	if len(a) == 0 || len(b) == 0 {
 		return joined(a, b)
 	}
-	out := slices.Concat(a, b)
-	slices.Sort(out)
-	return slices.Compact(out)
+	room = room[:0]
+	for len(a) > 0 && len(b) > 0 {
+		switch c := strings.Compare(a[0], b[0]); {
+		case c < 0:
+			room, a = append(room, a[0]), a[1:]
+		case c > 0:
+			room, b = append(room, b[0]), b[1:]
+		default:
+			room, a, b = append(room, a[0]), a[1:], b[1:]
+		}
+	}
+	return append(append(room, a...), b...)
 }
 
 // each yields the compiled documents of pols.
