@@ -162,6 +162,7 @@ type remote struct {
 	first   *client.Grant
 	refused string // the access key id that AWS does not accept, for the broker to forget
 	own     *Way   // once the broker was gone
+	closed  bool
 }
 
 // Key implements creds.Provider.
@@ -175,19 +176,18 @@ func (r *remote) String() string { return "credentials of " + r.request.Address 
 // Format prints as String, whatever the verb.
 func (r *remote) Format(f fmt.State, _ rune) { fmt.Fprint(f, r.String()) }
 
-// Retrieve implements aws.CredentialsProvider.
+// Retrieve implements aws.CredentialsProvider. The cache it is behind asks once at
+// a time; the lock is for who invalidates or closes meanwhile, and waits for nobody.
 func (r *remote) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	grant, err := r.first, error(nil)
-	r.first = nil
+	grant, refused := r.begin()
+	var err error
 	if grant == nil {
 		req := r.request
-		req.Refused = r.refused
+		req.Refused = refused
 		grant, err = r.client.Get(ctx, req)
 	}
 	if err == nil {
-		r.refused = ""
+		r.settle(refused)
 		c := credentials(grant)
 		if r.keep != nil {
 			_ = r.keep.store.Put(r.keep.granted(), c) // the broker has it for who comes next
@@ -197,32 +197,88 @@ func (r *remote) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if refusal, ok := errors.AsType[*client.Refusal](err); ok && !refusal.Redo || ctx.Err() != nil {
 		return aws.Credentials{}, err
 	}
-	if r.own == nil {
-		if r.own, err = r.again(ctx); err != nil {
-			return aws.Credentials{}, err
-		}
+	own, err := r.alone(ctx)
+	if err != nil {
+		return aws.Credentials{}, err
 	}
-	return r.own.Credentials.Retrieve(ctx)
+	return own.Credentials.Retrieve(ctx)
+}
+
+// begin takes the first grant, if it is still there, and what the broker is to be
+// told.
+func (r *remote) begin() (first *client.Grant, refused string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first, r.first = r.first, nil
+	return first, r.refused
+}
+
+// settle notes that the broker was told.
+func (r *remote) settle(refused string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refused == refused {
+		r.refused = ""
+	}
+}
+
+// alone is the way that this process goes without the broker, opened once.
+func (r *remote) alone(ctx context.Context) (*Way, error) {
+	r.mu.Lock()
+	own := r.own
+	r.mu.Unlock()
+	if own != nil {
+		return own, nil
+	}
+	own, err := r.again(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if kept := r.adopt(own); kept != own {
+		own.Close()
+		own = kept
+	}
+	if own == nil {
+		return nil, creds.ErrClosed
+	}
+	return own, nil
+}
+
+// adopt keeps a way, unless there is another: that, or nil once r is closed, is what
+// counts.
+func (r *remote) adopt(own *Way) *Way {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		return nil
+	case r.own == nil:
+		r.own = own
+	}
+	return r.own
 }
 
 // Invalidate forgets a credential that AWS refuses, here and, with the next
 // request, in the broker.
 func (r *remote) Invalidate(accessKeyID string) bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.first, r.refused = nil, accessKeyID
+	own := r.own
+	r.mu.Unlock()
 	if r.keep != nil {
 		r.keep.store.Forget(r.keep.granted(), accessKeyID)
 	}
-	return r.own == nil || r.own.Credentials.Invalidate(accessKeyID)
+	return own == nil || own.Credentials.Invalidate(accessKeyID)
 }
 
 // close ends what was begun without the broker.
 func (r *remote) close() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.own != nil {
-		r.own.Close()
+	own := r.own
+	r.own, r.closed = nil, true
+	r.mu.Unlock()
+	if own != nil {
+		own.Close()
 	}
 }
 

@@ -83,22 +83,42 @@ func (o *Options) maps(ctx context.Context, s *term.Streams, try func(a atlas, f
 	return err
 }
 
-// declared is what the declarations at path lead to, read once.
+// declared is what the declarations at path lead to, read once. Who asks meanwhile
+// waits for that reading; one who leaves does not end it for the others.
 func (o *Options) declared(ctx context.Context, path string) (atlas, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if a, ok := o.compiled[path]; ok {
+	if a, ok := o.compiledAt(path); ok {
 		return a, nil
 	}
-	a, err := declared(ctx, path)
-	if err != nil {
-		return nil, err
+	reading := o.compiling.DoChan(path, func() (any, error) {
+		if a, ok := o.compiledAt(path); ok { // it came between the look and the flight
+			return a, nil
+		}
+		a, err := declared(context.WithoutCancel(ctx), path)
+		if err != nil {
+			return nil, err
+		}
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.compiled == nil {
+			o.compiled = map[string]atlas{}
+		}
+		o.compiled[path] = a
+		return a, nil
+	})
+	select {
+	case read := <-reading:
+		a, _ := read.Val.(atlas)
+		return a, read.Err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	if o.compiled == nil {
-		o.compiled = map[string]atlas{}
-	}
-	o.compiled[path] = a
-	return a, nil
+}
+
+func (o *Options) compiledAt(path string) (atlas, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	a, ok := o.compiled[path]
+	return a, ok
 }
 
 // declared compiles the declarations at path. Warnings are for plan to show.

@@ -25,6 +25,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
@@ -43,8 +44,9 @@ type Options struct {
 	NoBroker bool
 	far      far
 
-	mu       sync.Mutex       // guards compiled
-	compiled map[string]atlas // by path: commands that open many ways read declarations once
+	compiling singleflight.Group // by path: commands that open many ways read declarations once
+	mu        sync.Mutex         // guards compiled
+	compiled  map[string]atlas   // by path
 }
 
 // Flags adds the options to a command.

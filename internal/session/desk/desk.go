@@ -57,7 +57,7 @@ type Desk struct {
 	store *kept.Store
 	cache *creds.Cache
 
-	mu      sync.Mutex // guards the rest
+	mu      sync.Mutex // guards the rest, which is made while nobody has it
 	clients map[string]*idc.Client
 	secrets *secretstore.Store
 }
@@ -108,32 +108,47 @@ func (d *Desk) Center(ctx context.Context, source *session.Source) (*idc.Client,
 		return nil, fmt.Errorf("source %s is no Identity Center", source.Name)
 	}
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if c := d.clients[source.Name]; c != nil {
+	c := d.clients[source.Name]
+	d.mu.Unlock()
+	if c != nil {
 		return c, nil
 	}
 	cfg, err := load(ctx, source.IdentityCenter.Region)
 	if err != nil {
 		return nil, err
 	}
-	c := idc.New(idc.Config{AWS: cfg, TokenDir: d.cfg.Paths.Tokens, CacheDir: filepath.Join(d.cfg.Paths.Cache, "idc"), LockDir: d.cfg.Paths.Locks}, source)
+	c = idc.New(idc.Config{AWS: cfg, TokenDir: d.cfg.Paths.Tokens, CacheDir: filepath.Join(d.cfg.Paths.Cache, "idc"), LockDir: d.cfg.Paths.Locks}, source)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if first := d.clients[source.Name]; first != nil {
+		return first, nil
+	}
 	d.clients[source.Name] = c
 	return c, nil
 }
 
-// Secrets opens the secret store.
+// Secrets opens the secret store. All get the same one, so that a person is asked
+// for its key once.
 func (d *Desk) Secrets() (*secretstore.Store, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.secrets != nil {
-		return d.secrets, nil
+	s := d.secrets
+	d.mu.Unlock()
+	if s != nil {
+		return s, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(d.cfg.Paths.Secrets), 0o700); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening the secret store: %w", err)
 	}
 	s, err := secretstore.Open(secretstore.Config{Dir: d.cfg.Paths.Secrets, Keeper: d.cfg.Keeper, AskPassphrase: d.cfg.Person.Secret})
-	d.secrets = s
-	return s, err
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.secrets == nil {
+		d.secrets = s
+	}
+	return d.secrets, nil
 }
 
 // Resolve finds what an address means. Somebody may have to sign in for it.
