@@ -18,8 +18,11 @@ type Resource struct {
 	everything bool // "*"
 	malformed  bool // no ARN: matches nothing
 	Incomplete bool // fewer than six segments, where AWS does not say what that means
-	head       [5]Pattern
-	Rest       Pattern
+	// head is the segments before the last, with their colons, where they match
+	// themselves and nothing else. Otherwise wild has them, as patterns.
+	head string
+	wild *[5]Pattern
+	Rest Pattern
 	// beyond is the whole ARN with wildcards that run past colons; nil unless
 	// one of the segments before the last ends in one.
 	beyond *Pattern
@@ -65,23 +68,31 @@ func (c *Compiler) Resource(s string) Resource {
 	}
 	syn := Syntax{Wildcards: true, Lower: c.Off.Has(rule.ResourceCase), KeyCase: c.Off.Has(rule.KeyCase)}
 	p := Resource{Written: s}
+	var segments [5]Pattern
+	literal := true
 	rest := s
-	for i := range p.head {
+	for i := range segments {
 		segment, after, more := strings.Cut(rest, ":")
-		p.head[i] = Compile(segment, syn)
+		segments[i] = Compile(segment, syn)
+		literal = literal && segments[i].kind == exactPattern && segments[i].text == segment
 		if c.Off.Has(rule.VariableResourcePart) && strings.Contains(segment, "${") {
 			return Resource{Written: s, everything: true}
 		}
 		if !more {
 			p.beyond = c.beyond(s, s, syn)
-			return c.incomplete(p, i)
+			return c.incomplete(p, segments, i)
 		}
 		rest = after
 	}
 	head := s[:len(s)-len(rest)]
 	syn.Variables, syn.Escapes = c.variables(), c.escapes()
 	p.Rest, p.beyond = Compile(rest, syn), c.beyond(head, s, syn)
-	p.malformed = !p.head[0].Matches("arn")
+	p.malformed = !segments[0].Matches("arn")
+	if literal {
+		p.head = head
+	} else {
+		p.wild = new(segments)
+	}
 	return p
 }
 
@@ -99,12 +110,13 @@ func (c *Compiler) beyond(head, s string, syn Syntax) *Pattern {
 // an incomplete ARN … in an identity-based policy, AWS automatically completes
 // the ARN by adding wildcard characters (*) to all missing fields"; a boundary
 // is the same kind of document. Of other policies AWS does not say it.
-func (c *Compiler) incomplete(p Resource, last int) Resource {
-	p.malformed = last == 0 || !p.head[0].Matches("arn") || c.Off.Has(rule.ResourceIncomplete)
+func (c *Compiler) incomplete(p Resource, segments [5]Pattern, last int) Resource {
+	p.malformed = last == 0 || !segments[0].Matches("arn") || c.Off.Has(rule.ResourceIncomplete)
 	p.Incomplete = !c.Completes
-	for i := last + 1; i < len(p.head); i++ {
-		p.head[i] = Pattern{kind: anyPattern, text: "\xFF"}
+	for i := last + 1; i < len(segments); i++ {
+		segments[i] = Pattern{kind: anyPattern, text: "\xFF"}
 	}
+	p.wild = &segments
 	p.Rest = Pattern{kind: anyPattern, text: "\xFF"}
 	return p
 }

@@ -29,11 +29,14 @@ func (r *Resource) Literal() (text string, whole bool) {
 		return "", false
 	}
 	var b strings.Builder
-	for i := range r.head {
-		if r.head[i].literal(&b); !r.head[i].isLiteral() {
-			return b.String(), false
+	b.WriteString(r.head)
+	if r.wild != nil {
+		for i := range r.wild {
+			if r.wild[i].literal(&b); !r.wild[i].isLiteral() {
+				return b.String(), false
+			}
+			b.WriteByte(':')
 		}
-		b.WriteByte(':')
 	}
 	r.Rest.literal(&b)
 	return b.String(), r.Rest.isLiteral()
@@ -70,10 +73,8 @@ func (e *Comparer) RunsOn(p *Resource) bool {
 
 // segmentsMatch compares an ARN of a statement with the request's segment by segment.
 func (e *Comparer) segmentsMatch(p *Resource) Term {
-	for i := range p.head {
-		if !p.head[i].Matches(e.Segments[i]) && !e.Off.Has(rule.ResourceSegments) {
-			return no
-		}
+	if !e.headMatches(p) && !e.Off.Has(rule.ResourceSegments) {
+		return no
 	}
 	if p.Incomplete {
 		return perhaps
@@ -82,6 +83,19 @@ func (e *Comparer) segmentsMatch(p *Resource) Term {
 		return e.pattern(&p.Rest, strings.ToLower(e.Rest))
 	}
 	return e.pattern(&p.Rest, e.Rest)
+}
+
+// headMatches compares the segments before the last.
+func (e *Comparer) headMatches(p *Resource) bool {
+	if p.wild == nil {
+		return e.resource[:len(e.resource)-len(e.Rest)] == p.head
+	}
+	for i := range p.wild {
+		if !p.wild[i].Matches(e.Segments[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // ContextPrefix begins the names of the condition keys that hold a request's
