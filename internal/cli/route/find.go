@@ -93,7 +93,9 @@ func (o *Options) declared(ctx context.Context, path string) (atlas, error) {
 		if a, ok := o.compiledAt(path); ok { // it came between the look and the flight
 			return a, nil
 		}
-		a, err := declared(context.WithoutCancel(ctx), path)
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+		defer stop()
+		a, err := declared(ctx, path)
 		if err != nil {
 			return nil, err
 		}
@@ -113,6 +115,9 @@ func (o *Options) declared(ctx context.Context, path string) (atlas, error) {
 		return nil, context.Cause(ctx)
 	}
 }
+
+// lookTimeout bounds a reading of declarations with what it looks up in AWS.
+const lookTimeout = 5 * time.Minute
 
 func (o *Options) compiledAt(path string) (atlas, bool) {
 	o.mu.Lock()
