@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/cli/login/logintest"
 	"github.com/stile-aws/stile/internal/inventory"
@@ -154,4 +156,40 @@ func TestEachRunsInWhatIsChosen(t *testing.T) {
 	if r.Code != 0 || strings.Count(r.Stdout, "+[profile ") != 4 {
 		t.Errorf("config write: exit %d, %s%s", r.Code, r.Stdout, r.Stderr)
 	}
+}
+
+// What many sessions are held to is said once, and first.
+func TestEachTellsOnceWhatSessionsAreHeldTo(t *testing.T) {
+	w := twoCenters(t)
+	for _, source := range []string{"acme", "other"} {
+		w.Stile(t, nil, "sessions", "edit", source, "--read-only-role", "ReadOnly").Want(t, "")
+		w.Stile(t, nil, "login", source).Want(t, "")
+	}
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"--read-only", "*/Admin", "team-2/ReadOnly"}, []string{
+			"stile: 10 sessions (team-0/Admin, team-1/Admin, team-2/Admin and 7 more), for --read-only: as ReadOnly, the read-only role of acme, instead of Admin",
+			"stile: 11 of 11 succeeded",
+		}},
+		{[]string{"--read-only", "team-3/Admin", "team-1/Admin", "team-1/Dev"}, []string{
+			"stile: 2 sessions (team-1/Admin, team-3/Admin), for --read-only: as ReadOnly, the read-only role of acme, instead of Admin",
+			"stile: team-1/Dev, for --read-only: as ReadOnly, the read-only role of other, instead of Dev",
+			"stile: 3 of 3 succeeded",
+		}},
+		{[]string{"--read-only", "team-1/Admin", "team-0/Dev"}, []string{ // other lists no such role there
+			"stile: team-1/Admin, for --read-only: as ReadOnly, the read-only role of acme, instead of Admin",
+			"stile: team-0/Dev: going to team-0/Dev: --read-only cannot be held to: other lists no role ReadOnly, its read-only one, in account 100000000000, but Dev; stile sessions edit other --read-only-role NAME names another",
+			"stile: 1 of 2 succeeded, 1 failed",
+		}},
+		{[]string{"team-1/Admin"}, []string{"stile: 1 of 1 succeeded"}},
+	} {
+		r := w.Stile(t, nil, append(append([]string{"each"}, c.args...), "--", "whoami")...)
+		if diff := cmp.Diff(c.want, strings.Split(strings.TrimSpace(r.Stderr), "\n")); diff != "" {
+			t.Errorf("each %q: exit %d (-want +got):\n%s", c.args, r.Code, diff)
+		}
+	}
+	w.Stile(t, nil, "each", "--read-only", "--policy-arn", "arn:aws:iam::aws:policy/ReadOnlyAccess", "team-1/Admin", "--", "whoami").
+		Refused(t, "give one")
 }

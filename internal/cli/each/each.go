@@ -43,6 +43,8 @@ func New(s *term.Streams) *cobra.Command {
 			"--except takes addresses, groups and patterns. It is an error when nothing is left.\n\n" +
 			"The command's lines come behind the address they are from; a summary ends on standard error. The commands have no\n" +
 			"standard input. Interrupted, they are too, and no more are begun; a second interrupt ends stile at once.\n\n" +
+			"With --read-only, or under a guard that wants it, sessions that end as another role or as a federated user are told of\n" +
+			"before the commands run, a line for each way.\n\n" +
 			"On a terminal each command that has ended is told. --json prints a line for each: address, exit (the command's status;\n" +
 			"-1 when it was not run to its end), error (why it was not, such as no credentials), seconds, and skipped when it was not\n" +
 			"begun.\n\n" +
@@ -80,6 +82,9 @@ func (o *options) run(ctx context.Context, patterns, command []string) error {
 	o.route.Runs(command[0])
 	addresses, err := o.chosen(ctx, patterns)
 	if err != nil {
+		return err
+	}
+	if err := o.route.Foretell(ctx, o.streams, addresses); err != nil {
 		return err
 	}
 	width := 0

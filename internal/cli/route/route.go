@@ -43,6 +43,7 @@ type Options struct {
 	// NoBroker keeps Open from asking the user's broker.
 	NoBroker bool
 	far      far
+	foretold map[string]string // what was said of addresses already; not written once ways are opened
 
 	compiling singleflight.Group // by path: commands that open many ways read declarations once
 	mu        sync.Mutex         // guards compiled
@@ -143,7 +144,7 @@ func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*W
 		p.keep.remember(way)
 	}
 	o.tellProfile(s, address, way)
-	if way.instead != "" {
+	if way.instead != "" && o.foretold[address] != way.instead {
 		s.Note("stile: %s, for %s: %s", address, p.narrow.why, way.instead)
 	}
 	way.log = o.recorder(s, address, way, limits(p.narrow.words, way.instead))
