@@ -71,7 +71,7 @@ func (v *View) opener(req *authz.Request) opener {
 // viaService reports whether a service asks on the caller's behalf, though it
 // may not be known which.
 func viaService(c *authz.Context) bool {
-	_, via, known := c.Get("kms:ViaService")
+	_, via, known := c.Get("kms:viaservice")
 	return via || !known
 }
 
@@ -86,77 +86,110 @@ func (o *opener) mentioned(key string) {
 // not nil, only keys in it are set: names in lower case, sorted. anyTags says
 // that what tags the caller has is not known.
 func (v *View) wellKnown(req *authz.Request, wanted []string, anyTags bool) {
-	any := func(prefix string) bool {
-		i, _ := slices.BinarySearch(wanted, prefix)
-		return wanted == nil || i < len(wanted) && strings.HasPrefix(wanted[i], prefix)
-	}
-	set := func(key string, values ...string) {
-		if wanted == nil || slices.ContainsFunc(wanted, func(w string) bool { return strings.EqualFold(w, key) }) {
-			setAbsent(&req.Context, key, values...)
-		}
-	}
-	set("aws:SecureTransport", "true")
-	set("aws:ViaAWSService", strconv.FormatBool(viaService(&req.Context)))
+	t := telling{req, wanted}
+	t.set("aws:SecureTransport", "true")
+	t.set("aws:ViaAWSService", strconv.FormatBool(viaService(&req.Context)))
 	if catalog.ServiceOf(req.Action) == "kms" {
 		if req.Principal.Account() != "" {
-			set("kms:CallerAccount", string(req.Principal.Account()))
+			t.set("kms:CallerAccount", string(req.Principal.Account()))
 		}
-		if k := v.keyOf(req.Resource); k != nil && len(k.Aliases) > 0 {
-			set("kms:ResourceAliases", k.Aliases...)
+		if name, wanted := t.wants("kms:ResourceAliases"); wanted {
+			if k := v.keyOf(req.Resource); k != nil && len(k.Aliases) > 0 {
+				setAbsent(&req.Context, name, k.Aliases...)
+			}
 		}
 	}
-	if any("aws:principalorg") {
-		v.setOrganization("aws:Principal", req.Principal.Account(), set)
+	if t.any("aws:principalorg") {
+		v.tellOrganization(&t, "aws:PrincipalOrgID", "aws:PrincipalOrgPaths", req.Principal.Account())
 	}
-	if any("aws:resourceorg") {
-		v.setOrganization("aws:Resource", ownerOf(req), set)
+	if t.any("aws:resourceorg") {
+		v.tellOrganization(&t, "aws:ResourceOrgID", "aws:ResourceOrgPaths", ownerOf(req))
 	}
-	if any(principalTag) && !anyTags {
-		v.setTags(req, wanted)
+	if t.any("aws:principaltag/") && !anyTags {
+		t.tags("aws:PrincipalTag/", v.principalTags(&req.Principal))
 	}
 	if wanted == nil || slices.ContainsFunc(wanted, isResourceTag) {
-		v.setResourceTags(req, set)
+		v.tellResourceTags(&t)
+	}
+	if _, wanted := t.wants("aws:RequestedRegion"); !wanted {
+		return
 	}
 	if a, err := arn.Parse(req.Resource); err == nil && a.Region != "" && !strings.ContainsAny(a.Region, "*?") {
-		set("aws:RequestedRegion", a.Region)
+		t.set("aws:RequestedRegion", a.Region)
 	} else if catalog.ServiceOf(req.Action) == "iam" && req.Principal.ARN.Partition == "aws" {
-		set("aws:RequestedRegion", "us-east-1") // "IAM calls are always made to the us-east-1 Region"
+		t.set("aws:RequestedRegion", "us-east-1") // "IAM calls are always made to the us-east-1 Region"
 	}
 }
 
-// setOrganization sets the organization of an account, as far as it is known:
-// the account may say which one it is in though that was not read.
-func (v *View) setOrganization(prefix string, id arn.AccountID, set func(key string, values ...string)) {
-	if path := v.inOrganization(id); path != nil {
-		set(prefix+"OrgID", v.inv.Organization.ID)
-		set(prefix+"OrgPaths", orgPath(v.inv.Organization.ID, path))
-	} else if a := v.inv.Accounts[id]; a != nil && a.Member.State == inventory.Exists {
-		set(prefix+"OrgID", a.Member.Organization)
+// telling gives a request keys whose values are known, unless it has them.
+type telling struct {
+	req    *authz.Request
+	wanted []string // nil: all; else lower case, sorted
+}
+
+// wants reports whether somebody asks for a key, and gives it as spelled there.
+func (t *telling) wants(key string) (name string, ok bool) {
+	if t.wanted == nil {
+		return key, true
+	}
+	for _, w := range t.wanted {
+		if len(w) == len(key) && strings.EqualFold(w, key) {
+			return w, true
+		}
+	}
+	return "", false
+}
+
+// any reports whether somebody asks for a key that begins with prefix.
+func (t *telling) any(prefix string) bool {
+	i, _ := slices.BinarySearch(t.wanted, prefix)
+	return t.wanted == nil || i < len(t.wanted) && strings.HasPrefix(t.wanted[i], prefix)
+}
+
+func (t *telling) set(key, value string) {
+	if name, wanted := t.wants(key); wanted {
+		setAbsent(&t.req.Context, name, value)
 	}
 }
 
-// principalTag begins the keys of the caller's tags, in lower case.
-const principalTag = "aws:principaltag/"
-
-// setTags sets the caller's tags, those in wanted or, where that is nil, all.
-func (v *View) setTags(req *authz.Request, wanted []string) {
-	tags := v.principalTags(&req.Principal)
-	if wanted == nil {
+// tags sets tags under a prefix as AWS spells it.
+func (t *telling) tags(prefix string, tags map[string]string) {
+	if t.wanted == nil {
 		for _, key := range slices.Sorted(maps.Keys(tags)) {
-			setAbsent(&req.Context, "aws:PrincipalTag/"+key, tags[key])
+			setAbsent(&t.req.Context, prefix+key, tags[key])
 		}
 		return
 	}
-	for _, key := range wanted {
-		name, isTag := strings.CutPrefix(key, principalTag)
+	for _, key := range t.wanted {
+		name, isTag := cutPrefixFold(key, prefix)
 		if !isTag {
 			continue
 		}
 		for tag, value := range tags { // their names differ by more than case
 			if strings.EqualFold(tag, name) {
-				setAbsent(&req.Context, key, value)
+				setAbsent(&t.req.Context, key, value)
 			}
 		}
+	}
+}
+
+func cutPrefixFold(s, prefix string) (after string, found bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
+}
+
+// tellOrganization sets the organization of an account, as far as it is known:
+// the account may say which one it is in though that was not read.
+func (v *View) tellOrganization(t *telling, idKey, pathsKey string, id arn.AccountID) {
+	if path := v.inOrganization(id); path != nil {
+		t.set(idKey, v.inv.Organization.ID)
+		if _, wanted := t.wants(pathsKey); wanted {
+			t.set(pathsKey, orgPath(v.inv.Organization.ID, path))
+		}
+	} else if a := v.inv.Accounts[id]; a != nil && a.Member.State == inventory.Exists {
+		t.set(idKey, a.Member.Organization)
 	}
 }
 
@@ -210,12 +243,8 @@ func derived(key string) bool {
 
 // assumes reports whether action asks for a session.
 func assumes(action string) bool {
-	action = strings.ToLower(action)
-	switch action {
-	case "sts:tagsession", "sts:setsourceidentity":
-		return true
-	}
-	return strings.HasPrefix(action, "sts:assumerole")
+	_, found := cutPrefixFold(action, "sts:AssumeRole")
+	return found || strings.EqualFold(action, "sts:TagSession") || strings.EqualFold(action, "sts:SetSourceIdentity")
 }
 
 // absent reports whether the request does not carry key (lower case) unless the
@@ -243,7 +272,7 @@ func (o *opener) absent(key string) bool {
 
 // never reports whether no such request carries key.
 func (o *opener) never(key string) bool {
-	known := presenceOf{key, strings.ToLower(o.call.Action), o.call.Caller, o.call.ViaService}
+	known := presenceOf{key, o.call.Action, o.call.Caller, o.call.ViaService}
 	never, ok := o.view.never.Load(known)
 	if !ok {
 		presence, _ := catalog.KeyPresence(key, o.call)

@@ -135,19 +135,23 @@ func (v *View) Decide(q Question, caller, guard *Side) authz.Outcome {
 	return o
 }
 
-// Settle is Decide, and where that leaves the question open [View.Explain]: what
-// single conditions leave open, all of them together may settle, as a tag that one
-// statement wants and another one refuses.
+// Settle is Decide, and where that leaves the question open the outcome of
+// [View.Explain]: what single conditions leave open, all of them together may
+// settle, as a tag that one statement wants and another one refuses.
 func (v *View) Settle(q Question, caller, guard *Side) authz.Outcome {
 	o := v.Decide(q, caller, guard)
 	if o != authz.Unknown {
 		return o
 	}
-	return v.Explain(q, caller, guard).Outcome
+	return v.explain(q, caller, guard, v.completeFor).Outcome
 }
 
 // Explain is Decide with everything that led to the answer.
 func (v *View) Explain(q Question, caller, guard *Side) authz.Decision {
+	return v.explain(q, caller, guard, v.complete)
+}
+
+func (v *View) explain(q Question, caller, guard *Side, complete func(*authz.Request, *said)) authz.Decision {
 	if caller.refused != nil {
 		d := *caller.refused
 		d.Action, d.Resource = q.Action, q.Resource
@@ -158,7 +162,7 @@ func (v *View) Explain(q Question, caller, guard *Side) authz.Decision {
 	return decideAll(&q.Principal, v.variants(&q.Principal, &both), func(p *authz.Principal) authz.Decision {
 		var req authz.Request
 		request(&req, &q, p, caller, guard)
-		v.complete(&req, &both)
+		complete(&req, &both)
 		return authz.Evaluate(&req, &pols, v.Facts())
 	})
 }

@@ -1,7 +1,6 @@
 package effective
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -44,15 +43,11 @@ func (v *View) resourceTags(req *authz.Request) (tags map[string]string, known b
 	return nil, false
 }
 
-// setResourceTags sets the tags of the resource, as far as they are known.
-func (v *View) setResourceTags(req *authz.Request, set func(key string, values ...string)) {
-	tags, known := v.resourceTags(req)
-	if !known {
-		return
-	}
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		for _, prefix := range tagPrefixes(req) {
-			set(prefix+key, tags[key])
+// tellResourceTags sets the tags of the resource, as far as they are known.
+func (v *View) tellResourceTags(t *telling) {
+	if tags, known := v.resourceTags(t.req); known {
+		for _, prefix := range tagPrefixes(t.req) {
+			t.tags(prefix, tags)
 		}
 	}
 }

@@ -96,9 +96,7 @@ func (b *builder) edges() {
 			found[i] = finders[worker].door(d)
 		}
 	})
-	for _, list := range found {
-		b.raw = append(b.raw, list...)
-	}
+	b.raw = slices.Concat(found...)
 }
 
 // finder finds the edges to one role after the other. Each goroutine has its own.

@@ -9,10 +9,7 @@
 // nodes and labels mean is the business of package reach.
 package digraph
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // Vertex numbers the nodes from 0, and after them the hubs.
 type Vertex int32
@@ -46,33 +43,67 @@ type rows struct {
 }
 
 // New makes a graph of so many nodes and hubs. Of several edges with the same
-// ends the one of the lowest level stays. edges is changed.
+// ends the one of the lowest level stays.
 func New(nodes, hubs int, edges []Edge) *Graph {
-	g := &Graph{nodes: nodes, hubs: hubs}
-	g.out = newRows(nodes+hubs, edges)
-	for i := range edges {
-		edges[i].From, edges[i].To = edges[i].To, edges[i].From
-	}
-	g.in = newRows(nodes+hubs, edges)
-	return g
+	out := newRows(nodes+hubs, edges)
+	return &Graph{nodes: nodes, hubs: hubs, out: out, in: out.turned()}
 }
 
 func newRows(vertices int, edges []Edge) rows {
-	slices.SortFunc(edges, func(a, b Edge) int {
-		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), cmp.Compare(a.Label.Level(), b.Label.Level()))
-	})
-	r := rows{start: make([]int32, vertices+1), to: make([]Vertex, 0, len(edges)), label: make([]Label, 0, len(edges))}
-	for i, e := range edges {
-		if i > 0 && edges[i-1].From == e.From && edges[i-1].To == e.To {
-			continue
+	start := starts(vertices, func(yield func(Vertex)) {
+		for i := range edges {
+			yield(edges[i].From)
 		}
-		r.to, r.label = append(r.to, e.To), append(r.label, e.Label)
-		r.start[e.From+1]++
+	})
+	// An edge within its row is one number, ordered as the row is to be.
+	packed, next := make([]uint64, len(edges)), slices.Clone(start)
+	for _, e := range edges {
+		packed[next[e.From]] = uint64(e.To)<<16 | uint64(e.Label.Level())<<8 | uint64(e.Label)
+		next[e.From]++
 	}
-	for i := range vertices {
-		r.start[i+1] += r.start[i]
+	r := rows{start: make([]int32, 1, vertices+1), to: make([]Vertex, 0, len(edges)), label: make([]Label, 0, len(edges))}
+	for v := range vertices {
+		row := packed[start[v]:start[v+1]]
+		slices.Sort(row)
+		for i, p := range row {
+			if i == 0 || row[i-1]>>16 != p>>16 {
+				r.to, r.label = append(r.to, Vertex(p>>16)), append(r.label, Label(p))
+			}
+		}
+		r.start = append(r.start, int32(len(r.to)))
 	}
 	return r
+}
+
+// turned has the same edges by where they lead to.
+func (r *rows) turned() rows {
+	vertices := len(r.start) - 1
+	in := rows{to: make([]Vertex, len(r.to)), label: make([]Label, len(r.to))}
+	in.start = starts(vertices, func(yield func(Vertex)) {
+		for _, v := range r.to {
+			yield(v)
+		}
+	})
+	next := slices.Clone(in.start)
+	for v := range Vertex(vertices) {
+		to, labels := r.row(v)
+		for i, w := range to {
+			in.to[next[w]], in.label[next[w]] = v, labels[i]
+			next[w]++
+		}
+	}
+	return in
+}
+
+// starts is where the row of each vertex begins, given the vertex of every edge,
+// and the end of the last.
+func starts(vertices int, each func(yield func(Vertex))) []int32 {
+	start := make([]int32, vertices+1)
+	each(func(v Vertex) { start[v+1]++ })
+	for i := range vertices {
+		start[i+1] += start[i]
+	}
+	return start
 }
 
 func (r *rows) row(v Vertex) ([]Vertex, []Label) {

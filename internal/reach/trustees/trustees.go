@@ -71,12 +71,10 @@ func (t *Names) AddAWS(value string) {
 		t.Everyone = true
 		return
 	}
-	if id := arn.AccountID(value); id.Valid() {
-		t.Accounts = append(t.Accounts, id)
-		return
-	}
 	a, err := arn.Parse(value)
 	switch {
+	case err != nil && arn.AccountID(value).Valid():
+		t.Accounts = append(t.Accounts, arn.AccountID(value))
 	case err != nil:
 		t.IDs = append(t.IDs, value)
 	case a.Service == "iam" && a.Resource == "root":
@@ -84,7 +82,7 @@ func (t *Names) AddAWS(value string) {
 	case a.Service == "sts":
 		t.Sessions = append(t.Sessions, a)
 	default:
-		t.Entities = append(t.Entities, a.String())
+		t.Entities = append(t.Entities, value)
 	}
 }
 
