@@ -1,10 +1,10 @@
 package policy
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -71,7 +71,7 @@ const maxDepth = 32
 // scanner reads JSON (RFC 8259), keeping the place of everything. It stops at
 // the first error of syntax; err is set then.
 type scanner struct {
-	src       []byte
+	src       string // of which the strings of nodes are parts
 	off       int
 	line      int
 	lineStart int
@@ -79,7 +79,7 @@ type scanner struct {
 }
 
 // scanJSON reads src as one JSON value with nothing after it.
-func scanJSON(src []byte) (Node, *Error) {
+func scanJSON(src string) (Node, *Error) {
 	s := &scanner{src: src, line: 1}
 	n := s.value(0)
 	s.space()
@@ -183,12 +183,23 @@ func (s *scanner) list(n *Node, depth int) {
 		s.off++
 		return
 	}
+	n.Items = make([]Node, 0, min(s.commas()+1, 64))
 	for s.err == nil {
 		n.Items = append(n.Items, s.value(depth+1))
 		if !s.more(']') {
 			return
 		}
 	}
+}
+
+// commas counts those before the next bracket: of a list of strings about as many as
+// it has.
+func (s *scanner) commas() int {
+	rest := s.src[s.off:]
+	if end := strings.IndexAny(rest, "[]{}"); end >= 0 {
+		rest = rest[:end]
+	}
+	return strings.Count(rest, ",")
 }
 
 // more reads what stands after an element: a comma (true) or the closing byte.
@@ -238,7 +249,7 @@ func (s *scanner) guess() string {
 		{"False", "write false"},
 		{"None", "write null"},
 	} {
-		if bytes.HasPrefix(rest, []byte(g.begins)) {
+		if strings.HasPrefix(rest, g.begins) {
 			return g.hint
 		}
 	}
@@ -250,7 +261,7 @@ func (s *scanner) found() string {
 	if s.off >= len(s.src) {
 		return "the end of the text"
 	}
-	r, _ := utf8.DecodeRune(s.src[s.off:])
+	r, _ := utf8.DecodeRuneInString(s.src[s.off:])
 	return strconv.QuoteRune(r)
 }
 
@@ -259,7 +270,7 @@ func (s *scanner) word(n *Node) {
 		text string
 		kind NodeKind
 	}{{"true", BoolNode}, {"false", BoolNode}, {"null", NullNode}} {
-		if len(s.src)-s.off >= len(w.text) && string(s.src[s.off:s.off+len(w.text)]) == w.text {
+		if strings.HasPrefix(s.src[s.off:], w.text) {
 			s.off += len(w.text)
 			n.Kind = w.kind
 			if w.kind == BoolNode {
@@ -299,7 +310,7 @@ func (s *scanner) number() string {
 		pos.Offset = start
 		s.failf(pos, "malformed number %q", s.src[start:s.off])
 	}
-	return string(s.src[start:s.off])
+	return s.src[start:s.off]
 }
 
 func (s *scanner) digits() bool {
@@ -319,7 +330,7 @@ func (s *scanner) str() string {
 		s.off++
 	}
 	if s.off < len(s.src) && s.src[s.off] == '"' { // plain ASCII: the usual case
-		text := string(s.src[start:s.off])
+		text := s.src[start:s.off]
 		s.off++
 		return text
 	}
@@ -334,7 +345,7 @@ func (s *scanner) str() string {
 		case c < ' ':
 			s.failf(s.pos(), "a control character in a string")
 		default:
-			r, size := utf8.DecodeRune(s.src[s.off:])
+			r, size := utf8.DecodeRuneInString(s.src[s.off:])
 			if r == utf8.RuneError && size == 1 {
 				s.failf(s.pos(), "text that is not UTF-8")
 			}
@@ -405,7 +416,7 @@ func (s *scanner) hex4() (rune, bool) {
 	if s.off+4 > len(s.src) {
 		return 0, false
 	}
-	v, err := strconv.ParseUint(string(s.src[s.off:s.off+4]), 16, 16)
+	v, err := strconv.ParseUint(s.src[s.off:s.off+4], 16, 16)
 	if err != nil {
 		return 0, false
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -9,10 +10,13 @@ import (
 // express, whatever kind of policy it is; [Validate] checks what a given kind
 // may contain. Element names and values are kept as written. The error is an
 // [Errors] that holds everything found wrong; the document is nil then.
-func Parse(src []byte) (*Document, error) {
-	n, err := ParseNode(src)
+func Parse(src []byte) (*Document, error) { return ParseText(string(src)) }
+
+// ParseText is [Parse] of a string. The texts of the document are parts of it.
+func ParseText(src string) (*Document, error) {
+	n, err := scanJSON(src)
 	if err != nil {
-		return nil, err
+		return nil, Errors{err}
 	}
 	return Decode(n)
 }
@@ -20,7 +24,7 @@ func Parse(src []byte) (*Document, error) {
 // ParseNode reads any JSON text with positions, for those who look for policies
 // inside other documents. Its error is that of [Parse].
 func ParseNode(src []byte) (Node, error) {
-	n, err := scanJSON(src)
+	n, err := scanJSON(string(src))
 	if err != nil {
 		return Node{}, Errors{err}
 	}
@@ -61,6 +65,14 @@ func (d *decoder) is(n Node, what string, kind NodeKind) bool {
 // names reports names that appear twice in an object, which IAM's grammar
 // forbids, and returns the members without the repetitions.
 func (d *decoder) names(n Node) []Member {
+	const few = 8 // to compare with each other
+	repeated := len(n.Members) > few
+	for i := range n.Members {
+		repeated = repeated || slices.ContainsFunc(n.Members[:i], func(m Member) bool { return m.Name == n.Members[i].Name })
+	}
+	if !repeated {
+		return n.Members
+	}
 	seen := make(map[string]bool, len(n.Members))
 	out := n.Members[:0:0]
 	for _, m := range n.Members {
@@ -138,6 +150,7 @@ func (d *decoder) statements(doc *Document, n Node) {
 		if len(n.Items) == 0 {
 			d.failf(n.Pos, CodeMissing, "the list of statements is empty").trust = trustNoStatement
 		}
+		doc.Statements = make([]Statement, 0, min(len(n.Items), 16))
 		for _, item := range n.Items {
 			if d.is(item, "a statement", ObjectNode) {
 				doc.Statements = append(doc.Statements, d.statement(item))
@@ -287,7 +300,9 @@ func (d *decoder) principalTypes(p *Principals, element string, n Node) {
 			}
 			continue
 		}
-		for _, v := range d.texts(m, awsSyntax) {
+		texts := d.texts(m, awsSyntax)
+		p.Entries = slices.Grow(p.Entries, len(texts))
+		for _, v := range texts {
 			p.Entries = append(p.Entries, PrincipalEntry{Type: m.Name, Value: v})
 		}
 	}

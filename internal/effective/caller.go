@@ -56,7 +56,7 @@ func (v *View) passesTags(r *inventory.Role, role arn.ARN) bool {
 	var doc *policy.Document
 	if p, _ := v.compile(r.Trust, trustSource(role)); p != nil {
 		doc = p.Document()
-	} else if parsed, err := policy.Parse([]byte(r.Trust)); err == nil {
+	} else if parsed, err := policy.ParseText(r.Trust); err == nil {
 		doc = parsed
 	} else {
 		return true

@@ -206,7 +206,7 @@ func (v *View) compileNew(text string, src authz.Source) *compiled {
 	if why, unknown := inventory.WhyUnknown(text); unknown {
 		return &compiled{reason: why}
 	}
-	doc, err := policy.Parse([]byte(text))
+	doc, err := policy.ParseText(text)
 	if err != nil {
 		return &compiled{reason: err.Error()}
 	}
