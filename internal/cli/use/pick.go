@@ -3,7 +3,6 @@ package use
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -63,7 +62,7 @@ func (o *options) recent() (*recent.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &recent.Log{Dir: filepath.Dir(paths.Locks)}, nil
+	return &recent.Log{Dir: recentIn(paths)}, nil
 }
 
 // remember makes what is used come first the next time. The shell is set whether

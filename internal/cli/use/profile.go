@@ -30,6 +30,7 @@ type profile struct {
 	streams *term.Streams
 	route   *route.Options
 	address string
+	shell   int // the shell's process, 0 where nobody said it
 
 	name string
 	args []string // of stile
@@ -57,21 +58,31 @@ func (p *profile) declared(place string) error {
 	return nil
 }
 
+// sumSize is how many bytes of a sum tell apart profiles of one address.
+const sumSize = 4
+
 // nameOf is a profile's name: the address, and, where that alone would not tell it
 // from others, a sum of what else there is to say.
 func nameOf(address string, flags []string) string {
+	name := base(address)
+	if name == prefix+address && len(flags) == 0 {
+		return name
+	}
+	sum := sha256.Sum256([]byte(strings.Join(append(slices.Clone(flags), address), "\x00")))
+	return name + "-" + hex.EncodeToString(sum[:sumSize])
+}
+
+const prefix = "stile-"
+
+// base is what the names of all profiles of an address begin with.
+func base(address string) string {
 	name := []byte(address)
 	for i, c := range name {
 		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@+", rune(c)) {
 			name[i] = '-'
 		}
 	}
-	out := "stile-" + string(name)
-	if string(name) != address || len(flags) > 0 {
-		sum := sha256.Sum256([]byte(strings.Join(append(slices.Clone(flags), address), "\x00")))
-		out += "-" + hex.EncodeToString(sum[:4])
-	}
-	return out
+	return prefix + string(name)
 }
 
 // try gets credentials as AWS clients will in that environment, before the shell
@@ -131,11 +142,19 @@ func (p *profile) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.shell > 0 { // before the profile is there to be taken out
+		if err := shellsIn(recentIn(paths)).note(p.shell, p.name); err != nil {
+			p.streams.Note("stile: %v", err)
+		}
+	}
 	for try := 1; ; try++ {
-		changed, err := p.into(ctx, path, paths.Locks)
+		changed, old, err := p.into(ctx, path, paths)
 		switch {
 		case err == nil && changed:
 			p.streams.Note("stile: profile %s is now in %s, in the block %s (stile config remove --block %s takes all of them out)", p.name, path, block, block)
+			if old > 0 {
+				p.streams.Note("stile: of the profiles there, %d that no shell uses and that were used longest ago went", old)
+			}
 			return nil
 		case err == nil:
 			return nil
@@ -145,25 +164,27 @@ func (p *profile) write(ctx context.Context) error {
 	}
 }
 
-func (p *profile) into(ctx context.Context, path, locks string) (changed bool, err error) {
-	file, err := replace.Read(replace.Config{Locks: locks}, path)
+// into writes the profile, and takes out old ones.
+func (p *profile) into(ctx context.Context, path string, paths session.Paths) (changed bool, old int, err error) {
+	file, err := replace.Read(replace.Config{Locks: paths.Locks}, path)
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	sections, err := awsconfig.Sections(file.Text, block)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
+		return false, 0, fmt.Errorf("%s: %w", path, err)
 	}
-	section := awsconfig.Section{Heading: "profile " + p.name, Settings: []awsconfig.Setting{{Name: "credential_process", Value: p.line}}}
-	sections = slices.DeleteFunc(sections, func(s awsconfig.Section) bool { return s.Heading == section.Heading })
-	sections = append(sections, section)
+	section := awsconfig.Section{Heading: headed + p.name, Settings: []awsconfig.Setting{{Name: "credential_process", Value: p.line}}}
+	others := slices.DeleteFunc(sections, func(s awsconfig.Section) bool { return s.Heading == section.Heading })
+	kept := pruned(slices.Clone(others), recentIn(paths))
+	sections = append(kept, section)
 	slices.SortFunc(sections, func(a, b awsconfig.Section) int { return strings.Compare(a.Heading, b.Heading) })
 	text, err := awsconfig.Edit(file.Text, block, sections)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
+		return false, 0, fmt.Errorf("%s: %w", path, err)
 	}
 	if bytes.Equal(text, file.Text) {
-		return false, nil
+		return false, 0, nil
 	}
-	return true, file.Write(ctx, text)
+	return true, len(others) - len(kept), file.Write(ctx, text)
 }

@@ -58,7 +58,7 @@ func function(shell, program string) string {
         command PROGRAM $argv
         return
     end
-    set -l __stile_script (STILE_LAST="$__stile_last" command PROGRAM use --shell fish $argv[2..-1])
+    set -l __stile_script (STILE_LAST="$__stile_last" STILE_PID=$fish_pid command PROGRAM use --shell fish $argv[2..-1])
     set -l __stile_status $status
     test $__stile_status -eq 0; or return $__stile_status
     printf '%s\n' $__stile_script | source
@@ -72,7 +72,7 @@ end
   fi
   shift
   local __stile_script
-  __stile_script="$(STILE_LAST="${__stile_last-}" command PROGRAM use --shell SHELL "$@")" || return
+  __stile_script="$(STILE_LAST="${__stile_last-}" STILE_PID=$$ command PROGRAM use --shell SHELL "$@")" || return
   eval "$__stile_script"
 }
 `, "PROGRAM", env.Quote(shell, program)), "SHELL", shell)

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,6 +40,7 @@ type options struct {
 	env     bool
 	region  string
 	shell   string // whose function has called, "" for nobody's
+	process int    // that shell's, 0 where its function does not say it
 }
 
 // New returns the command.
@@ -57,6 +59,8 @@ func New(s *term.Streams) *cobra.Command {
 			"The shell gets no credentials: AWS_PROFILE names a profile that is written into the block stile-use of the AWS config\n" +
 			"file, and gets them by stile credential-process, fresh as long as there are some to be had. Credentials in the\n" +
 			"environment, which would win, are taken out. --off puts back what was there before.\n\n" +
+			"The block keeps the profiles of shells that run and the 20 others that were used last; older ones are taken out when\n" +
+			"one is added, and come back when they are used.\n\n" +
 			"STILE_ADDRESS says where the shell is, for the prompt; STILE_EXPIRES until when the credentials fetched now are good\n" +
 			"(RFC 3339), after which, but for --env, others are fetched. A confirmation that a guard wants is given once for the\n" +
 			"shell; programs of a shell under a guard with \"as: readonly\" only read.\n\n" +
@@ -139,7 +143,8 @@ func (o *options) run(ctx context.Context, address string) error {
 		return script.off(o.streams.Out, before)
 	}
 	last := o.streams.Getenv(lastEnv)
-	if err := errors.Join(used.Leave(), os.Unsetenv(lastEnv)); err != nil {
+	o.process, _ = strconv.Atoi(o.streams.Getenv(processEnv)) // 0 for what is none
+	if err := errors.Join(used.Leave(), os.Unsetenv(lastEnv), os.Unsetenv(processEnv)); err != nil {
 		return err
 	}
 	address, err := o.address(ctx, address, last)
@@ -158,7 +163,7 @@ func (o *options) run(ctx context.Context, address string) error {
 func (o *options) environ() []string {
 	var out []string
 	for _, v := range o.streams.Environ() {
-		if !strings.HasPrefix(v, lastEnv+"=") { // of this process alone
+		if !strings.HasPrefix(v, lastEnv+"=") && !strings.HasPrefix(v, processEnv+"=") { // of this process alone
 			out = append(out, v)
 		}
 	}
@@ -191,7 +196,7 @@ func (o *options) environment(ctx context.Context, address string, before []stri
 		}
 		return o.tell(child.WithCredentials(c), address, before, c.Expires), nil
 	}
-	p := profile{streams: o.streams, route: &o.route, address: address}
+	p := profile{streams: o.streams, route: &o.route, address: address, shell: o.process}
 	if confirmed(way) {
 		o.route.Confirm = []string{string(way.Account)}
 	}

@@ -2,7 +2,7 @@
 // often and of late can be offered first. It keeps addresses and times, nothing
 // secret.
 //
-// Start with [Log.Add] and [Log.Weights]. The file is a help and no more: what in
+// Start with [Log.Add], and [Log.Weights] or [Log.Latest]. The file is a help and no more: what in
 // it cannot be read is passed over, and without it everything weighs the same.
 package recent
 
@@ -16,6 +16,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -150,6 +151,24 @@ func (l *Log) Weights(now time.Time) (map[string]float64, error) {
 	for _, u := range uses {
 		age := max(0, now.Sub(u.at))
 		out[u.address] += math.Exp2(-float64(age) / float64(halfLife))
+	}
+	return out, nil
+}
+
+// Latest lists the addresses that are remembered, each once, the one used last first.
+func (l *Log) Latest() ([]string, error) {
+	uses, err := l.read()
+	if err != nil {
+		return nil, fmt.Errorf("reading what was used of late: %w", err)
+	}
+	slices.SortStableFunc(uses, func(a, b use) int { return a.at.Compare(b.at) })
+	var out []string
+	seen := map[string]bool{}
+	for _, u := range slices.Backward(uses) {
+		if !seen[u.address] {
+			seen[u.address] = true
+			out = append(out, u.address)
+		}
 	}
 	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -123,5 +124,21 @@ func TestUsesAtOnceAreAllKept(t *testing.T) {
 	wg.Wait()
 	if w := weights(t, l); w["a"] != 160 {
 		t.Errorf("weight %v, want 160", w["a"])
+	}
+}
+
+func TestLatestComeFirst(t *testing.T) {
+	l := &recent.Log{Dir: filepath.Join(t.TempDir(), "state")}
+	if got, err := l.Latest(); err != nil || len(got) != 0 {
+		t.Errorf("without a file: %v, %v", got, err)
+	}
+	add(t, l, "b", 2*time.Hour)
+	add(t, l, "a", 3*time.Hour)
+	add(t, l, "c", time.Hour)
+	add(t, l, "a", time.Minute)
+	add(t, l, "late in the file", 4*time.Hour)
+	got, err := l.Latest()
+	if want := []string{"a", "c", "b", "late in the file"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("Latest = %q, %v, want %q", got, err, want)
 	}
 }
