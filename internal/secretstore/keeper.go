@@ -8,66 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/lockedfile"
-	"github.com/zalando/go-keyring"
 
 	"github.com/stile-aws/stile/internal/atomicfile"
+	"github.com/stile-aws/stile/internal/secretstore/secretservice"
 )
-
-// SystemKeyring is what a store needs of an operating system's keyring. Get gives
-// ErrNotFound when the keyring works and has no such entry.
-type SystemKeyring interface {
-	Get(service, user string) (string, error)
-	Set(service, user, value string) error
-	Delete(service, user string) error
-}
-
-// osKeyring is the macOS keychain, the Windows credential manager or the Secret
-// Service of a Linux desktop.
-type osKeyring struct{}
-
-func (osKeyring) Get(service, user string) (string, error) {
-	v, err := keyring.Get(service, user)
-	if errors.Is(err, keyring.ErrNotFound) {
-		return "", ErrNotFound
-	}
-	return v, err
-}
-
-func (osKeyring) Set(service, user, value string) error { return keyring.Set(service, user, value) }
-
-func (osKeyring) Delete(service, user string) error {
-	if err := keyring.Delete(service, user); !errors.Is(err, keyring.ErrNotFound) {
-		return err
-	}
-	return nil
-}
-
-const service = "stile" // the keyring entry's; its user is the store's directory
-
-// patience is how long a keyring may wait for the person to unlock it: its prompt
-// may be on a desktop that nobody looks at.
-const patience = time.Minute
-
-var errSilent = fmt.Errorf("it does not answer within %s; a prompt may be waiting on the desktop", patience)
-
-// patiently does something with the keyring, which knows no end of waiting itself:
-// what it is asked goes on when nobody waits any more.
-func patiently(ctx context.Context, do func() error) error {
-	ctx, stop := context.WithTimeoutCause(ctx, patience, errSilent)
-	defer stop()
-	done := make(chan error, 1)
-	go func() { done <- do() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
 
 // Keeper tells where the key of the store is, "" for a store that is new.
 func (s *Store) Keeper() (Keeper, error) {
@@ -153,33 +100,50 @@ func (s *Store) begin(ctx context.Context) (*age.X25519Identity, error) {
 	if s.cfg.Keeper != "" {
 		return identity, s.keep(ctx, s.cfg.Keeper, identity)
 	}
-	keeper, silent := s.likeliest(ctx)
-	err = s.keep(ctx, keeper, identity)
-	if err != nil && silent != nil && ctx.Err() == nil {
-		err = fmt.Errorf("no keyring is in use here (%w), and %w; choose where the key is kept: STILE_SECRETS=keyfile in a file of yours alone, "+
-			"STILE_SECRETS=passphrase with a program that prints it as STILE_PASSPHRASE_COMMAND; stile secrets --help says more", silent, err)
-	}
-	return identity, err
+	return identity, s.keepWhereLikely(ctx, identity)
 }
 
-// likeliest is the keyring if it answers, else the passphrase, and why it does not.
-func (s *Store) likeliest(ctx context.Context) (Keeper, error) {
-	err := patiently(ctx, func() error {
-		_, err := s.cfg.System.Get(service, s.cfg.Dir)
+// keepWhereLikely has the keyring keep the key if there is one, else a passphrase.
+// One that is locked or hangs is there: what it keeps must not depend on that.
+func (s *Store) keepWhereLikely(ctx context.Context, identity *age.X25519Identity) error {
+	err := s.patiently(ctx, func(ctx context.Context) error {
+		_, err := s.cfg.System.Get(ctx, service, s.cfg.Dir)
 		return err
 	})
 	if err == nil || errors.Is(err, ErrNotFound) {
-		return Keyring, nil
+		err = s.keep(ctx, Keyring, identity)
+		if !errors.Is(err, secretservice.ErrNowhere) {
+			return err
+		}
+		err = errors.Unwrap(err) // the way out is another keeper
 	}
-	return Passphrase, err
+	if ctx.Err() != nil {
+		return err
+	}
+	if errors.Is(err, ErrLocked) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("asking the keyring, which would keep the key: %w; unlock it and try again, or choose where else the key is kept: %s", err, choices)
+	}
+	if other := s.keep(ctx, Passphrase, identity); other != nil {
+		return fmt.Errorf("no keyring is in use here (%w), and %w; choose where the key is kept: %s", err, other, choices)
+	}
+	s.note(fmt.Sprintf("no keyring is in use here (%v): the secret store has a passphrase", err))
+	return nil
 }
+
+// choices are the keepers that need no keyring.
+const choices = "STILE_SECRETS=keyfile in a file of yours alone, STILE_SECRETS=passphrase with a program that prints it as STILE_PASSPHRASE_COMMAND; " +
+	"stile secrets --help says more"
 
 // keep hands the key to a keeper and says so in the store.
 func (s *Store) keep(ctx context.Context, k Keeper, identity *age.X25519Identity) error {
 	switch k {
 	case Keyring:
-		if err := patiently(ctx, func() error { return s.cfg.System.Set(service, s.cfg.Dir, identity.String()) }); err != nil {
-			return fmt.Errorf("giving the key to the keyring: %w; unlock it, or choose another keeper (passphrase, keyfile)", err)
+		if err := s.keepByKeyring(ctx, identity); err != nil {
+			way := "unlock it"
+			if errors.Is(err, secretservice.ErrNowhere) {
+				way = "log in at the desktop once, which makes one"
+			}
+			return fmt.Errorf("giving the key to the keyring: %w; %s, or choose another keeper (passphrase, keyfile)", err, way)
 		}
 	case Passphrase:
 		if err := s.keepByPassphrase(ctx, identity); err != nil {
@@ -251,20 +215,4 @@ func (s *Store) fetch(ctx context.Context, k Keeper) (string, error) {
 		return s.fetchByPassphrase(ctx)
 	}
 	return "", fmt.Errorf("the secret store %s has lost its key; put it back from a backup, or remove the store and give its secrets anew (stile sessions edit)", s.cfg.Dir)
-}
-
-func (s *Store) fetchFromKeyring(ctx context.Context) (string, error) {
-	got := make(chan string, 1)
-	err := patiently(ctx, func() error {
-		text, err := s.cfg.System.Get(service, s.cfg.Dir)
-		got <- text
-		return err
-	})
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return "", errors.New("the keyring has no key of this secret store any more: what is in the store is lost; remove it and log in again")
-	case err != nil:
-		return "", fmt.Errorf("asking the keyring: %w; unlock it and try again", err)
-	}
-	return <-got, nil
 }

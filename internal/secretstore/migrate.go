@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 
 	"github.com/stile-aws/stile/internal/atomicfile"
+	"github.com/stile-aws/stile/internal/secretstore/secretservice"
 )
 
 // movingFile is there while the key moves: the names of the keepers that may have it.
@@ -64,11 +65,23 @@ func (s *Store) migrate(ctx context.Context, to Keeper) error {
 	}
 	s.reached("noted")
 	if err := s.keep(ctx, to, identity); err != nil {
-		_ = s.finish(ctx, from) // the next move tries again
-		return err
+		return errors.Join(err, s.giveUp(ctx, from, left, err))
 	}
 	s.reached("moved")
 	return s.finish(ctx, to)
+}
+
+// giveUp cleans up after a move that failed for the reason err; left is what was in
+// the file before.
+func (s *Store) giveUp(ctx context.Context, from Keeper, left []byte, err error) error {
+	switch {
+	case !errors.Is(err, ErrLocked) && !errors.Is(err, secretservice.ErrNowhere):
+		_ = s.finish(ctx, from) // the next move tries again
+		return nil
+	case len(left) == 0: // a locked keyring got nothing, and need not be asked
+		return os.Remove(s.movingPath())
+	}
+	return atomicfile.Write(s.movingPath(), left)
 }
 
 // finish removes the copies that moves have left with other keepers than the one
@@ -105,7 +118,7 @@ func (s *Store) forget(ctx context.Context, k Keeper) error {
 	var err error
 	switch k {
 	case Keyring:
-		err = patiently(ctx, func() error { return s.cfg.System.Delete(service, s.cfg.Dir) })
+		err = s.patiently(ctx, func(ctx context.Context) error { return s.cfg.System.Delete(ctx, service, s.cfg.Dir) })
 	case Passphrase:
 		err = os.Remove(filepath.Join(s.cfg.Dir, identityFile))
 	case KeyFile:

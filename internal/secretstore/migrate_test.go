@@ -1,6 +1,7 @@
 package secretstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,7 +17,7 @@ import (
 // onDisk is a keyring that outlives a process. It keeps one entry.
 type onDisk struct{ path string }
 
-func (o onDisk) Get(string, string) (string, error) {
+func (o onDisk) Get(context.Context, string, string) (string, error) {
 	text, err := os.ReadFile(o.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", secretstore.ErrNotFound
@@ -24,9 +25,11 @@ func (o onDisk) Get(string, string) (string, error) {
 	return string(text), err
 }
 
-func (o onDisk) Set(_, _, value string) error { return os.WriteFile(o.path, []byte(value), 0o600) }
+func (o onDisk) Set(_ context.Context, _, _, value string) error {
+	return os.WriteFile(o.path, []byte(value), 0o600)
+}
 
-func (o onDisk) Delete(string, string) error { return os.Remove(o.path) }
+func (o onDisk) Delete(context.Context, string, string) error { return os.Remove(o.path) }
 
 func movable(t *testing.T, dir string, from secretstore.Keeper) *secretstore.Store {
 	t.Helper()

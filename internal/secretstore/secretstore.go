@@ -26,6 +26,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -67,6 +68,11 @@ type Config struct {
 	WorkFactor int
 	// System is the keyring. Default: the operating system's.
 	System SystemKeyring
+	// Note tells the person a line, such as what is waited for. Without it there is
+	// nobody who could unlock a keyring: one that is locked is not asked to prompt.
+	Note func(text string)
+	// Patience is how long a prompt of the keyring may wait for its answer. Default: 40 s.
+	Patience time.Duration
 }
 
 // Store is a directory of secrets. Make one with [Open]. Safe for concurrent use,
@@ -74,13 +80,13 @@ type Config struct {
 type Store struct {
 	cfg Config
 
-	at func(step string) // for tests of what an interrupted move leaves; nil otherwise
+	at func(step string) // for tests of what comes between; nil otherwise
 
 	mu       sync.Mutex // guards identity, and asking for it
 	identity *age.X25519Identity
 }
 
-// reached tells how far a move has come.
+// reached tells tests how far it has come.
 func (s *Store) reached(step string) {
 	if s.at != nil {
 		s.at(step)
@@ -104,9 +110,6 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.KeyFile == "" {
 		cfg.KeyFile = filepath.Join(cfg.Dir, "key")
 	}
-	if cfg.System == nil {
-		cfg.System = osKeyring{}
-	}
 	info, err := os.Stat(cfg.Dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -115,7 +118,11 @@ func Open(cfg Config) (*Store, error) {
 	case !info.IsDir() || info.Mode().Perm()&0o077 != 0:
 		return nil, fmt.Errorf("opening the secret store: %s must be a directory of mode 0700, so that others cannot look in", cfg.Dir)
 	}
-	return &Store{cfg: cfg}, nil
+	s := &Store{cfg: cfg}
+	if cfg.System == nil {
+		s.cfg.System = s.system()
+	}
+	return s, nil
 }
 
 // Get gives a secret. The error is ErrNotFound when there is none; others say what

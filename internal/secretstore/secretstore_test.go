@@ -25,7 +25,7 @@ type system struct {
 	locked  error
 }
 
-func (s *system) Get(service, user string) (string, error) {
+func (s *system) Get(_ context.Context, service, user string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.locked != nil {
@@ -38,7 +38,7 @@ func (s *system) Get(service, user string) (string, error) {
 	return v, nil
 }
 
-func (s *system) Set(service, user, value string) error {
+func (s *system) Set(_ context.Context, service, user, value string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.locked == nil {
@@ -47,7 +47,7 @@ func (s *system) Set(service, user, value string) error {
 	return s.locked
 }
 
-func (s *system) Delete(service, user string) error {
+func (s *system) Delete(_ context.Context, service, user string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.entries, service+" "+user)
@@ -255,7 +255,7 @@ func TestDamagedAndExchangedFilesAreNoSecrets(t *testing.T) {
 // silent is a keyring whose prompt nobody sees.
 type silent struct{ secretstore.SystemKeyring }
 
-func (silent) Get(string, string) (string, error) { select {} }
+func (silent) Get(context.Context, string, string) (string, error) { select {} }
 
 func TestAKeyringThatNeverAnswersIsGivenUp(t *testing.T) {
 	dir := newDir(t)

@@ -36,8 +36,18 @@ func person(s *term.Streams) desk.Person {
 	if s.Getenv(NoLoginEnv) == "" {
 		p.Show = func(ctx context.Context, page idc.Page) error { return show(ctx, s, &page) }
 		p.Ask = func(ctx context.Context, prompt string) (string, error) { return tty.Ask(ctx, prompt, true) }
+		p.Note = func(text string) { note(s, "stile: "+text) }
 	}
 	return p
+}
+
+// note tells a line on standard error, and at the terminal if that is elsewhere: a
+// client that runs stile may keep standard error to itself.
+func note(s *term.Streams, text string) {
+	s.Note("%s", text)
+	if !s.Terminal {
+		tty.Note(text)
+	}
 }
 
 // openDesk opens one with the person of cfg; the rest is the environment's.

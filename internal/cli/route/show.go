@@ -24,11 +24,7 @@ func show(ctx context.Context, s *term.Streams, page *idc.Page) error {
 		return fmt.Errorf("the sign-in page can be shown to nobody (%w, and no terminal): stile login with --device takes a browser anywhere, "+
 			"with --paste the address at which that ends up, with --port PORT its answer by ssh -L PORT:127.0.0.1:PORT", problem)
 	}
-	text := pageText(page, problem)
-	s.Note("%s", text)
-	if !s.Terminal {
-		tty.Note(text)
-	}
+	note(s, pageText(page, problem))
 	return nil
 }
 

@@ -37,6 +37,9 @@ type Person struct {
 	Ask func(ctx context.Context, prompt string) (string, error)
 	// Secret asks for what nobody should see, such as a passphrase.
 	Secret func(ctx context.Context, prompt string, confirm bool) (string, error)
+	// Note tells what is waited for elsewhere, such as the prompt of a keyring that is
+	// locked. Without it none prompts.
+	Note func(text string)
 }
 
 // Config is what a Desk works with. Book and Paths are required.
@@ -139,7 +142,7 @@ func (d *Desk) Secrets() (*secretstore.Store, error) {
 	if err := os.MkdirAll(filepath.Dir(d.cfg.Paths.Secrets), 0o700); err != nil {
 		return nil, fmt.Errorf("opening the secret store: %w", err)
 	}
-	s, err := secretstore.Open(secretstore.Config{Dir: d.cfg.Paths.Secrets, Keeper: d.cfg.Keeper, AskPassphrase: d.cfg.Person.Secret})
+	s, err := secretstore.Open(secretstore.Config{Dir: d.cfg.Paths.Secrets, Keeper: d.cfg.Keeper, AskPassphrase: d.cfg.Person.Secret, Note: d.cfg.Person.Note})
 	if err != nil {
 		return nil, err
 	}
