@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stile-aws/stile/internal/deliver/local"
+	"github.com/stile-aws/stile/internal/session/browser"
 )
 
 // patience is how long a browser may take to start.
@@ -47,7 +48,7 @@ func forward(ctx context.Context, to string) (*forwarder, error) {
 		first := false
 		once.Do(func() { first = true })
 		if !first {
-			http.Error(w, "This page was there once; run stile console again.", http.StatusGone)
+			browser.Answer(w, http.StatusGone, "This page was there once", "Run stile console again.")
 			return
 		}
 		http.Redirect(w, r, to, http.StatusSeeOther)

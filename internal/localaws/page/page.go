@@ -55,14 +55,17 @@ func Foreign(r *http.Request) bool {
 type Builder struct{ strings.Builder }
 
 // style is all the style there is.
-const style = "body{font:16px/1.5 sans-serif;max-width:36em;margin:4em auto;padding:0 1em}code{font-size:1.2em}th{text-align:left;padding-right:1em}" +
+const style = "body{font:16px/1.5 sans-serif;max-width:36em;margin:4em auto;padding:0 1em;overflow-wrap:anywhere}code{font-size:1.2em}" +
+	"table{margin:1em 0}th{text-align:left;padding-right:1em;vertical-align:top;white-space:nowrap}select,input{max-width:100%;box-sizing:border-box}" +
 	"button,select,input{font:inherit;padding:.3em .8em;margin:.2em .4em .2em 0}"
 
 // New begins a page.
 func New(title string) *Builder {
 	b := &Builder{}
 	b.WriteString("<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n")
-	b.Put("<title>%s - local AWS</title>\n<style>"+style+"</style>\n<h1>%s</h1>\n", title, title)
+	b.Put("<title>%s - local AWS</title>\n", title)
+	b.WriteString("<style>" + style + "</style>\n<main>\n")
+	b.Put("<h1>%s</h1>\n", title)
 	return b
 }
 
@@ -78,7 +81,7 @@ func (b *Builder) Put(markup string, texts ...string) {
 // Send ends the page with a note and answers it. Nothing may frame it, run in it
 // or keep it.
 func (b *Builder) Send(w http.ResponseWriter, status int, note string) {
-	b.Put("<p><small>%s</small></p>\n</html>\n", note)
+	b.Put("<p><small>%s</small></p>\n</main>\n</html>\n", note)
 	Guard(w.Header())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)

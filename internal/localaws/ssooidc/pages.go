@@ -1,6 +1,7 @@
 package ssooidc
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -49,8 +50,11 @@ type view struct {
 	Ask         bool   // for an answer
 }
 
-// answer checks what all pages check, and shows what show says. No other site
-// answers a page.
+// deviceTitle is the device page's that asks for a code.
+const deviceTitle = "Authorize a device"
+
+// answer checks what all pages check, and shows what show says; with an error, what
+// is left to do. No other site answers a page.
 func (p *pages) answer(w http.ResponseWriter, r *http.Request, show func(r *http.Request) (view, string, error)) {
 	page.Guard(w.Header())
 	switch {
@@ -70,7 +74,8 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, show func(r *http
 	shown, next, err := show(r)
 	switch {
 	case err != nil:
-		render(w, http.StatusBadRequest, view{Title: "Sign-in", Text: "This request cannot be answered: " + err.Error() + "."})
+		shown.Title, shown.Text = cmp.Or(shown.Title, "Sign-in"), "This request cannot be answered: "+err.Error()+"."
+		render(w, http.StatusBadRequest, shown)
 	case next != "":
 		http.Redirect(w, r, next, http.StatusSeeOther)
 	default:
@@ -109,19 +114,23 @@ func (p *pages) authorize(r *http.Request) (view, string, error) {
 func (p *pages) device(r *http.Request) (view, string, error) {
 	code := r.Form.Get("user_code")
 	if r.Method == http.MethodPost {
-		if err := decideDevice(p.world, code, answerOf(r)); err != nil {
+		said := answerOf(r)
+		if err := decideDevice(p.world, code, said); err != nil {
 			return view{}, "", err
 		}
-		return view{Title: "Done", Text: "You can close this page and go back to the device."}, "", nil
+		if said.Deny {
+			return view{Title: "Access denied", Text: "The device gets nothing. You can close this page."}, "", nil
+		}
+		return view{Title: "Access allowed", Text: "You can close this page and go back to the device."}, "", nil
 	}
 	if code == "" {
-		return view{Title: "Authorize a device", AskCode: true}, "", nil
+		return view{Title: deviceTitle, AskCode: true}, "", nil
 	}
 	p.world.RLock()
 	defer p.world.RUnlock()
 	device, at, err := openDevice(p.world, code, p.world.Now())
-	if err != nil {
-		return view{}, "", err
+	if err != nil { // for all that is known here it was mistyped
+		return view{Title: deviceTitle, AskCode: true}, "", err
 	}
 	shown := view{Title: "Allow access?", StartURL: at.StartURL, Users: at.UserNames(), UserCode: device.UserCode, Ask: true}
 	if client := p.world.SSO.Clients[device.Client]; client != nil {

@@ -1,4 +1,5 @@
-// Package browser opens a page in the person's browser. [Open] is all of it.
+// Package browser opens a page in the person's browser: [Open]. [Answer] and [Page]
+// are the few pages of stile's own that people end up at.
 package browser
 
 import (

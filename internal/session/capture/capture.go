@@ -9,19 +9,18 @@
 package capture
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"os/exec"
 	"strings"
-	"time"
+
+	"github.com/stile-aws/stile/internal/session/browser"
+	"github.com/stile-aws/stile/internal/session/devtools"
 )
 
 // Config says which browser, and where to. Start and Profile are required.
@@ -52,9 +51,6 @@ func FindBrowser(name string) (string, error) {
 	return "", fmt.Errorf("finding a browser for SAML: none of %s is on PATH; install one, or give the assertion by a file or program", strings.Join(names, ", "))
 }
 
-// closing is how long a browser has to leave by itself.
-const closing = 5 * time.Second
-
 // Assertion has the person sign in, and gives the SAMLResponse as it was posted,
 // base64. It ends when ctx does, or the person closes the browser.
 func Assertion(ctx context.Context, cfg Config) (string, error) {
@@ -65,34 +61,19 @@ func Assertion(ctx context.Context, cfg Config) (string, error) {
 	if err := os.MkdirAll(cfg.Profile, 0o700); err != nil {
 		return "", fmt.Errorf("making the browser's profile: %w", err)
 	}
-	theirIn, in, err := os.Pipe()
-	if err != nil {
-		return "", err
-	}
-	defer in.Close()
-	out, theirOut, err := os.Pipe()
-	if err != nil {
-		_ = theirIn.Close()
-		return "", err
-	}
-	defer out.Close()
-	cmd := exec.CommandContext(ctx, program, "--remote-debugging-pipe", "--user-data-dir="+cfg.Profile, "--no-first-run", "--no-default-browser-check", "about:blank")
-	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4, as the protocol wants
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = closing
-	err = cmd.Start()
-	_, _ = theirIn.Close(), theirOut.Close()
+	b, err := start(ctx, program, cfg.Profile)
 	if err != nil {
 		return "", fmt.Errorf("starting the browser: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = out.Close() })
-	defer stop()
-	assertion, err := (&steering{in: in, start: cfg.Start}).run(out)
-	_ = in.Close() // an end of the pipe is the end of the browser, should it not have understood
-	_ = cmd.Wait() // whatever it says: it did what it was for, or err tells
+	assertion, begun, err := b.steer(ctx, cfg.Start)
+	ended := b.leave() // what it says counts only when it did not begin
 	switch {
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
+	case errors.Is(err, devtools.ErrClosed) && !begun:
+		return "", fmt.Errorf("starting the browser: %s ended before it showed a page (%s)%s", program, ended, b.said.last())
+	case errors.Is(err, devtools.ErrClosed):
+		return "", fmt.Errorf("signing in at %s: %w before the sign-in came to its end", host(cfg.Start), err)
 	case err != nil:
 		return "", fmt.Errorf("signing in at %s: %w", host(cfg.Start), err)
 	}
@@ -109,44 +90,21 @@ func host(address string) string {
 
 // steering is a conversation with a browser.
 type steering struct {
-	in    io.Writer
+	*devtools.Conn
 	start string
-	last  int  // the id of the last command
 	begun bool // the page was opened
 }
 
-// message is a command or an event.
-type message struct {
-	ID      int             `json:"id,omitempty"`
-	Session string          `json:"sessionId,omitempty"`
-	Method  string          `json:"method,omitempty"`
-	Params  json.RawMessage `json:"params,omitempty"`
-	Error   *failure        `json:"error,omitempty"`
-}
-
-type failure struct {
-	Message string `json:"message"`
-}
-
-// maxMessage bounds what a browser says at once; an assertion has 100,000
-// characters at most.
-const maxMessage = 16 << 20
-
 // run steers until an assertion is posted.
-func (s *steering) run(out io.Reader) (string, error) {
+func (s *steering) run() (string, error) {
 	all := map[string]any{"autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true}
 	if err := s.send("", "Target.setAutoAttach", all); err != nil {
 		return "", err
 	}
-	said := bufio.NewReader(out)
 	for {
-		text, err := said.ReadBytes(0)
-		if err != nil || len(text) > maxMessage {
-			return "", errors.New("the browser was closed before the sign-in came to its end")
-		}
-		var m message
-		if err := json.Unmarshal(bytes.TrimRight(text, "\x00"), &m); err != nil {
-			return "", errors.New("the program does not speak the DevTools protocol of Chromium's browsers")
+		m, err := s.Next()
+		if err != nil {
+			return "", err
 		}
 		switch m.Method {
 		case "Target.attachedToTarget":
@@ -164,18 +122,8 @@ func (s *steering) run(out io.Reader) (string, error) {
 }
 
 func (s *steering) send(session, method string, params any) error {
-	s.last++
-	text, err := json.Marshal(map[string]any{"id": s.last, "method": method, "params": params, "sessionId": session})
-	if session == "" {
-		text, err = json.Marshal(map[string]any{"id": s.last, "method": method, "params": params})
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := s.in.Write(append(text, 0)); err != nil {
-		return errors.New("the browser was closed before the sign-in came to its end")
-	}
-	return nil
+	_, err := s.Send(session, method, params)
+	return err
 }
 
 // attached has a page's posts shown here, and opens the provider's page in the
@@ -229,10 +177,10 @@ func (s *steering) paused(session string, params json.RawMessage) (string, error
 	if p.Request.Method != "POST" || !atAWS(p.Request.URL) || err != nil || form.Get("SAMLResponse") == "" {
 		return "", s.send(session, "Fetch.continueRequest", map[string]any{"requestId": p.RequestID})
 	}
-	page := base64.StdEncoding.EncodeToString([]byte("<title>stile</title><p>You are signed in. This window can be closed."))
+	page := base64.StdEncoding.EncodeToString([]byte(browser.Page("You are signed in", "You can close this window and go back to the terminal.")))
 	answer := map[string]any{
 		"requestId": p.RequestID, "responseCode": 200, "body": page,
-		"responseHeaders": []any{map[string]string{"name": "Content-Type", "value": "text/html"}},
+		"responseHeaders": []any{map[string]string{"name": "Content-Type", "value": "text/html; charset=utf-8"}},
 	}
 	_ = s.send(session, "Fetch.fulfillRequest", answer) // it has done its work,
 	_ = s.send("", "Browser.close", map[string]any{})   // even if it is gone already

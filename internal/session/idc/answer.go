@@ -5,13 +5,14 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stile-aws/stile/internal/session/browser"
 )
 
 // The browser brings the answer to this computer only. RFC 8252, section 8.3,
@@ -92,18 +93,14 @@ func listen(l net.Listener, state string) *answer {
 		}
 		code, ours, err := readAnswer(r.URL.Query(), state)
 		if !ours {
-			http.Error(w, "This is not the answer to what stile asked.", http.StatusBadRequest)
+			browser.Answer(w, http.StatusBadRequest, "Not an answer to stile", "This is not the answer to what stile asked. If you have begun to sign in more than once, use the latest page.")
 			return
 		}
-		h := w.Header()
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Cache-Control", "no-store")
-		h.Set("Referrer-Policy", "no-referrer")
-		text := "You are signed in. You can close this page."
-		if err != nil {
-			text = "You are not signed in. The terminal says more; you can close this page."
+		if err == nil {
+			browser.Answer(w, http.StatusOK, "You are signed in", "You can close this page and go back to the terminal.")
+		} else {
+			browser.Answer(w, http.StatusOK, "You are not signed in", "The terminal says more; you can close this page.")
 		}
-		_, _ = io.WriteString(w, "<!doctype html><title>stile</title><p>"+text+"</p>\n")
 		select {
 		case came <- outcome{code, err}:
 		default: // it has come before
@@ -143,7 +140,7 @@ func readAnswer(q url.Values, state string) (code string, ours bool, err error) 
 	}
 	switch code, refused := q.Get("code"), q.Get("error"); {
 	case refused == "access_denied":
-		return "", true, errors.New("the request was denied in the browser")
+		return "", true, errDenied
 	case refused != "":
 		return "", true, fmt.Errorf("the sign-in page answered %q: %q", refused, q.Get("error_description"))
 	case code == "":

@@ -218,6 +218,9 @@ const (
 	slowDown     = 5 * time.Second
 )
 
+// errDenied is that the person said no.
+var errDenied = errors.New("the request was denied in the browser")
+
 var errUnused = errors.New("nobody allowed the code while it was good; begin again for another one")
 
 // byDevice signs in by a code that the person compares.
@@ -261,7 +264,10 @@ func (c *Client) byDevice(ctx context.Context, l *Login) error {
 		var pending *types.AuthorizationPendingException
 		var hasty *types.SlowDownException
 		var expired *types.ExpiredTokenException
+		var denied *types.AccessDeniedException
 		switch {
+		case errors.As(err, &denied):
+			return errDenied
 		case errors.As(err, &expired):
 			return errUnused
 		case errors.As(err, &hasty):
