@@ -36,9 +36,11 @@ type said struct {
 
 // guarded is the resource of a guard.
 type guarded struct {
-	target Question       // what the resource of the question stands for
-	known  authz.Context  // keys that the resource and the way to it tell
-	key    *inventory.Key // the resource, where it is one
+	resource string // what the resource of the question stands for
+	owner    arn.AccountID
+	managed  bool           // it is a key that AWS manages
+	known    authz.Context  // keys that the resource and the way to it tell
+	key      *inventory.Key // the resource, where it is one
 }
 
 // Caller gathers what p brings to every request it makes: its identity
@@ -66,9 +68,10 @@ func (v *View) Guard(q Question) *Side {
 	v.rcps(&q, &pols)
 	v.resourcePolicy(&q, &pols)
 	s := v.sideOf(pols)
-	s.guarded = &guarded{target: q, known: known, key: v.keyOf(q.Resource)}
+	key := v.keyOf(q.Resource)
+	s.guarded = &guarded{resource: q.Resource, owner: q.ResourceAccount, managed: q.managed != "" || key != nil && key.AWSManaged, known: known, key: key}
 	s.management = v.isManagement(ownerOf(&authz.Request{Resource: q.Resource, ResourceAccount: q.ResourceAccount, Principal: q.Principal}))
-	if key := s.guarded.key; key != nil {
+	if key != nil {
 		s.policies.Grants = grantsOf(key, "")
 		var m mentions
 		for i := range key.Grants {
@@ -170,8 +173,8 @@ func (v *View) explain(q Question, caller, guard *Side, complete func(*authz.Req
 // request makes req q as asked by p, without what [View.complete] adds.
 func request(req *authz.Request, q *Question, p *authz.Principal, caller, guard *Side) {
 	target := guard.guarded
-	req.Principal, req.Action, req.Resource, req.ResourceAccount = *p, q.Action, target.target.Resource, target.target.ResourceAccount
-	req.ResourceManagement, req.ResourceAWSManaged = guard.management, target.awsManaged()
+	req.Principal, req.Action, req.Resource, req.ResourceAccount = *p, q.Action, target.resource, target.owner
+	req.ResourceManagement, req.ResourceAWSManaged = guard.management, target.managed
 	req.Context.CopyFrom(&q.Context)
 	if q.ResourceAccount != "" {
 		req.ResourceAccount = q.ResourceAccount
@@ -184,11 +187,6 @@ func request(req *authz.Request, q *Question, p *authz.Principal, caller, guard 
 		setAbsent(&req.Context, key, values...)
 		return true
 	})
-}
-
-// awsManaged reports whether the resource is a key that AWS manages.
-func (g *guarded) awsManaged() bool {
-	return g.key != nil && g.key.AWSManaged || g.target.managed != ""
 }
 
 // openConstraints marks the pairs of a service's encryption context that grants

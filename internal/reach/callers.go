@@ -39,8 +39,8 @@ func (c *callers) fill(g *Graph) {
 	c.exact, c.wild, c.plain = map[string][]NodeID{}, map[arn.AccountID][]grants.Glob{}, map[string][]NodeID{}
 	for id, a := range sorted(g.accounts) {
 		for _, p := range a.For("sts:assumerole") {
-			for resource, list := range p.Exact {
-				c.exact[resource] = append(c.exact[resource], list...)
+			for resource, n := range p.Exact {
+				c.exact[resource] = append(c.exact[resource], n)
 			}
 			c.wild[id] = append(c.wild[id], p.Globs...)
 			for _, n := range p.All {

@@ -26,46 +26,45 @@ func sorted[K cmp.Ordered, V any](m map[K]V) iter.Seq2[K, V] {
 
 // documents looks through what every principal and every role carries.
 func (b *builder) documents() {
-	type carried struct {
-		docs   []*policy.Document
-		opaque bool
-	}
-	found := make([]carried, len(b.nodes))
 	b.Spread(len(b.nodes), b.progress("reading policies"), func(_, i int) {
 		n := &b.nodes[i]
 		n.side = b.view.Caller(n.principal)
 		n.assuming = b.view.About(n.side, assumeRole)
 		pols := n.side.Policies()
-		for _, u := range pols.Unread {
-			n.unread = true
-			found[i].opaque = found[i].opaque || u.Source.Layer == identityLayer
-		}
-		for _, p := range pols.Identity {
-			found[i].docs = append(found[i].docs, p.Document())
-		}
+		n.unread = len(pols.Unread) > 0
 		n.tagKeys = tagKeysOf(n.assuming)
 		n.plain = isPlain(pols)
 	})
-	for i, f := range found {
-		n := &b.nodes[i]
-		a := b.accounts[n.Account]
-		if a == nil {
-			a = &grants.Index{}
-			b.accounts[n.Account] = a
-		}
-		if f.opaque {
-			a.AddUnknown(n.ID)
-		}
-		for _, doc := range f.docs {
-			a.Add(n.ID, doc)
-		}
+	indexes := make([]grants.Index, len(b.owners))
+	for i, id := range b.owners {
+		b.accounts[id] = &indexes[i]
 	}
+	b.Spread(len(b.owners), nil, func(_, i int) { b.index(i, &indexes[i]) })
 	b.callers.fill(b.Graph)
 	b.Spread(len(b.doors), b.progress("reading trust policies"), func(_, i int) { b.open(&b.doors[i]) })
 	for i := range b.doors {
 		d := &b.doors[i]
 		b.doorOf[d.node] = d
 		b.doorsAt[b.nodes[d.node].Account] = append(b.doorsAt[b.nodes[d.node].Account], d)
+	}
+}
+
+// index files what the principals of the i-th account carry. They stand one after
+// the other, the root user first.
+func (b *builder) index(i int, to *grants.Index) {
+	list := b.nodes[b.roots[i]:]
+	if i+1 < len(b.roots) {
+		list = b.nodes[b.roots[i]:b.roots[i+1]]
+	}
+	for i := range list {
+		n := &list[i]
+		pols := n.side.Policies()
+		if slices.ContainsFunc(pols.Unread, func(u authz.Unread) bool { return u.Source.Layer == identityLayer }) {
+			to.AddUnknown(n.ID)
+		}
+		for _, p := range pols.Identity {
+			to.Add(n.ID, p.Document())
+		}
 	}
 }
 

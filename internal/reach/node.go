@@ -107,6 +107,13 @@ func (b *builder) add(n node) NodeID {
 
 // principals adds the users, roles and root users of all accounts.
 func (b *builder) principals() {
+	count := 0
+	for _, account := range b.inv.Accounts {
+		if account != nil {
+			count += 1 + len(account.Users) + len(account.Roles)
+		}
+	}
+	b.nodes, b.byKey = make([]node, 0, count+count/8), make(map[string]NodeID, count) // and some from outside
 	for id, account := range sorted(b.inv.Accounts) {
 		if account == nil {
 			continue

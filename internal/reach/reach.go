@@ -118,8 +118,8 @@ type builder struct {
 // Spread calls work for each of n items on the graph's workers, in blocks,
 // and tells how far it is. worker tells the goroutines apart.
 func (g *Graph) Spread(n int, progress func(done, total int), work func(worker, item int)) {
-	const block = 64
-	if n <= block || g.workers == 1 {
+	block := max(1, min(64, n/(8*g.workers)))
+	if n == 1 || g.workers == 1 {
 		for i := range n {
 			work(0, i)
 		}

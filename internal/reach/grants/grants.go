@@ -22,9 +22,24 @@ type Index struct {
 
 // Postings are the principals with an Allow of one action pattern, by resource.
 type Postings struct {
-	Exact map[string][]digraph.Vertex
+	first map[string]digraph.Vertex   // by the resource's ARN, of which mostly one has it
+	more  map[string][]digraph.Vertex // the others
 	Globs []Glob
 	All   []digraph.Vertex // any resource
+}
+
+// Exact yields who is allowed resources by their ARNs.
+func (p *Postings) Exact(yield func(resource string, n digraph.Vertex) bool) {
+	for resource, n := range p.first {
+		if !yield(resource, n) {
+			return
+		}
+		for _, n := range p.more[resource] {
+			if !yield(resource, n) {
+				return
+			}
+		}
+	}
 }
 
 // Glob is a principal that is allowed resources by a pattern.
@@ -86,15 +101,32 @@ func (p *Postings) add(n digraph.Vertex, resource string) {
 	case pattern == "*":
 		p.addEverything(n)
 	case exact:
-		if p.Exact == nil {
-			p.Exact = map[string][]digraph.Vertex{}
-		}
-		if list := p.Exact[pattern]; len(list) == 0 || list[len(list)-1] != n {
-			p.Exact[pattern] = append(list, n)
-		}
+		p.addExact(n, pattern)
 	default:
 		p.Globs = append(p.Globs, Glob{pattern, n})
 	}
+}
+
+func (p *Postings) addExact(n digraph.Vertex, resource string) {
+	first, known := p.first[resource]
+	if !known {
+		if p.first == nil {
+			p.first = map[string]digraph.Vertex{}
+		}
+		p.first[resource] = n
+		return
+	}
+	last := first
+	if list := p.more[resource]; len(list) > 0 {
+		last = list[len(list)-1]
+	}
+	if last == n {
+		return
+	}
+	if p.more == nil {
+		p.more = map[string][]digraph.Vertex{}
+	}
+	p.more[resource] = append(p.more[resource], n)
 }
 
 func (p *Postings) addEverything(n digraph.Vertex) {
@@ -143,8 +175,11 @@ func (x *Index) Candidates(action, resource string, yield func(digraph.Vertex)) 
 		for _, n := range p.All {
 			yield(n)
 		}
-		for _, n := range p.Exact[resource] {
-			yield(n)
+		if first, known := p.first[resource]; known {
+			yield(first)
+			for _, n := range p.more[resource] {
+				yield(n)
+			}
 		}
 		for _, g := range p.Globs {
 			if g.Covers(resource) {
