@@ -12,6 +12,7 @@ import (
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/localaws/gate"
+	"github.com/stile-aws/stile/internal/localaws/signin"
 	"github.com/stile-aws/stile/internal/localaws/ssooidc"
 	"github.com/stile-aws/stile/internal/localaws/store"
 	"github.com/stile-aws/stile/policy"
@@ -327,7 +328,12 @@ func (s *Server) IdentityCenters() []IdentityCenterInfo {
 // AnswerSignIn does what a person does in a browser: it answers the page at
 // address, which is an authorization URL, a verificationUriComplete or a user
 // code, and returns the URL that the browser is sent to; "" after a device's page.
+// On the console's page, of `aws login`, the answer's User is an ARN, or the name
+// of an IAM user that only one account has.
 func (s *Server) AnswerSignIn(address string, answer ssooidc.Answer) (next string, err error) {
+	if signin.IsAuthorization(address) {
+		return s.signin.Decide(address, signin.Answer(answer))
+	}
 	return ssooidc.Decide(s.world, address, answer)
 }
 

@@ -120,6 +120,7 @@ func services(world *store.World, verifier *oidc.Verifier) []*service.Service {
 		kms.New(),
 		dynamodb.New(),
 		secretsmanager.New(),
+		signin.NewService(),
 		ssooidc.New(world),
 		sso.New(),
 	}
@@ -131,7 +132,8 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting local AWS: %w", err)
 	}
-	s := &Server{world: world, gate: gate.New(world), signin: signin.New(world), faults: cfg.Faults, token: cfg.ControlToken}
+	s := &Server{world: world, gate: gate.New(world), faults: cfg.Faults, token: cfg.ControlToken}
+	s.signin = signin.New(world, s.gate)
 	if s.faults == nil {
 		s.faults = &service.Faults{}
 	}

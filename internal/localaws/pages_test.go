@@ -34,6 +34,12 @@ func FuzzSignInRequests(f *testing.F) {
 		{"GET", "signin.aws.amazon.com", "/federation?Action=getSigninToken&Session=%7B%22sessionId%22%3A%22a%22%7D&SessionDuration=-1", "", ""},
 		{"GET", "eu-west-1.signin.aws.amazon.com", "/federation?Action=login&SigninToken=AAAA&Destination=https://console.aws.amazon.com/", "", ""},
 		{"GET", "console.aws.amazon.com", "/s3", "", ""},
+		{"GET", "127.0.0.1:7171", "/v1/authorize?response_type=code&client_id=arn:aws:signin:::devtools/same-device&scope=openid&code_challenge_method=SHA-256&code_challenge=" +
+			"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA&redirect_uri=http://127.0.0.1:1/oauth/callback", "", ""},
+		{"POST", "localhost", "/v1/authorize?client_id=%ff", "application/x-www-form-urlencoded", "user=arn:aws:iam::111111111111:root&answer=allow"},
+		{"GET", "eu-west-1.signin.aws.amazon.com", "/v1/sessions/confirmation?code=%00&state=%26", "", ""},
+		{"POST", "eu-west-1.signin.aws.amazon.com", "/v1/token", "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwiY3J2IjoiUC0yNTYiLCJ4IjoiQSIsInkiOiJBIn19.e30.AA",
+			`{"clientId":"arn:aws:signin:::devtools/same-device","grantType":"refresh_token","refreshToken":"x"}`},
 		{"POST", "sts.amazonaws.com", "/", "application/x-www-form-urlencoded", "Action=AssumeRoleWithSAML&Version=2011-06-15&RoleArn=arn:aws:iam::111111111111:role/r&PrincipalArn=arn:aws:iam::111111111111:saml-provider/p&SAMLAssertion=PGE%2B"},
 	} {
 		f.Add(seed[0], seed[1], seed[2], seed[3], seed[4])
@@ -50,6 +56,7 @@ func FuzzSignInRequests(f *testing.F) {
 		r.URL, r.Host, r.RequestURI, r.RemoteAddr = u, host, target, "127.0.0.1:5000"
 		r.Header.Set("Content-Type", contentType)
 		r.Header.Set("X-Amz-Sso_bearer_token", body)
+		r.Header.Set("DPoP", contentType)
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
 		text := w.Body.String()

@@ -93,6 +93,7 @@ type parsed struct {
 type oracle struct {
 	python, models string
 	version        string
+	services       []string // of its own models
 }
 
 // oracles returns one oracle for each botocore on this machine, or skips the
@@ -102,13 +103,13 @@ func oracles(t *testing.T, models string) []oracle {
 	var found []oracle
 	seen := map[string]bool{}
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
-		out, err := exec.CommandContext(t.Context(), python, "-c", "import botocore; print(botocore.__version__)").Output()
-		version := strings.TrimSpace(string(out))
-		if err != nil || seen[version] {
+		out, err := exec.CommandContext(t.Context(), python, "-c", "import botocore.session as s; print(s.__version__, *s.get_session().get_available_services())").Output()
+		words := strings.Fields(string(out))
+		if err != nil || len(words) == 0 || seen[words[0]] {
 			continue
 		}
-		seen[version] = true
-		found = append(found, oracle{python: python, models: models, version: version})
+		seen[words[0]] = true
+		found = append(found, oracle{python: python, models: models, version: words[0], services: words[1:]})
 	}
 	if len(found) == 0 {
 		if os.Getenv("CI") == "true" {

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/signin"
 	"github.com/aws/aws-sdk-go-v2/service/sso"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -81,6 +82,8 @@ func client(service string, s *server) reflect.Value {
 		return reflect.ValueOf(organizations.NewFromConfig(config))
 	case "secretsmanager":
 		return reflect.ValueOf(secretsmanager.NewFromConfig(config))
+	case "signin":
+		return reflect.ValueOf(signin.NewFromConfig(config))
 	case "sso":
 		return reflect.ValueOf(sso.NewFromConfig(config))
 	case "sso-oidc":

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/signin"
 	"github.com/aws/aws-sdk-go-v2/service/sso"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -27,6 +28,7 @@ var clientTypes = map[string]reflect.Type{
 	"kms":            reflect.TypeFor[*kms.Client](),
 	"organizations":  reflect.TypeFor[*organizations.Client](),
 	"secretsmanager": reflect.TypeFor[*secretsmanager.Client](),
+	"signin":         reflect.TypeFor[*signin.Client](),
 	"sso":            reflect.TypeFor[*sso.Client](),
 	"sso-oidc":       reflect.TypeFor[*ssooidc.Client](),
 	"sts":            reflect.TypeFor[*sts.Client](),

@@ -14,6 +14,8 @@ package gate
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/stile-aws/stile/arn"
@@ -127,10 +129,22 @@ func (g *Gate) Check(caller *Caller, access *Access, facts *Facts) Verdict {
 		return Verdict{Allowed: true}
 	}
 	decision := authz.Evaluate(&req, &pols, nil)
-	if decision.Allowed() { // whatever the keys are that Decide lacked
+	if decision.Allowed() || answered(caller, &decision) { // whatever the keys are that Decide lacked
 		return Verdict{Allowed: true}
 	}
 	verdict := Verdict{Decision: decision, Message: g.message(caller, &req, decision), By: By(&decision)}
 	g.denials.add(newDenial(caller, &req, &verdict, facts))
 	return verdict
+}
+
+// ofConsole begins what authz cannot know of a user's temporary credentials.
+const ofConsole = "whether the user signed in to the console"
+
+// answered reports that nothing is open but whether the user signed in to the
+// console, and that they did.
+func answered(caller *Caller, d *authz.Decision) bool {
+	if caller.Session == nil || caller.Session.Kind != store.Console || d.Outcome != authz.Unknown || len(d.Missing) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(d.Missing, func(what string) bool { return !strings.HasPrefix(what, ofConsole) })
 }

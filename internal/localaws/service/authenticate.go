@@ -142,6 +142,13 @@ func SessionCaller(w *store.World, s *store.Session) *gate.Caller {
 		}
 		return c
 	}
+	if s.Kind == store.Console && s.Entity == "" {
+		if w.Accounts[s.Account] == nil {
+			return nil
+		}
+		c.Principal = authz.Principal{Kind: authz.Root, ARN: arn.Root(store.Partition, s.Account), ID: string(s.Account)}
+		return c
+	}
 	user, account := w.UserByID(s.Entity, seen)
 	if user == nil {
 		return nil

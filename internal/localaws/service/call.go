@@ -1,6 +1,7 @@
 package service
 
 import (
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -30,6 +31,9 @@ type Call struct {
 	// ByHost says that the host name is one of AWS's, so that Region is what the
 	// client asked for even where nothing was signed.
 	ByHost bool
+	// Header is the request's, for what the models do not have. It is not to be
+	// changed.
+	Header http.Header
 	// Prepared is what Prepare left for Access and Handle.
 	Prepared any
 

@@ -102,7 +102,7 @@ func (k *Kernel) newCall(r *http.Request, route route, requestID string) *Call {
 	now := k.world.Now()
 	region := route.region
 	return &Call{
-		World: k.world, Region: region, Now: now, RequestID: requestID, Endpoint: endpoint(r), ByHost: route.host != "",
+		World: k.world, Region: region, Now: now, RequestID: requestID, Endpoint: endpoint(r), ByHost: route.host != "", Header: r.Header,
 		service: route.service, gate: k.gate,
 		facts: gate.Facts{
 			Now: now, Region: region, SourceIP: sourceIP(r), UserAgent: r.UserAgent(),

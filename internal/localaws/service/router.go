@@ -136,6 +136,9 @@ func (rt *router) byHost(host string) (*Service, string) {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
+	if region, ok := strings.CutSuffix(host, ".signin.aws.amazon.com"); ok { // the console's own way of naming
+		return rt.hosts["signin"], region
+	}
 	rest, ok := strings.CutSuffix(host, ".amazonaws.com")
 	if !ok {
 		if rest, ok = strings.CutSuffix(host, ".api.aws"); !ok {

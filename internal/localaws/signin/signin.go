@@ -1,16 +1,18 @@
 // Package signin is the sign-in endpoint of the AWS console on the local AWS:
 // it takes temporary credentials for a sign-in token, and the token for a
-// console, which here is a page that says who one is in which account.
+// console, which here is a page that says who one is in which account. And it
+// signs command lines in (`aws login`): a page on which somebody says who they are,
+// and [NewService]'s operation that gives the credentials.
 //
 // Start with [New] and [Endpoint.Serve]. It answers the endpoints' host names,
 // with a Region before them or not, and any address of this machine under the
 // same paths. Multi-session works as in AWS: after the opt-in up to five
 // identities are signed in beside each other, before it one has to log out first.
 //
-// `aws login` (CreateOAuth2Token) is not here.
-//
 // Source: IAM user guide, "Enable custom identity broker access to the AWS
-// console"; AWS Management Console guide, "Signing in to multiple accounts".
+// console"; AWS Management Console guide, "Signing in to multiple accounts"; AWS
+// Sign-In API reference, AuthorizeOAuth2Access and CreateOAuth2Token; RFC 7636 and
+// RFC 9449; the AWS CLI 2.34 and AWS's SDK for Go as clients.
 package signin
 
 import (
@@ -23,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stile-aws/stile/internal/localaws/gate"
 	"github.com/stile-aws/stile/internal/localaws/page"
 	"github.com/stile-aws/stile/internal/localaws/service"
 	"github.com/stile-aws/stile/internal/localaws/store"
@@ -47,10 +50,13 @@ const (
 )
 
 // Endpoint is the sign-in endpoint of a world. Safe for concurrent use.
-type Endpoint struct{ world *store.World }
+type Endpoint struct {
+	world *store.World
+	gate  *gate.Gate
+}
 
-// New returns the endpoint.
-func New(world *store.World) *Endpoint { return &Endpoint{world} }
+// New returns the endpoint, which asks the gate who may sign in command lines.
+func New(world *store.World, g *gate.Gate) *Endpoint { return &Endpoint{world, g} }
 
 // site is what a host name stands for.
 type site struct {
@@ -105,7 +111,11 @@ func (e *Endpoint) Serve(w http.ResponseWriter, r *http.Request) bool {
 		e.oauth(w, r, s)
 	case r.URL.Path == "/sessions/v1/opt-in":
 		e.optIn(w, r, s)
-	case s.own:
+	case r.URL.Path == authorizePath && s.partition == store.Partition:
+		e.authorize(w, r)
+	case r.URL.Path == confirmationPath:
+		e.confirmation(w, r)
+	case s.own, r.URL.Path == tokenPath:
 		return false // the API's
 	default:
 		refuse(w, http.StatusNotFound, "There is no such page.")

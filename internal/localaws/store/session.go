@@ -19,6 +19,7 @@ type SessionKind string
 const (
 	AssumedRole SessionKind = "role"      // sts:AssumeRole and AssumeRoleWith…
 	UserSession SessionKind = "user"      // sts:GetSessionToken
+	Console     SessionKind = "console"   // a user's or the root user's sign-in to the console
 	Federated   SessionKind = "federated" // sts:GetFederationToken
 )
 

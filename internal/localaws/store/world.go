@@ -66,6 +66,7 @@ type State struct {
 	// IdentityCenters are the instances of IAM Identity Center by start URL.
 	IdentityCenters map[string]*IdentityCenter `json:"identityCenters,omitempty"`
 	SSO             SSO                        `json:"sso,omitzero"`
+	SignIn          SignIn                     `json:"signIn,omitzero"`
 	// Used has the last use of access keys and of roles (by unique id). It has a
 	// lock of its own: see World.Use.
 	Used map[string]LastUse `json:"used"`

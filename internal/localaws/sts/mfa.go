@@ -86,7 +86,7 @@ func mfaContext(c *service.Call, context map[string][]string) {
 // does not.
 func carriedMFA(c *service.Call) (at time.Time, ok bool) {
 	s := c.Caller.Session
-	if s == nil || s.Kind != store.UserSession || !s.MFA {
+	if s == nil || s.Kind != store.UserSession && s.Kind != store.Console || !s.MFA {
 		return time.Time{}, false
 	}
 	return s.MFAAt, true

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/signin"
 	"github.com/aws/aws-sdk-go-v2/service/sso"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -33,7 +34,7 @@ func all(tb testing.TB, protocol wire.Protocol) []served {
 		"dynamodb": reflect.TypeFor[*dynamodb.Client](), "eks": reflect.TypeFor[*eks.Client](), "iam": reflect.TypeFor[*iam.Client](),
 		"kms": reflect.TypeFor[*kms.Client](), "organizations": reflect.TypeFor[*organizations.Client](),
 		"secretsmanager": reflect.TypeFor[*secretsmanager.Client](), "sts": reflect.TypeFor[*sts.Client](),
-		"sso": reflect.TypeFor[*sso.Client](), "sso-oidc": reflect.TypeFor[*ssooidc.Client](),
+		"signin": reflect.TypeFor[*signin.Client](), "sso": reflect.TypeFor[*sso.Client](), "sso-oidc": reflect.TypeFor[*ssooidc.Client](),
 	}
 	var out []served
 	for _, service := range wire.Services() {

@@ -80,6 +80,7 @@ func TestLoad(t *testing.T) {
 		{"dynamodb", "dynamodb", "DynamoDB_20120810", wire.JSON, "GetItem"},
 		{"secretsmanager", "secretsmanager", "secretsmanager", wire.JSON, "GetSecretValue"},
 		{"eks", "eks", "", wire.RestJSON, "ListClusters"},
+		{"signin", "signin", "", wire.RestJSON, "CreateOAuth2Token"},
 		{"sso", "awsssoportal", "", wire.RestJSON, "GetRoleCredentials"},
 		{"sso-oidc", "sso-oauth", "", wire.RestJSON, "CreateToken"},
 	}

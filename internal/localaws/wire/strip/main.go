@@ -29,7 +29,7 @@ import (
 
 // served are the services whose models the repository carries, by the name of
 // their directory in botocore.
-const served = "dynamodb,eks,iam,kms,organizations,secretsmanager,sso,sso-oidc,sts"
+const served = "dynamodb,eks,iam,kms,organizations,secretsmanager,signin,sso,sso-oidc,sts"
 
 // dropped are the model keys no reader of a stripped model needs.
 var dropped = []string{
