@@ -121,7 +121,7 @@ func (s *Store) keepWhereLikely(ctx context.Context, identity *age.X25519Identit
 		return err
 	}
 	if errors.Is(err, ErrLocked) || errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("asking the keyring, which would keep the key: %w; unlock it and try again, or choose where else the key is kept: %s", err, choices)
+		return fmt.Errorf("asking the keyring, which would keep the key: %w; unlock or restart it and try again, or choose where else the key is kept: %s", err, choices)
 	}
 	if other := s.keep(ctx, Passphrase, identity); other != nil {
 		return fmt.Errorf("no keyring is in use here (%w), and %w; choose where the key is kept: %s", err, other, choices)

@@ -138,7 +138,7 @@ func TestANewStoreWaitsForALockedKeyring(t *testing.T) {
 	s := play(t, &keyringtest.Played{Locked: true, Answers: []keyringtest.Answer{keyringtest.Dismissed, keyringtest.Opened}})
 	cfg := secretstore.Config{AskPassphrase: answering("correct horse", nil)}
 	err := s.process(t, cfg).Set(t.Context(), "user/ann", []byte("value"))
-	says(t, err, secretstore.ErrLocked, "its prompt was dismissed", "unlock it and try again", "STILE_SECRETS=keyfile", "STILE_SECRETS=passphrase")
+	says(t, err, secretstore.ErrLocked, "its prompt was dismissed", "unlock or restart it and try again", "STILE_SECRETS=keyfile", "STILE_SECRETS=passphrase")
 	if k, err := s.process(t, cfg).Keeper(); k != "" || err != nil {
 		t.Errorf("the keeper is %q, %v, want none", k, err)
 	}

@@ -28,8 +28,13 @@ func New(s *term.Streams) *cobra.Command {
 			"  keyring     in the macOS keychain, the Windows credential manager, or the Secret Service of a Linux desktop\n" +
 			"  passphrase  in a file that a passphrase opens, which is asked for at the terminal, three times at most\n" +
 			"  keyfile     in a file that you alone can read, next to the secrets; whoever reads your files reads them too\n\n" +
-			"A new store takes the keyring if one answers, else a passphrase. STILE_SECRETS=keyring, passphrase or keyfile chooses\n" +
+			"A new store takes the keyring if there is one, else a passphrase. STILE_SECRETS=keyring, passphrase or keyfile chooses\n" +
 			"for a new store; one that exists knows its own.\n\n" +
+			"A keyring that is locked prompts on its desktop: stile says so and waits for 40 seconds, unless STILE_NO_LOGIN is set.\n" +
+			"Over SSH, GNOME's takes its password from standard input; in bash:\n\n" +
+			"  read -rsp 'keyring password: ' p\n" +
+			"  printf %s \"$p\" | gnome-keyring-daemon --replace --unlock --components=secrets --daemonize\n\n" +
+			"While it is open, stile secrets migrate keyfile or passphrase does without it from then on.\n\n" +
 			"Without a terminal a passphrase comes from a program: STILE_PASSPHRASE_COMMAND, run by sh, prints it (\"pass show stile\",\n" +
 			"\"cat /run/secrets/stile\"); else SSH_ASKPASS is asked, as by OpenSSH. There is no variable and no argument for the\n" +
 			"passphrase itself, since other processes could read those.\n\n" +

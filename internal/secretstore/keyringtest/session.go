@@ -101,7 +101,8 @@ func (s *Session) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-const password = "correct horse"
+// Password is that of the login collection.
+const Password = "correct horse"
 
 // Unlock opens the login collection as a login does, or as its owner does over SSH:
 // its password goes to gnome-keyring-daemon --unlock. One is made, and GNOME Keyring
@@ -109,7 +110,7 @@ const password = "correct horse"
 func (s *Session) Unlock(t testing.TB) {
 	t.Helper()
 	cmd := s.command("gnome-keyring-daemon", "--replace", "--unlock", "--components=secrets", "--daemonize")
-	cmd.Stdin = strings.NewReader(password)
+	cmd.Stdin = strings.NewReader(Password)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("gnome-keyring-daemon --unlock: %v\n%s", err, out)
 	}
