@@ -42,7 +42,8 @@ const flags = "--headless=new --no-sandbox --disable-gpu --disable-quic --no-fir
 	"--disable-component-update --disable-sync --disable-dev-shm-usage --disable-breakpad --password-store=basic --remote-debugging-port=0"
 
 // command writes a program that is Chromium with a directory for its things, and
-// whose standard error tell reads. It is what people name in $BROWSER.
+// whose standard error told reads. It is what people name in $BROWSER. It runs once
+// at a time.
 func command(t *testing.T, name string, more ...string) (path string, told func(*testing.T) *chromium) {
 	t.Helper()
 	dir := t.TempDir()
@@ -92,6 +93,7 @@ func within[T any](t *testing.T, what string, c <-chan T) T {
 type chromium struct {
 	conn  *devtools.Conn
 	ended chan struct{} // closed when its last process is gone
+	said  string        // on standard error, once it has ended
 
 	mu      sync.Mutex // guards the rest, and the sending of commands
 	waiting map[int]chan<- *devtools.Message
@@ -123,14 +125,23 @@ func steer(t *testing.T, stderr io.ReadCloser) *chromium {
 	at := make(chan string, 1)
 	go func() {
 		defer close(c.ended)
+		defer close(at)
 		defer stderr.Close()
+		var said []string
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			said = append(said, lines.Text())
 			if address, ok := strings.CutPrefix(lines.Text(), listening); ok {
 				at <- address
 			}
 		}
+		c.said = strings.Join(said, "\n")
 	}()
-	wire, err := dial(within(t, "waiting for the browser's address", at))
+	address := within(t, "waiting for the browser's address", at)
+	if address == "" {
+		<-c.ended
+		t.Fatalf("the browser ended, and said\n%s", c.said)
+	}
+	wire, err := dial(address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -169,6 +169,14 @@ func (b *tab) fails(t *testing.T, code string) {
 	b.shows(t, code)
 }
 
+// address is what the address bar shows.
+func (b *tab) address(t *testing.T) string {
+	t.Helper()
+	var out string
+	b.evaluate(t, "location.href", &out)
+	return out
+}
+
 func (b *tab) close(t *testing.T) {
 	t.Helper()
 	b.browser.must(t, b.session, "Page.close", struct{}{}, nil)

@@ -170,10 +170,14 @@ func (rt *router) hostAt(labels []string) (*Service, int) {
 	return rt.hosts[strings.TrimSuffix(labels[0], "-fips")], 1
 }
 
+// maxUnsignedForm is more than the longest form that comes unsigned: that of
+// AssumeRoleWithSAML, whose assertion has 100,000 characters, each escaped.
+const maxUnsignedForm = 400_000
+
 // byAction finds the query service of an unsigned request by its Action.
 func (rt *router) byAction(r *http.Request, body []byte) *Service {
 	action := r.URL.Query().Get("Action")
-	if action == "" && len(body) < 1<<16 {
+	if action == "" && len(body) < maxUnsignedForm {
 		form, _ := url.ParseQuery(string(body)) // what can be read of it
 		action = form.Get("Action")
 	}
