@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,7 +19,7 @@ const reserved = "AWSReservedSSO_"
 func (b *Book) byARN(ctx context.Context, text string, l Lister) (*Target, error) {
 	role, err := arn.Parse(text)
 	if err != nil || role.Service != "iam" || role.Type() != "role" {
-		return nil, fmt.Errorf("%s is not the ARN of a role", text)
+		return nil, errors.New("it is not the ARN of a role")
 	}
 	for i := range b.Sources {
 		if s := &b.Sources[i]; s.OwnRole() == role {
@@ -36,12 +37,12 @@ func (b *Book) byARN(ctx context.Context, text string, l Lister) (*Target, error
 	case 1:
 		return b.named(ctx, b.Session(named[0]), l)
 	default:
-		return nil, fmt.Errorf("%s is where several sessions end; choose one: %s", text, strings.Join(named, ", "))
+		return nil, fmt.Errorf("several sessions end there; choose one: %s", strings.Join(named, ", "))
 	}
 	if set, ok := permissionSetOf(role.Name()); ok {
 		return b.reserved(ctx, role, set, l)
 	}
-	return nil, fmt.Errorf("%s: %w: no source gives this role by itself and no session ends there; SOURCE:%s/%s enters it from a source", text, ErrUnknown, role.Account, role.Name())
+	return nil, unknownf("no source gives this role by itself and no session ends there; SOURCE:%s/%s enters it from a source", role.Account, role.Name())
 }
 
 // permissionSetOf is the permission set that Identity Center made a role of.
@@ -71,9 +72,9 @@ func (b *Book) reserved(ctx context.Context, role arn.ARN, set string, l Lister)
 		}
 	}
 	if found = offering(ctx, found, set, l); len(found) == 0 {
-		return nil, fmt.Errorf("%s: %w: no source or session ends there, and no Identity Center (looked through: %s) lists permission set %s in account %s", role, ErrUnknown, strings.Join(asked, ", "), set, role.Account)
+		return nil, unknownf("no source or session ends there, and no Identity Center (looked through: %s) lists permission set %s in account %s", strings.Join(asked, ", "), set, role.Account)
 	}
-	return only(ctx, role.String(), found, set, l)
+	return only(ctx, found, set, l)
 }
 
 // silent is a Lister that asks nobody.

@@ -23,7 +23,7 @@ type GroupError struct {
 
 // Error lists the members.
 func (e *GroupError) Error() string {
-	return fmt.Sprintf("%s is a group of %s: say one of them, or stile each %s -- COMMAND for all", e.Group.Name, strings.Join(e.Group.Members, ", "), e.Group.Name)
+	return fmt.Sprintf("it is a group of %s: say one of them, or stile each %s -- COMMAND for all", strings.Join(e.Group.Members, ", "), e.Group.Name)
 }
 
 // Check says what is wrong with the group by itself.

@@ -16,6 +16,17 @@ import (
 // ErrUnknown means that no source or session is or has what was typed.
 var ErrUnknown = errors.New("not known to any source or session")
 
+// unknown is an ErrUnknown that says what is not there.
+type unknown string
+
+// Error is what is not there.
+func (u unknown) Error() string { return string(u) }
+
+// Is makes it an [ErrUnknown].
+func (u unknown) Is(target error) bool { return target == ErrUnknown }
+
+func unknownf(format string, args ...any) error { return unknown(fmt.Sprintf(format, args...)) }
+
 // Account is an account as Identity Center lists it.
 type Account struct {
 	ID    arn.AccountID `json:"id"`
@@ -106,7 +117,7 @@ func (t *Target) RoleARN() string {
 // it, SOURCE:ACCOUNT/ROLE where several do, the name of a session, the name of a
 // source, or the ARN of a role that one of them leads to. What is not there is
 // ErrUnknown, a group is a [GroupError]; what is there more than once is an error
-// that lists the choices.
+// that lists the choices. Errors do not say the address.
 func (b *Book) Resolve(ctx context.Context, address string, l Lister) (*Target, error) {
 	name, rest, ok := strings.Cut(address, ":")
 	if source := b.Source(name); ok && source != nil {
@@ -127,7 +138,7 @@ func (b *Book) Resolve(ctx context.Context, address string, l Lister) (*Target, 
 	if g := b.Group(address); g != nil {
 		return nil, &GroupError{*g}
 	}
-	return nil, fmt.Errorf("%s: %w%s", address, ErrUnknown, hint(address, b.names()))
+	return nil, fmt.Errorf("%w%s", ErrUnknown, hint(address, b.names()))
 }
 
 // cutRole cuts at the last slash: names of accounts may have some.
@@ -169,7 +180,7 @@ func (b *Book) within(ctx context.Context, source *Source, rest string, l Lister
 	}
 	account, role, ok := cutRole(rest)
 	if !ok {
-		return nil, fmt.Errorf("%s:%s: want SOURCE:ACCOUNT/ROLE", source.Name, rest)
+		return nil, fmt.Errorf("want %s:ACCOUNT/ROLE; stile ls --source %s lists them", source.Name, source.Name)
 	}
 	return b.named(ctx, &Session{Source: source.Name, Account: account, Role: role}, l)
 }
@@ -200,13 +211,13 @@ func (b *Book) anywhere(ctx context.Context, account, role string, l Lister) (*T
 		}
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("%s/%s: no account %s: %w%s", account, role, account, ErrUnknown, hint(account, b.accountNames(l)))
+		return nil, unknownf("no account %s is known to any source%s", account, hint(account, b.accountNames(l)))
 	}
-	return only(ctx, account+"/"+role, found, role, l)
+	return only(ctx, found, role, l)
 }
 
 // only is the one of several places that lists a role.
-func only(ctx context.Context, address string, found []place, role string, l Lister) (*Target, error) {
+func only(ctx context.Context, found []place, role string, l Lister) (*Target, error) {
 	if len(found) > 1 {
 		all := found
 		if found = offering(ctx, all, role, l); len(found) == 0 {
@@ -214,7 +225,7 @@ func only(ctx context.Context, address string, found []place, role string, l Lis
 			for _, p := range all {
 				names = append(names, p.source.Name)
 			}
-			return nil, fmt.Errorf("%s: none of %s lists a role %s there: %w", address, strings.Join(names, ", "), role, ErrUnknown)
+			return nil, unknownf("none of %s lists a role %s there", strings.Join(names, ", "), role)
 		}
 	}
 	if len(found) == 1 {
@@ -224,7 +235,7 @@ func only(ctx context.Context, address string, found []place, role string, l Lis
 	for _, p := range found {
 		choices = append(choices, fmt.Sprintf("\n  %s:%s/%s (%s)", p.source.Name, p.account.ID, role, p.account.Name))
 	}
-	return nil, fmt.Errorf("%s may be any of these; choose one:%s", address, strings.Join(choices, ""))
+	return nil, fmt.Errorf("it may be any of these; choose one:%s", strings.Join(choices, ""))
 }
 
 // offering keeps the places that list a role, and those that cannot be asked. What
@@ -406,7 +417,10 @@ func (b *Book) account(ctx context.Context, source *Source, name string, l Liste
 	found = slices.CompactFunc(found, func(a, b place) bool { return a.account.ID == b.account.ID }) // several may list it
 	switch len(found) {
 	case 0:
-		return Account{}, fmt.Errorf("account %s: %w%s", name, ErrUnknown, hint(name, b.accountNames(l)))
+		if source.IdentityCenter != nil {
+			return Account{}, unknownf("%s lists no account %s%s", source.Name, name, hint(name, b.accountNames(l)))
+		}
+		return Account{}, unknownf("no account %s is known to any source%s", name, hint(name, b.accountNames(l)))
 	case 1:
 		return found[0].account, nil
 	}

@@ -124,7 +124,7 @@ func TestAddresses(t *testing.T) {
 	for address, want := range map[string]string{
 		"both/Admin":       "gov:444444444444/Admin",
 		"acme":             "say acme:ACCOUNT/ROLE",
-		"acme:x":           "want SOURCE:ACCOUNT/ROLE",
+		"acme:x":           "want acme:ACCOUNT/ROLE",
 		"order-prod/Admin": `did you mean "orders-prod"?`,
 		"prod-dp":          `did you mean "prod-db"?`,
 	} {

@@ -37,7 +37,7 @@ func (o *options) check(ctx context.Context, places []route.Place) error {
 func (o *options) leads(ctx context.Context, address string) error {
 	found, err := o.route.Lookup(ctx, o.streams, address, false)
 	if err != nil {
-		return fmt.Errorf("writing a profile for %s: %w", address, err)
+		return fmt.Errorf("writing a profile: %w", err)
 	}
 	defer found.Close()
 	t := found.Target

@@ -180,7 +180,7 @@ func TestEachTellsOnceWhatSessionsAreHeldTo(t *testing.T) {
 		}},
 		{[]string{"--read-only", "team-1/Admin", "team-0/Dev"}, []string{ // other lists no such role there
 			"stile: team-1/Admin, for --read-only: as ReadOnly, the read-only role of acme, instead of Admin",
-			"stile: team-0/Dev: going to team-0/Dev: --read-only cannot be held to: other lists no role ReadOnly, its read-only one, in account 100000000000, but Dev; stile sessions edit other --read-only-role NAME names another",
+			"stile: team-0/Dev: --read-only cannot be held to: other lists no role ReadOnly, its read-only one, in account 100000000000, but Dev; stile sessions edit other --read-only-role NAME names another",
 			"stile: 1 of 2 succeeded, 1 failed",
 		}},
 		{[]string{"team-1/Admin"}, []string{"stile: 1 of 1 succeeded"}},

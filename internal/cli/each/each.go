@@ -199,7 +199,7 @@ func (o *options) summary(results []result) error {
 func outcome(r *result) string {
 	switch {
 	case r.Error != "":
-		return r.Error
+		return strings.TrimPrefix(r.Error, "going to "+r.Address+": ") // it stands behind the address
 	case r.Exit != 0:
 		return fmt.Sprintf("exit status %d after %.1f s", r.Exit, r.Seconds)
 	}

@@ -120,7 +120,7 @@ type step struct {
 func (o *options) address(ctx context.Context, address string) error {
 	found, err := o.route.Lookup(ctx, o.streams, address, o.try)
 	if err != nil {
-		return fmt.Errorf("explaining %s: %w", address, err)
+		return err
 	}
 	defer found.Close()
 	inv, err := o.inventory(ctx)

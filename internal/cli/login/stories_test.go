@@ -207,7 +207,7 @@ func TestMFASessionsBeginByLogin(t *testing.T) {
 	if names, err := filepath.Glob(filepath.Join(w.Dir, ".local/share/stile/secrets/secrets/*")); err != nil || len(names) != 0 {
 		t.Errorf("the store still has %v, %v", names, err)
 	}
-	routetest.Run(t, w.Command(t, "stile", "whoami", "dana")).Refused(t, "going to dana: dana: not known")
+	routetest.Run(t, w.Command(t, "stile", "whoami", "dana")).Refused(t, "going to dana: not known")
 }
 
 // botocore, which is the AWS CLI's too, uses and refreshes the sign-in that stile

@@ -93,7 +93,7 @@ func (o *options) run(ctx context.Context, text string) error {
 		return err // nothing was found because nobody could be asked
 	}
 	rows = slices.DeleteFunc(rows, func(r row) bool { return !in(&r) })
-	if err := o.print(rows); err != nil {
+	if err := o.print(rows, text); err != nil {
 		return err
 	}
 	return err
@@ -263,7 +263,7 @@ func (o *options) accounts(ctx context.Context, d *desk.Desk, c *idc.Client, sou
 	return all, nil
 }
 
-func (o *options) print(rows []row) error {
+func (o *options) print(rows []row, text string) error {
 	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(a.Source, b.Source)) })
 	if o.json {
 		if rows == nil {
@@ -272,7 +272,11 @@ func (o *options) print(rows []row) error {
 		return o.streams.JSON(rows)
 	}
 	if len(rows) == 0 {
-		o.streams.Note("stile: nothing is like that")
+		if text == "" {
+			o.streams.Note("stile: nothing is like that")
+		} else {
+			o.streams.Note("stile: nothing is like %q; stile ls lists all", text)
+		}
 		return nil
 	}
 	w := tabwriter.NewWriter(o.streams.Out, 0, 0, 2, ' ', 0)

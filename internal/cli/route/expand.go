@@ -28,6 +28,9 @@ func (o *Options) Expand(ctx context.Context, s *term.Streams, words []string) (
 			open = append(open, p)
 			continue
 		}
+		if err := addressable(p); err != nil {
+			return nil, err
+		}
 		if _, err := target(p); err != nil && (!mayBeSession(p) || o.declaredOnly()) {
 			return nil, o.missing(err)
 		}

@@ -50,7 +50,11 @@ type Lead struct {
 // Lookup finds where an address leads, as Open does, and goes nowhere. Nobody is
 // asked, unless an account is not known by its name and somebody may be: see ask.
 func (o *Options) Lookup(ctx context.Context, s *term.Streams, address string, ask bool) (*Found, error) {
+	if err := addressable(address); err != nil {
+		return nil, err
+	}
 	found := &Found{}
+	var problem error
 	to, err := target(address)
 	if err == nil {
 		err = o.lookupDeclared(ctx, s, found, func(a atlas, from string) ([]candidate, error) {
@@ -67,7 +71,7 @@ func (o *Options) Lookup(ctx context.Context, s *term.Streams, address string, a
 		if o.declaredOnly() || another(err) {
 			return nil, err
 		}
-		if !errors.Is(err, errNoDeclarations) {
+		if problem = err; !errors.Is(err, errNoDeclarations) {
 			found.Undeclared = err
 		}
 		found.From = ""
@@ -89,7 +93,7 @@ func (o *Options) Lookup(ctx context.Context, s *term.Streams, address string, a
 	}
 	if err != nil {
 		d.Close()
-		return nil, errors.Join(found.Undeclared, err)
+		return nil, unresolved(address, d.Book(), problem, err)
 	}
 	return found, nil
 }

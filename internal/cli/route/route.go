@@ -22,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
@@ -123,8 +124,8 @@ func (w *Way) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // be asked for what they need. The guards of the working directory are asked, and
 // the end gets the session policies that they or the flags want.
 func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*Way, error) {
-	if address == "" {
-		return nil, errors.New(`going to "": want ACCOUNT/ROLE, a role's ARN, or a name of stile sessions list`)
+	if err := addressable(address); err != nil {
+		return nil, err
 	}
 	p, err := o.pass(s)
 	if err != nil {
@@ -183,6 +184,20 @@ func (o *Options) missing(err error) error {
 		}
 	}
 	return err
+}
+
+// addressable refuses what is no address whatever there is.
+func addressable(address string) error {
+	const want = "want ACCOUNT/ROLE, a role's ARN, or a name of stile sessions list"
+	switch {
+	case address == "":
+		return errors.New(`going to "": ` + want)
+	case strings.ContainsFunc(address, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return fmt.Errorf("going to %q: no address has line breaks or control characters; %s", address, want)
+	case strings.Contains(address, "*"):
+		return fmt.Errorf("going to %s: * stands for many, and one is wanted: stile each '%[1]s' -- COMMAND runs in all of them, stile ls lists them", address)
+	}
+	return nil
 }
 
 // target parses where to go.

@@ -90,20 +90,29 @@ func (o *Options) openSession(ctx context.Context, s *term.Streams, address stri
 		return way, nil
 	}
 	d.Close()
-	book := d.Book()
+	return nil, unresolved(address, d.Book(), problem, err)
+}
+
+// unresolved is that people's sessions do not lead to an address, for the reason
+// err, where declarations lead nowhere either, for the reason problem; nil when they
+// were not asked. It says the address once.
+func unresolved(address string, book *session.Book, problem, err error) error {
+	none := errors.Is(problem, errNoDeclarations)
 	switch {
-	case errors.Is(problem, errNoDeclarations) && len(book.Sources) == 0:
-		return nil, fmt.Errorf("%w; or add a source of your own: stile sessions add NAME --start-url URL --region REGION, or stile sessions import", problem)
-	case problem != nil && len(book.Sources) == 0:
-		return nil, problem
+	case none && len(book.Sources) == 0:
+		return fmt.Errorf("going to %s: %w; or add a source of your own: stile sessions add NAME --start-url URL --region REGION, or stile sessions import", address, problem)
+	case problem != nil && !none && len(book.Sources) == 0:
+		return problem
 	case !errors.Is(err, session.ErrUnknown):
-		return nil, fmt.Errorf("going to %s: %w", address, err)
-	case errors.Is(problem, errNoDeclarations):
-		return nil, fmt.Errorf("going to %w; and there are %w", err, errNoDeclarations) // err begins with the address
+		return fmt.Errorf("going to %s: %w", address, err)
+	case none:
+		return fmt.Errorf("going to %s: %w; stile ls lists what you can be, and there are %w", address, err, errNoDeclarations)
 	case problem != nil:
-		return nil, fmt.Errorf("%w; nor by a session: %w", problem, err)
+		return fmt.Errorf("%w; nor by a session: %w; stile ls lists what you can be", problem, err)
+	case strings.Contains(address, "/"):
+		return fmt.Errorf("going to %s: %w; stile ls lists what you can be", address, err)
 	}
-	return nil, fmt.Errorf("going to %s: %w, and no AWS profile; want ACCOUNT/ROLE, a role's ARN, or a name of stile sessions list", address, err)
+	return fmt.Errorf("going to %s: %w, and no AWS profile; want ACCOUNT/ROLE, a role's ARN, or a name of stile sessions list", address, err)
 }
 
 func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, address string, p *pass) (*Way, error) {

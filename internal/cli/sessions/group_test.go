@@ -48,7 +48,7 @@ func TestGroupsOfSessions(t *testing.T) {
 		"member release is a group":            {"sessions", "add", "more", "--member", "release"},
 		"--role is for a token or Roles Anywhere or a session, and release is a group": {"sessions", "edit", "release", "--role", "x"},
 		"stile sessions rm release removes it":                                         {"sessions", "edit", "release", "--remove-member", "prod-db", "--remove-member", "*/ReadOnly", "--remove-member", "acme:network/Admin"},
-		"release is a group of " + members:                                             {"exec", "release", "--", "true"},
+		"going to release: it is a group of " + members:                                {"exec", "release", "--", "true"},
 		"or stile each release":                                                        {"whoami", "release"},
 		"stile each release -- COMMAND for all":                                        {"explain-credential", "release"},
 	} {
