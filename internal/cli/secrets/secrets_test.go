@@ -55,6 +55,7 @@ func addUser(t *testing.T, w *routetest.World, env ...string) routetest.Result {
 }
 
 func TestTheKeyMovesFromKeeperToKeeper(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	run(t, w, nil, "", "secrets", "status").Want(t, filepath.Join(w.Dir, ".local/share/stile/secrets")+": there is no store yet; STILE_SECRETS chooses who keeps its key")
 	run(t, w, nil, "", "secrets", "migrate", "keyfile").Refused(t, "there is no secret store yet: STILE_SECRETS=keyfile")
@@ -90,6 +91,7 @@ func TestTheKeyMovesFromKeeperToKeeper(t *testing.T) {
 }
 
 func TestAskpassProgramsAreAsked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	program := w.Write(t, "askpass", "#!/bin/sh\necho \"$1\" >>"+filepath.Join(w.Dir, "asked")+"\necho correct horse\n")
 	if err := os.Chmod(program, 0o700); err != nil {
@@ -106,6 +108,7 @@ func TestAskpassProgramsAreAsked(t *testing.T) {
 }
 
 func TestANewStoreThatNothingIsChosenForSaysHowTo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := addUser(t, w)
 	r.Refused(t, "STILE_SECRETS=keyfile")
@@ -120,6 +123,7 @@ func TestANewStoreThatNothingIsChosenForSaysHowTo(t *testing.T) {
 }
 
 func TestKeysGoWithTheirSourceAndThatIsSaid(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	keyfile := "STILE_SECRETS=keyfile"
 	addUser(t, w, keyfile).Want(t, "")
@@ -131,6 +135,7 @@ func TestKeysGoWithTheirSourceAndThatIsSaid(t *testing.T) {
 }
 
 func TestSecretsAreRemovedByName(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	addUser(t, w, "STILE_SECRETS=keyfile").Want(t, "")
 	run(t, w, nil, "", "secrets", "rm", "user/dana", "user/nobody").Refused(t, "there is no secret user/nobody")

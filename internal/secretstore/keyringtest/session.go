@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +25,9 @@ type Session struct {
 	Home    string // HOME; XDG directories are below
 	Address string // of the bus
 
-	bus *exec.Cmd
+	bus   *exec.Cmd
+	guard *exec.Cmd
+	alive io.Closer // what the guard waits for the end of
 }
 
 const config = `<busconfig>
@@ -55,6 +58,7 @@ func New(t testing.TB) *Session {
 		t.Fatal(err)
 	}
 	s := &Session{Home: home, Address: "unix:path=" + filepath.Join(home, "bus")}
+	s.startGuard(t)
 	t.Cleanup(func() { s.end(t) })
 	for _, dir := range []string{s.dir("run"), s.dir("data"), s.dir("config"), s.dir("cache")} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
@@ -69,6 +73,29 @@ func New(t testing.TB) *Session {
 }
 
 func (s *Session) dir(name string) string { return filepath.Join(s.Home, name) }
+
+// guard ends all that runs with the HOME that is its argument, and removes that,
+// once its standard input ends: however this process ends, that does. What is killed
+// has no environment, while it is a zombie too.
+const guard = `cat >/dev/null
+while pids=$(grep -lszxF "HOME=$0" /proc/[0-9]*/environ); [ -n "$pids" ]; do
+	for pid in $pids; do pid=${pid#/proc/}; kill -9 "${pid%%/*}" 2>/dev/null; done
+done
+rm -rf -- "$0"`
+
+func (s *Session) startGuard(t testing.TB) {
+	t.Helper()
+	s.guard = exec.Command("sh", "-c", guard, s.Home)
+	s.guard.Env, s.guard.SysProcAttr = []string{"PATH=" + os.Getenv("PATH")}, &syscall.SysProcAttr{Setsid: true} // no ^C for it
+	alive, err := s.guard.StdinPipe()
+	if err == nil {
+		err = s.guard.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.alive = alive
+}
 
 // startBus returns when the bus can be connected to: it prints its address then.
 func (s *Session) startBus(t testing.TB) {
@@ -94,10 +121,9 @@ func (s *Session) Env() []string {
 	}
 }
 
-// command is a program that the kernel ends when this process is gone.
 func (s *Session) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
-	cmd.Env, cmd.SysProcAttr = s.Env(), &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Env = s.Env()
 	return cmd
 }
 
@@ -166,13 +192,15 @@ func (s *Session) Signal(t testing.TB, signal syscall.Signal) {
 	if len(pids) == 0 {
 		t.Fatal("no GNOME Keyring runs")
 	}
-	if signal == syscall.SIGKILL {
-		s.kill(t, "gnome-keyring-d")
-		return
-	}
 	for _, pid := range pids {
-		if err := syscall.Kill(pid, signal); err != nil {
-			t.Fatal(err)
+		var err error
+		if signal == syscall.SIGKILL {
+			err = end(pid)
+		} else {
+			err = syscall.Kill(pid, signal)
+		}
+		if err != nil {
+			t.Fatalf("sending %v to process %d: %v", signal, pid, err)
 		}
 	}
 }
@@ -189,22 +217,9 @@ func (s *Session) end(t testing.TB) {
 	if s.bus != nil && s.bus.Process != nil {
 		s.Break(t)
 	}
-	s.kill(t, "")
-	if err := os.RemoveAll(s.Home); err != nil {
-		t.Error(err)
-	}
-}
-
-// kill ends the session's processes of a name, of all for "", and returns when they
-// are gone.
-func (s *Session) kill(t testing.TB, name string) {
-	t.Helper()
-	for pids := s.processes(name); len(pids) > 0; pids = s.processes(name) {
-		for _, pid := range pids {
-			if err := end(pid); err != nil {
-				t.Fatalf("ending %s (%d): %v", comm(pid), pid, err)
-			}
-		}
+	_ = s.alive.Close() // a pipe's end
+	if err := s.guard.Wait(); err != nil {
+		t.Errorf("ending what ran in %s: %v", s.Home, err)
 	}
 }
 
