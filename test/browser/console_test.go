@@ -47,14 +47,14 @@ func TestPeopleAreInTheConsole(t *testing.T) {
 	person := c.person(t)
 
 	b := w.console(t, c, person, "orders-prod/Admin", "--service", "dynamodbv2/home", "--region", "eu-west-1")
-	b.shows(t, "AWS Management Console", "orders-prod (222222222222)", admin, "/alice", "You asked for https://console.aws.amazon.com/dynamodbv2/home?region=eu-west-1.")
+	b.shows(t, "AWS Management Console", "orders-prod (222222222222)", "AWSReservedSSO_Admin_", "Session\talice", admin, "/alice", "You asked for https://console.aws.amazon.com/dynamodbv2/home?region=eu-west-1.")
 	judge(t, b, "console", http.StatusOK)
 	if at := b.address(t); strings.Contains(at, "SigninToken") {
 		t.Errorf("the address bar shows %s", at)
 	}
 
 	b = w.console(t, c, person, "tooling/ReadOnly") // of one who is somebody else there
-	b.shows(t, "You must first log out before logging into a different AWS account.")
+	b.shows(t, "You must first log out before logging into a different AWS account.", "--new-session")
 	judge(t, b, "console other", http.StatusBadRequest)
 
 	b = w.console(t, c, person, "tooling/ReadOnly", "--new-session")
@@ -98,7 +98,7 @@ func TestSignInURLsEnd(t *testing.T) {
 	b.shows(t, "AWS Management Console", "orders-prod (222222222222)", reader)
 	w.later(t, "16m")
 	b = c.open(t, c.person(t), page)
-	b.shows(t, "The sign-in token is not valid, or has expired.")
+	b.shows(t, "The sign-in token is not valid, or has expired: it is good for 15 minutes.")
 	judge(t, b, "console token expired", http.StatusBadRequest)
 	b.visit(t, printed())
 	b.shows(t, "AWS Management Console", reader)

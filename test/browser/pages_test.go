@@ -1,9 +1,14 @@
 package browser_test
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -32,7 +37,7 @@ func judge(t *testing.T, b *tab, name string, status int) {
 	for _, width := range []int{400, 1200} {
 		b.wide(t, width)
 		var cut []string
-		if !b.evaluate(t, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 || e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0).map(e => e.outerHTML)`, &cut) || len(cut) > 0 {
+		if !b.evaluate(t, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 || e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0).map(e => e.outerHTML.slice(0, 80))`, &cut) || len(cut) > 0 {
 			t.Errorf("%s: at %d pixels %q is cut off", name, width, cut)
 		}
 		b.picture(t, strings.ReplaceAll(name, " ", "-")+map[int]string{400: "-narrow", 1200: ""}[width])
@@ -76,12 +81,112 @@ func described(t *testing.T, b *tab, name string) {
 	}
 }
 
-// controls are the buttons and fields of a page.
-func controls(t *testing.T, b *tab, want ...string) {
+// offers fails unless these are a page's buttons and fields, in this order.
+func offers(t *testing.T, b *tab, want ...string) {
 	t.Helper()
 	var got []string
-	b.evaluate(t, `[...document.querySelectorAll("button, select, input:not([type=hidden])")].map(e => e.innerText || e.labels[0].innerText.trim())`, &got)
+	b.evaluate(t, `[...document.querySelectorAll("button, select, input:not([type=hidden])")].map(e => e.labels.length ? e.labels[0].firstChild.data.trim() : e.innerText)`, &got)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("buttons and fields (-want +got):\n%s", diff)
 	}
+}
+
+// The names in this world are as bad as names get.
+const (
+	badUser    = `e+v=e,.@-_` // no letters else are taken
+	badAccount = `<i hidden>orders</i> "&lt;`
+	badClient  = `</title><script>document.body.textContent = "mine"</script><b>"client"`
+)
+
+// Names are shown letter for letter; none becomes a part of the page.
+func TestNamesAreTexts(t *testing.T) {
+	t.Parallel()
+	w := start(t, `startURL: https://acme.awsapps.com/start
+users: [{name: "`+badUser+`"}, {name: alice}]
+permissionSets: [{name: Admin}]
+assignments: [{accounts: [all], permissionSets: [Admin], users: [alice]}]
+`, badAccount+"="+orders)
+	c := newChromium(t)
+	oidc := ssooidc.New(ssooidc.Options{Region: "us-east-1", BaseEndpoint: aws.String(w.url)})
+	client, err := oidc.RegisterClient(t.Context(), &ssooidc.RegisterClientInput{ClientName: aws.String(badClient), ClientType: aws.String("public")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	device, err := oidc.StartDeviceAuthorization(t.Context(), &ssooidc.StartDeviceAuthorizationInput{
+		ClientId: client.ClientId, ClientSecret: client.ClientSecret, StartUrl: aws.String("https://acme.awsapps.com/start"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := c.open(t, "", *device.VerificationUriComplete)
+	b.shows(t, badClient+" wants to use", badUser)
+	offers(t, b, "You are", "Allow", "Deny")
+	judge(t, b, "bad client", http.StatusOK)
+	made(t, b, "b", 2) // the page's own
+	b.choose(t, "select", badUser)
+	b.click(t, "Allow")
+	b.shows(t, "Access allowed")
+
+	w.signIn(t, c)
+	b = w.console(t, c, c.person(t), orders+"/Admin", "--service", `a/<u>b</u>"`)
+	b.shows(t, badAccount+" ("+orders+")", "%3Cu%3Eb%3C/u%3E%22")
+	judge(t, b, "bad account", http.StatusOK)
+	b.visit(t, w.url+"/console?destination="+url.QueryEscape(`https://console.aws.amazon.com/<u>"`))
+	b.shows(t, `You asked for https://console.aws.amazon.com/<u>".`)
+	made(t, b, "i, u, script", 0)
+}
+
+// made fails unless a page has so many elements.
+func made(t *testing.T, b *tab, selector string, want int) {
+	t.Helper()
+	got := -1
+	if b.evaluate(t, `document.querySelectorAll("`+selector+`").length`, &got); got != want {
+		t.Errorf("%d elements %s, want %d", got, selector, want)
+	}
+}
+
+// The page of `aws login` is answered like the others.
+func TestCommandLinesAreSignedIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := newChromium(t)
+	came := make(chan url.Values, 1)
+	program := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/oauth/callback" {
+			came <- r.URL.Query()
+		}
+	}))
+	t.Cleanup(program.Close)
+	page := func(client, redirect string) string {
+		return w.url + "/v1/authorize?" + url.Values{
+			"response_type": {"code"}, "client_id": {"arn:aws:signin:::devtools/" + client}, "redirect_uri": {redirect}, "state": {"s<1>"}, "scope": {"openid"},
+			"code_challenge_method": {"SHA-256"}, "code_challenge": {strings.Repeat("c", 43)},
+		}.Encode()
+	}
+	b := c.open(t, "", page("same-device", program.URL+"/oauth/callback"))
+	b.shows(t, "Sign in to a command line?", "A program on this computer wants to call AWS as you")
+	offers(t, b, "You are", "Allow", "Deny")
+	judge(t, b, "command line", http.StatusOK)
+	b.click(t, "Deny")
+	if q := within(t, "the denial", came); q.Get("error") != "access_denied" || q.Get("state") != "s<1>" {
+		t.Errorf("the program is told %v, want that it was denied", q)
+	}
+	b.visit(t, page("same-device", program.URL+"/oauth/callback"))
+	b.fill(t, "input", "<b>nobody</b>")
+	b.click(t, "Allow")
+	b.shows(t, "You cannot go on", "<b>nobody</b>")
+	judge(t, b, "command line nobody", http.StatusBadRequest)
+	b.visit(t, page("same-device", program.URL+"/oauth/callback"))
+	b.fill(t, "input", "arn:aws:iam::"+orders+":root")
+	b.click(t, "Allow")
+	if q := within(t, "the code", came); q.Get("code") == "" || q.Get("state") != "s<1>" {
+		t.Errorf("the program is told %v, want a code", q)
+	}
+
+	b.visit(t, page("cross-device", w.url+"/v1/sessions/confirmation"))
+	b.shows(t, "A program on another computer wants to call AWS as you")
+	b.fill(t, "input", "arn:aws:iam::"+orders+":root")
+	b.click(t, "Allow")
+	b.shows(t, "Signed in", "Enter this code where you began:")
+	judge(t, b, "command line code", http.StatusOK)
 }

@@ -55,9 +55,9 @@ func Foreign(r *http.Request) bool {
 type Builder struct{ strings.Builder }
 
 // style is all the style there is.
-const style = "body{font:16px/1.5 sans-serif;max-width:36em;margin:4em auto;padding:0 1em;overflow-wrap:anywhere}code{font-size:1.2em}" +
+const style = "body{font:16px/1.5 sans-serif;max-width:36em;margin:4em auto;padding:0 1em;overflow-wrap:anywhere}code{font-size:1.2em}td code{font-size:1em}" +
 	"table{margin:1em 0}th{text-align:left;padding-right:1em;vertical-align:top;white-space:nowrap}select,input{max-width:100%;box-sizing:border-box}" +
-	"button,select,input{font:inherit;padding:.3em .8em;margin:.2em .4em .2em 0}"
+	"button,select,input{font:inherit;padding:.3em .8em;margin:.2em 0}button{margin-right:.4em}"
 
 // New begins a page.
 func New(title string) *Builder {

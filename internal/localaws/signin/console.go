@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/localaws/page"
 	"github.com/stile-aws/stile/internal/localaws/service"
 )
@@ -74,7 +75,7 @@ func (e *Endpoint) remember(w http.ResponseWriter, r *http.Request, s site, t *t
 			setCookie(w, r, s, name, value)
 			return ""
 		case old != nil && !isMulti:
-			return "You must first log out before logging into a different AWS account."
+			return "You must first log out before logging into a different AWS account. (stile console --logout does; with --new-session you stay in both.)"
 		case old == nil && free == "":
 			free = name
 		}
@@ -137,6 +138,8 @@ type Identity struct {
 	Account     string    `json:"account"`
 	AccountName string    `json:"accountName"`
 	Expires     time.Time `json:"expires"`
+
+	arn arn.ARN
 }
 
 // console is a page that says who one is; as JSON to whom asks for that.
@@ -161,8 +164,11 @@ func (e *Endpoint) console(w http.ResponseWriter, r *http.Request, s site) {
 	}
 	b := page.New("AWS Management Console")
 	for _, i := range identities {
-		b.Put("<table><tr><th>You are</th><td><code>%s</code></td></tr><tr><th>Account</th><td>%s (%s)</td></tr><tr><th>Until</th><td>%s</td></tr></table>\n",
-			i.ARN, i.AccountName, i.Account, i.Expires.UTC().Format(time.RFC1123))
+		b.Put("<table><tr><th>Account</th><td>%s (%s)</td></tr>", i.AccountName, i.Account)
+		if role, name, ok := i.arn.RoleSession(); ok {
+			b.Put("<tr><th>Role</th><td>%s</td></tr><tr><th>Session</th><td>%s</td></tr>", role, name)
+		}
+		b.Put("<tr><th>You are</th><td><code>%s</code></td></tr><tr><th>Until</th><td>%s</td></tr></table>\n", i.ARN, i.Expires.UTC().Format(time.RFC1123))
 	}
 	b.Put("<p>You asked for <code>%s</code>.</p>\n", destination)
 	b.Send(w, http.StatusOK, "This is stile's local AWS: there is no console behind this page.")
@@ -185,7 +191,7 @@ func (e *Endpoint) identities(r *http.Request) []Identity {
 func (e *Endpoint) identity(t *ticket) Identity {
 	i := Identity{Account: string(t.Session.Account), Expires: t.Expires}
 	if caller := service.SessionCaller(e.world, &t.Session); caller != nil {
-		i.ARN = caller.Principal.ARN.String()
+		i.arn, i.ARN = caller.Principal.ARN, caller.Principal.ARN.String()
 	}
 	if account := e.world.Accounts[t.Session.Account]; account != nil {
 		i.AccountName = account.Name

@@ -249,7 +249,7 @@ func (e *Endpoint) login(w http.ResponseWriter, r *http.Request, s site) {
 	destination, err := url.Parse(r.Form.Get("Destination"))
 	switch {
 	case !ok:
-		refuse(w, http.StatusBadRequest, "The sign-in token is not valid, or has expired.")
+		refuse(w, http.StatusBadRequest, "The sign-in token is not valid, or has expired: it is good for 15 minutes.")
 		return
 	case err != nil || destination.Scheme != "https" || destination.User != nil || !within(destination.Host, s.console):
 		refuse(w, http.StatusBadRequest, fmt.Sprintf("Destination must be a page of https://%s.", s.console))
