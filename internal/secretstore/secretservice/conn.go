@@ -165,6 +165,7 @@ func (c *conn) attributesOf(ctx context.Context, item dbus.ObjectPath) (map[stri
 		return nil, err
 	}
 	has, _ := v.Value().(map[string]string)
+	delete(has, "xdg:schema") // which GNOME Keyring adds to some
 	return has, nil
 }
 
