@@ -72,6 +72,9 @@ func Main(args []string, s *term.Streams) int {
 	case surroundings.Borrowed(home):
 		s.Note("stile: run by sudo with the home %s of who called it: its sessions say what root runs, and what is kept there will be root's; sudo -H takes root's own", home)
 	}
+	if err := term.Misspelt(root, args); err != nil {
+		return term.Code(s, err)
+	}
 	return term.Code(s, root.ExecuteContext(ctx))
 }
 
@@ -89,7 +92,7 @@ func Root(s *term.Streams) *cobra.Command {
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return term.FlagError(err) })
+	root.SetFlagErrorFunc(term.FlagError)
 	root.AddCommand(
 		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), whocan.New(s), whatcan.New(s), paths.New(s), diff.New(s), observe.New(s), lint.New(s), policy.New(s),
 		login.New(s), logout.New(s), ls.New(s), whoami.New(s), sessions.New(s), secrets.New(s),
