@@ -162,6 +162,10 @@ func own(source *Source) (*Target, error) {
 	if source.User != nil {
 		t.Account = source.User.Account
 	}
+	if source.ConsoleLogin != nil {
+		a, _ := arn.Parse(source.ConsoleLogin.Identity) // checked when the book was read
+		t.Account = a.Account
+	}
 	return t, nil
 }
 

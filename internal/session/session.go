@@ -29,6 +29,7 @@ type Source struct {
 	WebIdentity    *WebIdentity    `yaml:"webIdentity,omitempty" json:"webIdentity,omitempty"`
 	SAML           *SAML           `yaml:"saml,omitempty" json:"saml,omitempty"`
 	RolesAnywhere  *RolesAnywhere  `yaml:"rolesAnywhere,omitempty" json:"rolesAnywhere,omitempty"`
+	ConsoleLogin   *ConsoleLogin   `yaml:"consoleLogin,omitempty" json:"consoleLogin,omitempty"`
 }
 
 // IdentityCenter is an AWS access portal.
@@ -125,7 +126,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 }
 
 // Kind names what the source is: identityCenter, user, profile, process,
-// webIdentity, saml or rolesAnywhere.
+// webIdentity, saml, rolesAnywhere or consoleLogin.
 func (s *Source) Kind() string {
 	kinds := s.kinds()
 	if len(kinds) != 1 {
@@ -142,6 +143,7 @@ func (s *Source) kinds() []string {
 	}{
 		{"identityCenter", s.IdentityCenter != nil}, {"user", s.User != nil}, {"profile", s.Profile != nil},
 		{"process", s.Process != nil}, {"webIdentity", s.WebIdentity != nil}, {"saml", s.SAML != nil}, {"rolesAnywhere", s.RolesAnywhere != nil},
+		{"consoleLogin", s.ConsoleLogin != nil},
 	} {
 		if k.set {
 			out = append(out, k.name)
@@ -170,7 +172,7 @@ func (s *Source) Check() error {
 		return err
 	}
 	if kinds := s.kinds(); len(kinds) != 1 {
-		return fmt.Errorf("source %s: want exactly one of identityCenter, user, profile, process, webIdentity, saml and rolesAnywhere, got %d", s.Name, len(kinds))
+		return fmt.Errorf("source %s: want exactly one of identityCenter, user, profile, process, webIdentity, saml, rolesAnywhere and consoleLogin, got %d", s.Name, len(kinds))
 	}
 	if err := s.checkKind(); err != nil {
 		return fmt.Errorf("source %s: %w", s.Name, err)
@@ -194,6 +196,8 @@ func (s *Source) checkKind() error {
 		return s.SAML.check()
 	case s.RolesAnywhere != nil:
 		return s.RolesAnywhere.check()
+	case s.ConsoleLogin != nil:
+		return s.ConsoleLogin.check()
 	}
 	return nil
 }

@@ -144,7 +144,8 @@ func (v *visit) sources(ctx context.Context) {
 		if missing := desk.Missing(s, shared); missing != "" {
 			v.add("sessions", warning, "stile sessions edit "+s.Name, "source %s cannot be used here: %s", s.Name, missing)
 		}
-		if s.IdentityCenter == nil {
+		identity := d.ConsoleIdentity(ctx, s)
+		if s.IdentityCenter == nil && s.ConsoleLogin == nil && identity == "" {
 			continue
 		}
 		switch ready, until := d.Ready(ctx, s); {
@@ -152,6 +153,8 @@ func (v *visit) sources(ctx context.Context) {
 			v.add("sessions", warning, "stile login "+s.Name, "you are not signed in to %s", s.Name)
 		case !until.IsZero():
 			v.add("sessions", good, "", "signed in to %s until %s", s.Name, until.Local().Format(time.DateTime))
+		case identity != "":
+			v.add("sessions", good, "", "signed in to %s as %s", s.Name, identity)
 		default:
 			v.add("sessions", good, "", "signed in to %s", s.Name)
 		}

@@ -143,7 +143,7 @@ func asked(ctx context.Context, d *desk.Desk, s *session.Source, shared *session
 		return "give a code of MFA device " + shared.MFA(s.Profile.Name)
 	case ready:
 		return ""
-	case s.IdentityCenter != nil || s.SAML != nil:
+	case s.IdentityCenter != nil || s.SAML != nil || s.ConsoleLogin != nil || s.Profile != nil: // of aws login
 		return "sign in: stile login " + s.Name
 	}
 	return "give an MFA code: stile login " + s.Name

@@ -18,6 +18,9 @@ func first(src *session.Source, t *session.Target) step {
 	case src.IdentityCenter != nil:
 		s = step{Call: "GetRoleCredentials of the access portal", Role: "permission set " + t.PermissionSet, Lasts: "as long as the permission set's sessions",
 			Details: []string{"account " + string(t.From), src.IdentityCenter.StartURL + " in " + src.IdentityCenter.Region}}
+	case src.ConsoleLogin != nil:
+		s = step{Call: "the sign-in to the console (signin:CreateOAuth2Token)", Role: src.ConsoleLogin.Identity, Lasts: "15m0s, renewed for up to 12 hours of one sign-in",
+			Details: []string{"in " + src.ConsoleLogin.Region, "kept where the AWS CLI keeps what aws login gave"}}
 	case src.User != nil && src.User.MFA != nil:
 		s = step{Call: "sts:GetSessionToken", Lasts: mfa.Duration.String(), Details: []string{
 			"the access key is in the secret store", "MFA device " + src.User.MFA.Serial, "codes by " + string(cmp.Or(src.User.MFA.Code, session.Prompt)),

@@ -94,7 +94,7 @@ func TestThePageNamesEveryField(t *testing.T) {
 		tag string
 	}{
 		{reflect.TypeFor[session.IdentityCenter](), "yaml"}, {reflect.TypeFor[session.User](), "yaml"}, {reflect.TypeFor[session.MFA](), "yaml"},
-		{reflect.TypeFor[session.WebIdentity](), "yaml"}, {reflect.TypeFor[session.SAML](), "yaml"}, {reflect.TypeFor[session.RolesAnywhere](), "yaml"},
+		{reflect.TypeFor[session.WebIdentity](), "yaml"}, {reflect.TypeFor[session.SAML](), "yaml"}, {reflect.TypeFor[session.RolesAnywhere](), "yaml"}, {reflect.TypeFor[session.ConsoleLogin](), "yaml"},
 		{reflect.TypeFor[session.Session](), "yaml"}, {reflect.TypeFor[session.Group](), "yaml"}, {reflect.TypeFor[session.Book](), "yaml"},
 		{reflect.TypeFor[issuelog.Entry](), "json"}, {reflect.TypeFor[issuelog.Process](), "json"}, {reflect.TypeFor[issuelog.Ancestor](), "json"},
 	} {

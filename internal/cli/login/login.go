@@ -29,10 +29,11 @@ func New(s *term.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{
 		Use:   "login [SOURCE]",
-		Short: "Sign in to Identity Center or by SAML, or begin a user's MFA session",
-		Long: "Sign in to an Identity Center in the browser, have a SAML assertion from an identity provider's page, or begin an IAM\n" +
-			"user's MFA session. One serves all commands, and Identity Center's the AWS CLI too, where its sso-session has the\n" +
-			"source's name. Without SOURCE the only one is meant. The flags --device, --paste and --port are Identity Center's.\n\n" +
+		Short: "Sign in to Identity Center, the console or by SAML, or begin a user's MFA session",
+		Long: "Sign in to an Identity Center or to the console in the browser, have a SAML assertion from an identity provider's page, or\n" +
+			"begin an IAM user's MFA session. One serves all commands, and the AWS CLI too: Identity Center's where its sso-session has\n" +
+			"the source's name, the console's in profiles of aws login, which may be SOURCE. Without SOURCE the only one is meant. The\n" +
+			"flags --paste and --port are Identity Center's and the console's, --device Identity Center's.\n\n" +
 			"The answer of the browser comes to a port of this computer. With a browser on another one, use --paste, or --port and\n" +
 			"forward it (ssh -L PORT:127.0.0.1:PORT). A device code (--device) works anywhere, but whoever sends you one gets your\n" +
 			"session: allow only a code that you see in your own terminal. The page's address is always on standard error too; where\n" +
@@ -44,7 +45,7 @@ func New(s *term.Streams) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.device, "device", false, "by a code that you compare, instead of an answer to this computer")
-	f.BoolVar(&o.paste, "paste", false, "paste the address that the browser ends up at, or have it come on standard input")
+	f.BoolVar(&o.paste, "paste", false, "paste the address, or the console's code, that the browser ends up at, or have it come on standard input")
 	f.IntVar(&o.login.Port, "port", 0, "wait for the browser's answer on `PORT`; default: the source's, else any")
 	f.BoolVar(&o.login.Force, "force", false, "sign in anew, as somebody else say")
 	f.BoolVar(&o.json, "json", false, "write one JSON value")
@@ -53,7 +54,7 @@ func New(s *term.Streams) *cobra.Command {
 
 // needsPerson are the sources that login is for.
 func needsPerson(s *session.Source) bool {
-	return s.IdentityCenter != nil || s.User != nil && s.User.MFA != nil || s.SAML != nil && s.SAML.StartURL != ""
+	return s.IdentityCenter != nil || s.ConsoleLogin != nil || s.User != nil && s.User.MFA != nil || s.SAML != nil && s.SAML.StartURL != ""
 }
 
 func (o *options) run(ctx context.Context, name string) error {
@@ -74,6 +75,9 @@ func (o *options) run(ctx context.Context, name string) error {
 	}
 	defer d.Close()
 	source, err := d.Book().Only(name, needsPerson)
+	if profile := d.SignInSource(name); err != nil && profile != nil {
+		source, err = profile, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -82,7 +86,7 @@ func (o *options) run(ctx context.Context, name string) error {
 	}
 	if o.paste {
 		o.login.Flow = session.PKCE
-		paste, explained := pasting(o.streams), route.ExplainWait(o.streams.Note, source.Name)
+		paste, explained := pasting(o.streams, source.IdentityCenter == nil), route.ExplainWait(o.streams.Note, source.Name)
 		defer explained()
 		o.login.Paste = func(ctx context.Context, problem error) (string, error) {
 			explained()
@@ -105,13 +109,17 @@ func (o *options) run(ctx context.Context, name string) error {
 			Until  time.Time `json:"until"`
 		}{source.Name, until})
 	}
-	o.streams.Note("stile: signed in to %s%s", source.Name, lasting(source, until))
+	o.streams.Note("stile: signed in to %s%s", source.Name, lasting(source, until, d.ConsoleIdentity(ctx, source)))
 	return nil
 }
 
-func lasting(s *session.Source, until time.Time) string {
-	if s.IdentityCenter != nil {
+// lasting is what a sign-in leads to. console is who it is that signed in there.
+func lasting(s *session.Source, until time.Time, console string) string {
+	switch {
+	case s.IdentityCenter != nil:
 		return "; stile ls lists what you can be"
+	case console != "":
+		return " as " + console
 	}
 	return fmt.Sprintf(" until %s", until.Local().Format("15:04"))
 }

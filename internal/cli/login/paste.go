@@ -15,12 +15,16 @@ import (
 // characters long.
 const maxPaste = 64 << 10
 
-// pasting reads the address at which the browser ends up: from standard input
-// where that is no terminal, a line each time, and when it has ended from the
+// pasting reads the address at which the browser ends up, or the code that the page
+// shows there: from standard input where that is no terminal, a line each time, and when it has ended from the
 // terminal.
-func pasting(s *term.Streams) func(ctx context.Context, problem error) (string, error) {
+func pasting(s *term.Streams, code bool) func(ctx context.Context, problem error) (string, error) {
 	in := bufio.NewReader(io.LimitReader(s.In, maxPaste))
 	ended := s.Ask
+	what := "the address"
+	if code {
+		what = "the code"
+	}
 	return func(ctx context.Context, problem error) (string, error) {
 		if problem != nil {
 			s.Note("stile: %v", problem)
@@ -32,9 +36,9 @@ func pasting(s *term.Streams) func(ctx context.Context, problem error) (string, 
 			}
 			ended = true
 		}
-		text, err := tty.Ask(ctx, "the address that the browser ends up at: ", true)
+		text, err := tty.Ask(ctx, what+" that the browser ends up at: ", true)
 		if errors.Is(err, tty.ErrNone) {
-			err = errors.New("nobody can paste the address: standard input has ended, and there is no terminal")
+			err = errors.New("nobody can paste " + what + ": standard input has ended, and there is no terminal")
 			if problem != nil {
 				err = problem
 			}

@@ -20,7 +20,7 @@ func New(s *term.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logout [SOURCE]",
 		Short: "End a sign-in and forget the credentials it gave",
-		Long: "End a sign-in, at AWS too, and forget all credentials that are kept on this computer, whatever source they are of:\n" +
+		Long: "End a sign-in, Identity Center's at AWS too, and forget all credentials that are kept on this computer, whatever source they are of:\n" +
 			"those of roles, MFA sessions, tokens, assertions and certificates, and what brokers hold. What is in the secret store\n" +
 			"and in AWS's files stays. Credentials that running programs have are good until they expire: AWS takes none back.\n\n" +
 			"Exit status: 0, or 1 when AWS could not be told; the sign-in is forgotten here all the same.",
@@ -41,13 +41,16 @@ func run(ctx context.Context, s *term.Streams, name string, all bool) error {
 	defer d.Close()
 	sources := d.Book().Sources
 	login := func(s *session.Source) bool {
-		return s.IdentityCenter != nil || s.User != nil || s.SAML != nil && s.SAML.StartURL != ""
+		return s.IdentityCenter != nil || s.ConsoleLogin != nil || s.User != nil || s.SAML != nil && s.SAML.StartURL != ""
 	}
 	if name == "" && !slices.ContainsFunc(sources, func(s session.Source) bool { return login(&s) }) {
 		all = true // there is nothing to choose from
 	}
 	if !all {
 		one, err := d.Book().Only(name, login)
+		if profile := d.SignInSource(name); err != nil && profile != nil {
+			one, err = profile, nil
+		}
 		if err != nil {
 			return err
 		}

@@ -40,7 +40,9 @@ func pageText(p *idc.Page, problem error) string {
 	if problem != nil && !p.Pasted {
 		text = fmt.Sprintf("stile: no browser was opened: %v\n%s", problem, text)
 	}
-	if p.Pasted {
+	if p.Pasted && p.Shown {
+		text += "\nstile: the page ends with a code: paste it here"
+	} else if p.Pasted {
 		text += "\nstile: the browser ends up at a page of 127.0.0.1 that it cannot open: paste its address here"
 	}
 	if p.Code != "" {

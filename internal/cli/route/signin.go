@@ -109,9 +109,9 @@ func FarSignIn(ctx context.Context, s *term.Streams, req client.Request, person 
 		return err
 	}
 	defer d.Close()
-	source := d.Book().Source(req.Address)
-	if source == nil || source.IdentityCenter == nil {
-		return fmt.Errorf("signing in to %s: there is no Identity Center of this name", req.Address)
+	source := d.SignInSource(req.Address)
+	if source == nil {
+		return fmt.Errorf("signing in to %s: there is no Identity Center and no sign-in to the console of this name", req.Address)
 	}
 	_, err = d.Login(ctx, source, desk.LoginOptions{Flow: w.Flow, Port: w.Port, Force: w.Force})
 	return err

@@ -31,14 +31,14 @@ type adding struct {
 	startURL, region, flow            string
 	scopes                            []string
 	port                              int
-	user, keyStdin                    bool
+	user, keyStdin, console           bool
 	account, serial, code, program    string
 	profile, process, role, tokenFile string
 	saml                              session.SAML
 	web                               session.WebIdentity
 	anywhere                          session.RolesAnywhere
 	source, external, session         string
-	readOnly                          string
+	readOnly, login                   string
 	via, labels, tags                 []string
 	identity                          string
 	members, more, fewer              []string
@@ -51,13 +51,15 @@ func newAdd(s *term.Streams, edit bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a source, a session with a name, or a group of sessions",
-		Long: "Add a source by one of --start-url, --user, --profile, --process, --web-identity, --web-program, --web-variable, --github,\n" +
-			"--saml-url, --saml-file, --saml-program and --trust-anchor, or with --source a name for a session.\n" +
+		Long: "Add a source by one of --start-url, --console-login, --user, --profile, --process, --web-identity, --web-program,\n" +
+			"--web-variable, --github, --saml-url, --saml-file, --saml-program and --trust-anchor, or with --source a name for a session.\n" +
 			"With --member it is a group: a name for several sessions over several accounts, which stile each, config write, serve\n" +
 			"and ls --group take in their place. Members are ACCOUNT/ROLE, names, and patterns such as '*/ReadOnly'.\n\n" +
 			"A token or assertion opens the role of --role, or without it the first role of every address: NAME:ACCOUNT/ROLE.\n" +
 			"--trust-anchor is IAM Roles Anywhere, by AWS's program aws_signing_helper: with --anchor-profile, --role, --certificate\n" +
 			"and --private-key, which are files, or pkcs11: URIs, or the handle: of a key in the TPM.\n\n" +
+			"--console-login is who you are in the AWS console, as by aws login: credentials of 15 minutes, renewed for up to 12 hours.\n" +
+			"With --identity nobody else's sign-in is taken.\n\n" +
 			"For --user the access key is asked for at the terminal, or read from standard input with --key-stdin (two lines: id,\n" +
 			"secret; a third line is the seed of --mfa totp), and goes into the secret store: $STILE_SECRETS says where the key of a\n" +
 			"new store is, keyring, passphrase or keyfile.\n\n" +
@@ -66,6 +68,7 @@ func newAdd(s *term.Streams, edit bool) *cobra.Command {
 			"Exit status: 0, or 1 when nothing was added.",
 		Example: "  stile sessions add acme --start-url https://acme.awsapps.com/start --region eu-central-1\n" +
 			"  stile sessions add me --user --mfa-serial arn:aws:iam::111111111111:mfa/me\n" +
+			"  stile sessions add shop --console-login --region eu-central-1\n" +
 			"  stile sessions add ci --github\n" +
 			"  stile sessions add host --trust-anchor arn:aws:rolesanywhere:eu-west-1:111111111111:trust-anchor/ID \\\n" +
 			"    --anchor-profile arn:aws:rolesanywhere:eu-west-1:111111111111:profile/ID --role arn:aws:iam::111111111111:role/host \\\n" +
@@ -92,11 +95,13 @@ func newAdd(s *term.Streams, edit bool) *cobra.Command {
 func (o *adding) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.startURL, "start-url", "", "Identity Center: the `URL` of the access portal")
-	f.StringVar(&o.region, "region", "", "Identity Center: the portal's `REGION`; of a session: its default")
+	f.StringVar(&o.region, "region", "", "Identity Center: the portal's `REGION`; console: that of the sign-in; of a session: its default")
 	f.StringSliceVar(&o.scopes, "scopes", nil, "Identity Center: default sso:account:access")
 	f.StringVar(&o.readOnly, "read-only-role", "", "Identity Center: the `ROLE` that --read-only goes to instead of others")
 	f.StringVar(&o.flow, "flow", "", "Identity Center: pkce (default) or device")
-	f.IntVar(&o.port, "port", 0, "Identity Center: the `PORT` of the browser's answer; default: any")
+	f.IntVar(&o.port, "port", 0, "Identity Center, console: the `PORT` of the browser's answer; default: any")
+	f.BoolVar(&o.console, "console-login", false, "who you are in the AWS console")
+	f.StringVar(&o.login, "identity", "", "console: the `ARN` of the user, root user or role session that may sign in; default: whoever does first")
 	f.BoolVar(&o.user, "user", false, "an IAM user with an access key")
 	f.BoolVar(&o.keyStdin, "key-stdin", false, "user: read the access key from standard input")
 	f.StringVar(&o.serial, "mfa-serial", "", "user: the `ARN` of the MFA device, or a hardware device's number")
@@ -154,7 +159,7 @@ func (o *adding) run(ctx context.Context, name string) error {
 	if hint := diag.DidYouMean(o.region, catalog.Regions()); hint != "" && !slices.Contains(catalog.Regions(), o.region) {
 		o.streams.Note("stile: no Region %s is known here; %s stile sessions edit %s --region REGION changes it", o.region, hint, name)
 	}
-	if len(c.Sources) == 1 && c.Sources[0].IdentityCenter != nil && !o.edit {
+	if len(c.Sources) == 1 && (c.Sources[0].IdentityCenter != nil || c.Sources[0].ConsoleLogin != nil) && !o.edit {
 		o.streams.Note("stile: stile login %s signs in", name)
 	}
 	return nil
@@ -199,7 +204,7 @@ func (o *adding) sourced(ctx context.Context, d *desk.Desk, s *session.Source, f
 		return err
 	}
 	if *s == (session.Source{Name: s.Name}) {
-		return fmt.Errorf("adding %s: nothing says what it is: --start-url, --user, --profile, --process, --web-identity, --github, --saml-url and --trust-anchor make a source, "+
+		return fmt.Errorf("adding %s: nothing says what it is: --start-url, --console-login, --user, --profile, --process, --web-identity, --github, --saml-url and --trust-anchor make a source, "+
 			"--source a session, --member a group; stile sessions add --help has all of them", s.Name)
 	}
 	if err := fitting(o.given, s.Name, s.Kind()); err != nil {
@@ -264,6 +269,9 @@ func (o *adding) kind(s *session.Source) error {
 	if o.startURL != "" || s.IdentityCenter != nil {
 		s.IdentityCenter = o.center(s.IdentityCenter)
 	}
+	if o.console || s.ConsoleLogin != nil {
+		s.ConsoleLogin = o.consoleLogin(s.ConsoleLogin)
+	}
 	if o.user || s.User != nil {
 		if err := o.iamUser(s); err != nil {
 			return err
@@ -303,6 +311,17 @@ func (o *adding) center(old *session.IdentityCenter) *session.IdentityCenter {
 	o.set("flow", func() { c.Flow = session.Flow(o.flow) })
 	o.set("port", func() { c.Port = o.port })
 	o.set("read-only-role", func() { c.ReadOnly = o.readOnly })
+	return &c
+}
+
+func (o *adding) consoleLogin(old *session.ConsoleLogin) *session.ConsoleLogin {
+	c := session.ConsoleLogin{}
+	if old != nil {
+		c = *old
+	}
+	o.set("region", func() { c.Region = o.region })
+	o.set("identity", func() { c.Identity = o.login })
+	o.set("port", func() { c.Port = o.port })
 	return &c
 }
 

@@ -17,18 +17,19 @@ const (
 // flagKinds are the kinds of entries that a flag is of.
 func flagKinds() map[string][]string {
 	out := map[string][]string{
-		"region": {"identityCenter", "rolesAnywhere", aSession}, "account": {"user", aSession},
+		"region": {"identityCenter", "rolesAnywhere", "consoleLogin", aSession}, "port": {"identityCenter", "consoleLogin"}, "account": {"user", aSession},
 		"role": {"webIdentity", "rolesAnywhere", aSession}, "duration": {"rolesAnywhere", aSession},
 		"session-name": {"webIdentity", "rolesAnywhere"},
 	}
 	for kind, flags := range map[string]string{
-		"identityCenter": "start-url scopes flow port read-only-role",
+		"identityCenter": "start-url scopes flow read-only-role",
 		"user":           "user key-stdin mfa-serial mfa mfa-program",
 		"profile":        "profile",
 		"process":        "process",
 		"webIdentity":    "web-identity web-program web-variable github audience",
 		"saml":           "saml-file saml-program saml-url browser",
 		"rolesAnywhere":  "trust-anchor anchor-profile certificate private-key intermediates cert-selector endpoint helper",
+		"consoleLogin":   "console-login identity",
 		aSession:         "source via external-id source-identity tag label",
 		aGroup:           "member add-member remove-member",
 	} {
@@ -56,6 +57,8 @@ func kindWord(kind string) string {
 		return "SAML"
 	case "rolesAnywhere":
 		return "Roles Anywhere"
+	case "consoleLogin":
+		return "a sign-in to the console"
 	case aSession, aGroup:
 		return "a " + kind
 	}

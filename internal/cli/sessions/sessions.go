@@ -97,6 +97,8 @@ func what(s *session.Source) string {
 			text += ", to read only as " + s.IdentityCenter.ReadOnly
 		}
 		return text
+	case s.ConsoleLogin != nil:
+		return strings.TrimSpace(s.ConsoleLogin.Identity + " in the console at " + s.ConsoleLogin.Region)
 	case s.User != nil && s.User.MFA != nil:
 		return "IAM user with MFA device " + s.User.MFA.Serial
 	case s.User != nil:

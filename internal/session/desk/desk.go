@@ -209,14 +209,24 @@ func (d *Desk) signedIn(ctx context.Context, c *idc.Client) error {
 	if s == nil || s.IdentityCenter == nil || s.IdentityCenter.Flow == session.Device {
 		return err
 	}
-	if err := d.signIn(ctx, c, s, LoginOptions{}); err != nil {
-		return fmt.Errorf("%w; stile login %s tries again", err, signedOut.Source)
+	return d.signInAgain(ctx, c, s)
+}
+
+// signInAgain has the person sign in for something else that they asked for.
+func (d *Desk) signInAgain(ctx context.Context, c signer, source *session.Source) error {
+	if err := d.signIn(ctx, c, source, LoginOptions{}); err != nil {
+		return fmt.Errorf("%w; stile login %s tries again", err, source.Name)
 	}
 	return nil
 }
 
+// signer is what people sign in to.
+type signer interface {
+	Login(ctx context.Context, l idc.Login) error
+}
+
 // signIn has the person sign in, elsewhere if it can be.
-func (d *Desk) signIn(ctx context.Context, c *idc.Client, source *session.Source, o LoginOptions) error {
+func (d *Desk) signIn(ctx context.Context, c signer, source *session.Source, o LoginOptions) error {
 	if d.cfg.SignIn != nil {
 		if done, err := d.cfg.SignIn(ctx, source, o); done || err != nil {
 			return err
@@ -236,7 +246,7 @@ type LoginOptions struct {
 }
 
 // Login does what needs the person, so that nothing else does for a while: it
-// signs in to an Identity Center or by SAML, or begins a user's MFA session. until is when
+// signs in to an Identity Center, to the console or by SAML, or begins a user's MFA session. until is when
 // it ends, zero when that is not known.
 func (d *Desk) Login(ctx context.Context, source *session.Source, o LoginOptions) (until time.Time, err error) {
 	switch {
@@ -267,6 +277,9 @@ func (d *Desk) Login(ctx context.Context, source *session.Source, o LoginOptions
 		}
 		return goodUntil(text), nil
 	}
+	if console, err := d.console(ctx, source); console != nil || err != nil {
+		return d.loginConsole(ctx, console, source, o, err)
+	}
 	return time.Time{}, fmt.Errorf("source %s (%s) needs no login", source.Name, source.Kind())
 }
 
@@ -276,7 +289,11 @@ func (d *Desk) Login(ctx context.Context, source *session.Source, o LoginOptions
 func (d *Desk) Logout(ctx context.Context, source *session.Source) error {
 	d.forget(source)
 	if source.IdentityCenter == nil {
-		return nil
+		console, err := d.console(ctx, source)
+		if console == nil || err != nil {
+			return err
+		}
+		return console.Logout(ctx)
 	}
 	c, err := d.Center(ctx, source)
 	if err != nil {
@@ -316,6 +333,13 @@ func (d *Desk) Ready(ctx context.Context, source *session.Source) (ready bool, u
 		}
 		e, ok := d.store.Get(p.Key())
 		return unasked || ok && e.Valid(time.Now()), e.Credentials.Expires
+	}
+	if console, err := d.console(ctx, source); console != nil || err != nil {
+		if err != nil {
+			return false, time.Time{}
+		}
+		until, ready = console.Until()
+		return ready, until
 	}
 	if source.SAML != nil && source.SAML.StartURL != "" {
 		e, ok := d.store.Get(assertionKey(source))

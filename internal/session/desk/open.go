@@ -168,6 +168,12 @@ func (d *Desk) source(ctx context.Context, t *session.Target, region string) (*b
 		return anywhere(s), nil
 	case s.SAML != nil:
 		return d.saml(ctx, t, region)
+	case s.ConsoleLogin != nil:
+		console, err := d.console(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		return d.beginConsole(console, s), nil
 	}
 	return nil, fmt.Errorf("source %s is of no kind", s.Name)
 }

@@ -26,6 +26,9 @@ import (
 // profile gives what the SDK makes of an AWS profile. What is kept of it is
 // forgotten when the files change.
 func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, error) {
+	if b, err := d.profileConsole(ctx, name, region); b != nil || err != nil {
+		return b, err
+	}
 	var asking atomic.Bool
 	withCode := func(o *stscreds.AssumeRoleOptions) {
 		serial := aws.ToString(o.SerialNumber)

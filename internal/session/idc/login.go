@@ -47,8 +47,9 @@ type Page struct {
 	// Port, of this computer, is where the browser brings its answer, if it was
 	// chosen, so that another computer may forward it; 0 for any.
 	Port int
-	// Pasted is set when the answer is pasted.
-	Pasted bool
+	// Pasted is set when the answer is pasted: what the browser's address bar has at
+	// the end or, if Shown, what the page shows.
+	Pasted, Shown bool
 }
 
 // Anywhere reports that a browser on another computer will do.
