@@ -739,7 +739,7 @@ func TestThePagesAreAnsweredInABrowser(t *testing.T) {
 	if status, text, _ = do("GET", *d.VerificationUri+"?user_code=%3Cscript%3E", ""); status != 400 || strings.Contains(text, "<script>") {
 		t.Errorf("a hostile code: %d %s", status, text)
 	}
-	if status, text, _ = do("POST", *d.VerificationUriComplete, "user_code="+*d.UserCode+"&user=bob&answer=allow"); status != 200 || !strings.Contains(text, "Done") {
+	if status, text, _ = do("POST", *d.VerificationUriComplete, "user_code="+*d.UserCode+"&user=bob&answer=allow"); status != 200 || !strings.Contains(text, "Access allowed") {
 		t.Errorf("device answer: %d %s", status, text)
 	}
 	if _, err := l.poll(cli, d.DeviceCode); err != nil {
