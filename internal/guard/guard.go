@@ -115,7 +115,7 @@ func read(path string) (*file, error) {
 		return nil, nil
 	}
 	if err == nil && !info.Mode().IsRegular() { // a pipe would be waited for
-		return nil, errors.New("it is no file")
+		return nil, fmt.Errorf("%s is no file; make it one, or take it away", filepath.Base(path))
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -57,7 +57,11 @@ func eachFile(files []string, take func(file string, all []section)) error {
 			continue
 		}
 		if err != nil {
-			problems = errors.Join(problems, fmt.Errorf("reading AWS profiles: %w", err))
+			variable := "AWS_CONFIG_FILE"
+			if i > 0 {
+				variable = "AWS_SHARED_CREDENTIALS_FILE"
+			}
+			problems = errors.Join(problems, fmt.Errorf("reading AWS profiles: %w; make it a file that you can read, or have %s name another", err, variable))
 			continue
 		}
 		take(file, sections(text, i > 0))

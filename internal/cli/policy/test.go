@@ -119,7 +119,7 @@ func (t *tester) cannotRead(err error) {
 func caseFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading cases: %w", err)
 	}
 	if !info.IsDir() {
 		return []string{path}, nil

@@ -19,6 +19,7 @@ import (
 	"github.com/stile-aws/stile/internal/guard"
 	"github.com/stile-aws/stile/internal/handout"
 	"github.com/stile-aws/stile/internal/issuelog"
+	"github.com/stile-aws/stile/policy"
 )
 
 // Limits are the flags that hold a person or a program back.
@@ -129,6 +130,9 @@ func (l *Limits) narrow(n *narrowing) error {
 		text, err := os.ReadFile(l.PolicyFile)
 		if err != nil {
 			return fmt.Errorf("reading --policy: %w", err)
+		}
+		if _, err := policy.Parse(text); err != nil {
+			return fmt.Errorf("reading --policy %s, which has to be an IAM policy in JSON: %w", l.PolicyFile, err)
 		}
 		if n.policy, err = compact(text); err != nil {
 			return fmt.Errorf("reading --policy %s: %w", l.PolicyFile, err)

@@ -93,7 +93,7 @@ func (o *Options) Lookup(ctx context.Context, s *term.Streams, address string, a
 	}
 	if err != nil {
 		d.Close()
-		return nil, unresolved(address, d.Book(), problem, err)
+		return nil, unresolved(s, address, d.Book(), problem, err)
 	}
 	return found, nil
 }

@@ -90,13 +90,13 @@ func (o *Options) openSession(ctx context.Context, s *term.Streams, address stri
 		return way, nil
 	}
 	d.Close()
-	return nil, unresolved(address, d.Book(), problem, err)
+	return nil, unresolved(s, address, d.Book(), problem, err)
 }
 
 // unresolved is that people's sessions do not lead to an address, for the reason
 // err, where declarations lead nowhere either, for the reason problem; nil when they
 // were not asked. It says the address once.
-func unresolved(address string, book *session.Book, problem, err error) error {
+func unresolved(s *term.Streams, address string, book *session.Book, problem, err error) error {
 	none := errors.Is(problem, errNoDeclarations)
 	switch {
 	case none && len(book.Sources) == 0:
@@ -111,6 +111,9 @@ func unresolved(address string, book *session.Book, problem, err error) error {
 		return fmt.Errorf("%w; nor by a session: %w; stile ls lists what you can be", problem, err)
 	case strings.Contains(address, "/"):
 		return fmt.Errorf("going to %s: %w; stile ls lists what you can be", address, err)
+	}
+	if _, unread := session.ReadShared(desk.ProfileFiles(s.Getenv)); unread != nil {
+		return fmt.Errorf("going to %s: %w, and whether it is an AWS profile nobody can tell: %w", address, err, unread)
 	}
 	return fmt.Errorf("going to %s: %w, and no AWS profile; want ACCOUNT/ROLE, a role's ARN, or a name of stile sessions list", address, err)
 }

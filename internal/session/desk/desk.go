@@ -100,6 +100,9 @@ func load(ctx context.Context, region string, more ...func(*config.LoadOptions) 
 	}, more...)
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
+		if _, unread := session.ReadShared(ProfileFiles(os.Getenv)); unread != nil {
+			return cfg, unread // which says what to do
+		}
 		return cfg, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
 	return cfg, nil
