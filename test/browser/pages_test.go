@@ -2,7 +2,6 @@ package browser_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -145,47 +144,47 @@ func made(t *testing.T, b *tab, selector string, want int) {
 	}
 }
 
-// The page of `aws login` is answered like the others.
+// The page of `aws login`, to which stile goes for a source of the console, is
+// answered like the others.
 func TestCommandLinesAreSignedIn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c := newChromium(t)
-	came := make(chan url.Values, 1)
-	program := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/oauth/callback" {
-			came <- r.URL.Query()
-		}
-	}))
-	t.Cleanup(program.Close)
-	page := func(client, redirect string) string {
-		return w.url + "/v1/authorize?" + url.Values{
-			"response_type": {"code"}, "client_id": {"arn:aws:signin:::devtools/" + client}, "redirect_uri": {redirect}, "state": {"s<1>"}, "scope": {"openid"},
-			"code_challenge_method": {"SHA-256"}, "code_challenge": {strings.Repeat("c", 43)},
-		}.Encode()
-	}
-	b := c.open(t, "", page("same-device", program.URL+"/oauth/callback"))
+	w.Write(t, ".config/stile/sessions.yaml", "sources:\n- {name: shop, consoleLogin: {region: us-east-1}}\n")
+	login := w.begin(t, nil, "login")
+	b := c.open(t, "", w.page(t))
 	b.shows(t, "Sign in to a command line?", "A program on this computer wants to call AWS as you")
 	offers(t, b, "You are", "Allow", "Deny")
 	judge(t, b, "command line", http.StatusOK)
 	b.click(t, "Deny")
-	if q := within(t, "the denial", came); q.Get("error") != "access_denied" || q.Get("state") != "s<1>" {
-		t.Errorf("the program is told %v, want that it was denied", q)
-	}
-	b.visit(t, page("same-device", program.URL+"/oauth/callback"))
+	b.shows(t, "You are not signed in")
+	refused(t, login.ends(t), "the request was denied in the browser")
+
+	login = w.begin(t, nil, "login")
+	page := w.page(t)
+	b = c.open(t, "", page)
 	b.fill(t, "input", "<b>nobody</b>")
 	b.click(t, "Allow")
 	b.shows(t, "You cannot go on", "<b>nobody</b>")
 	judge(t, b, "command line nobody", http.StatusBadRequest)
-	b.visit(t, page("same-device", program.URL+"/oauth/callback"))
-	b.fill(t, "input", "arn:aws:iam::"+orders+":root")
+	root := "arn:aws:iam::" + orders + ":root"
+	b.visit(t, page)
+	b.fill(t, "input", root)
 	b.click(t, "Allow")
-	if q := within(t, "the code", came); q.Get("code") == "" || q.Get("state") != "s<1>" {
-		t.Errorf("the program is told %v, want a code", q)
+	b.shows(t, "You are signed in")
+	if r := login.ends(t); r.Code != 0 || !strings.Contains(r.Stderr, "stile: signed in to shop") {
+		t.Errorf("exit %d, %s", r.Code, r.Stderr)
+	}
+	if r := w.Stile(t, nil, "whoami", "shop"); r.Code != 0 || !strings.HasPrefix(r.Stdout, root+"\n") {
+		t.Errorf("exit %d, %q, %s, want %s", r.Code, r.Stdout, r.Stderr, root)
 	}
 
-	b.visit(t, page("cross-device", w.url+"/v1/sessions/confirmation"))
+	b.visit(t, w.url+"/v1/authorize?"+url.Values{
+		"response_type": {"code"}, "client_id": {"arn:aws:signin:::devtools/cross-device"}, "redirect_uri": {w.url + "/v1/sessions/confirmation"}, "state": {"s<1>"},
+		"scope": {"openid"}, "code_challenge_method": {"SHA-256"}, "code_challenge": {strings.Repeat("c", 43)},
+	}.Encode())
 	b.shows(t, "A program on another computer wants to call AWS as you")
-	b.fill(t, "input", "arn:aws:iam::"+orders+":root")
+	b.fill(t, "input", root)
 	b.click(t, "Allow")
 	b.shows(t, "Signed in", "Enter this code where you began:")
 	judge(t, b, "command line code", http.StatusOK)
