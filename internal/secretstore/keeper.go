@@ -160,12 +160,36 @@ func (s *Store) keep(ctx context.Context, k Keeper, identity *age.X25519Identity
 	return atomicfile.Write(filepath.Join(s.cfg.Dir, keeperFile), []byte(string(k)+"\n"))
 }
 
-// unlock gets the key, asking once a process.
+// unlock gets the key, asking once a process. A key that is not where it should be
+// may just have moved: while nobody can move it, it is looked for again.
 func (s *Store) unlock(ctx context.Context) (*age.X25519Identity, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	identity, err := s.unlockLocked(ctx)
+	if !errors.Is(err, errMissing) {
+		return identity, err
+	}
+	waiting, stop := context.WithTimeout(ctx, working)
+	defer stop()
+	unlock, problem := turn(waiting, filepath.Join(s.cfg.Dir, "lock"))
+	if problem != nil {
+		return nil, err
+	}
+	defer unlock()
 	return s.unlockLocked(ctx)
 }
+
+// errMissing is that of a key that its keeper does not have.
+var errMissing = errors.New("the key is missing")
+
+// missingError says it, and what to do. It is errMissing.
+type missingError struct{ error }
+
+// Is reports true for errMissing.
+func (missingError) Is(target error) bool { return target == errMissing }
+
+// Unwrap gives what it says.
+func (e missingError) Unwrap() error { return e.error }
 
 func (s *Store) unlockLocked(ctx context.Context) (*age.X25519Identity, error) {
 	if s.identity != nil {
@@ -204,12 +228,15 @@ func (s *Store) fetch(ctx context.Context, k Keeper) (string, error) {
 	case KeyFile:
 		info, err := os.Stat(s.cfg.KeyFile)
 		if err != nil {
-			return "", fmt.Errorf("reading the key file: %w; put it back from a backup", err)
+			return "", missingError{fmt.Errorf("reading the key file: %w; put it back from a backup", err)}
 		}
 		if info.Mode().Perm()&0o077 != 0 {
 			return "", fmt.Errorf("reading the key file: %s is not of mode 0600, so others may know it", s.cfg.KeyFile)
 		}
 		text, err := readFile(s.cfg.KeyFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = missingError{err}
+		}
 		return string(text), err
 	case Passphrase:
 		return s.fetchByPassphrase(ctx)

@@ -163,8 +163,8 @@ func (s *Store) fetchFromKeyring(ctx context.Context) (string, error) {
 	key, err := s.askKeyring(ctx)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return "", fmt.Errorf("the keyring has no key of this secret store any more: if there are several, of another session or HOME, ask from there; "+
-			"else put the keyring back from a backup, or remove the store (%s) and give its secrets anew (stile sessions edit)", s.cfg.Dir)
+		return "", missingError{fmt.Errorf("the keyring has no key of this secret store any more: if there are several, of another session or HOME, ask from there; "+
+			"else put the keyring back from a backup, or remove the store (%s) and give its secrets anew (stile sessions edit)", s.cfg.Dir)}
 	case errors.Is(err, context.DeadlineExceeded):
 		return "", fmt.Errorf("asking the keyring: %w; restart it and try again", err)
 	case err != nil:

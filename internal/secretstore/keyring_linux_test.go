@@ -254,3 +254,59 @@ func TestAKeyringThatKeepsNothingGetsNoKey(t *testing.T) {
 	}
 	wantSecret(t, open(t, cfg))
 }
+
+// gnome is a store by GNOME Keyring, which is open.
+func gnome(t *testing.T) *session {
+	t.Helper()
+	s := keyringtest.New(t)
+	s.Unlock(t)
+	return &session{address: s.Address, dir: newDir(t), notes: make(chan string, 1000)}
+}
+
+func TestManyThatBeginAStoreTogetherHaveOneKey(t *testing.T) {
+	t.Parallel()
+	s := gnome(t)
+	var many sync.WaitGroup
+	for i := range 8 {
+		store := s.process(t, secretstore.Config{})
+		many.Go(func() {
+			if err := store.Set(t.Context(), fmt.Sprint("own/", i), []byte("value")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	many.Wait()
+	store := s.process(t, secretstore.Config{})
+	for i := range 8 {
+		if got, err := store.Get(t.Context(), fmt.Sprint("own/", i)); err != nil || string(got) != "value" {
+			t.Errorf("Get = %q, %v", got, err)
+		}
+	}
+}
+
+// Whoever reads while the key moves finds it where it was or where it is.
+func TestReadingGoesOnWhileTheKeyMoves(t *testing.T) {
+	t.Parallel()
+	s := gnome(t)
+	if err := s.process(t, secretstore.Config{Keeper: secretstore.Keyring}).Set(t.Context(), "user/ann", []byte("value")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				wantSecret(t, s.process(t, secretstore.Config{}))
+			}
+		})
+	}
+	for range 10 {
+		for _, to := range []secretstore.Keeper{secretstore.KeyFile, secretstore.Keyring} {
+			if err := s.process(t, secretstore.Config{}).Migrate(t.Context(), to); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	stop()
+	readers.Wait()
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -62,6 +63,9 @@ func (s *Store) ask(ctx context.Context, prompt string, confirm bool) (string, e
 // fetchByPassphrase has the passphrase asked for until it is the right one.
 func (s *Store) fetchByPassphrase(ctx context.Context) (string, error) {
 	sealed, err := readFile(filepath.Join(s.cfg.Dir, identityFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = missingError{err}
+	}
 	if err != nil {
 		return "", err
 	}

@@ -61,9 +61,18 @@ func (k *Keyring) Get(ctx context.Context, service, user string) (string, error)
 		return "", err
 	}
 	if err := c.call(ctx, item, itemInterface+".GetSecret", secret.Session)(secret); err != nil {
-		return "", err
+		return "", notFound(err)
 	}
 	return string(secret.Value), nil
+}
+
+// notFound is the error of a call to an entry, which may be gone since it was found.
+func notFound(err error) error {
+	e, ok := errors.AsType[dbus.Error](err)
+	if ok && slices.Contains([]string{"org.freedesktop.Secret.Error.NoSuchObject", "org.freedesktop.DBus.Error.UnknownObject", "org.freedesktop.DBus.Error.UnknownMethod"}, e.Name) {
+		return ErrNotFound
+	}
+	return err
 }
 
 // Set keeps a value, in place of the entry's.
@@ -118,7 +127,10 @@ func (k *Keyring) Delete(ctx context.Context, service, user string) error {
 	if err != nil {
 		return err
 	}
-	return c.delete(ctx, item)
+	if err := notFound(c.delete(ctx, item)); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
 }
 
 // attributes is what an entry is found by, the same as with other programs in Go.
