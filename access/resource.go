@@ -152,9 +152,12 @@ func (l *loader) inTargets(r arn.ARN, written string, pos Pos, a *Access) bool {
 		if !ok || target.ID == "" || target.ID == r.Account {
 			continue
 		}
+		hint := "write ${account}, or make an Access for the other account"
+		if _, declared := l.set.Account(string(r.Account)); !declared {
+			hint += ", which has to be declared first (kind: Account)"
+		}
 		l.fail(pos, CodeForeignResource, says{
-			what: fmt.Sprintf("%q is a resource of account %s, not of the target %q (%s)", written, r.Account, name, target.ID),
-			hint: "write ${account}, or make an Access for the other account",
+			what: fmt.Sprintf("%q is a resource of account %s, not of the target %q (%s)", written, r.Account, name, target.ID), hint: hint,
 		})
 		return false
 	}

@@ -245,10 +245,20 @@ func (c chooser) objection(p access.Pattern) string {
 }
 
 func (c chooser) resourcePolicyObjection() string {
-	for _, p := range c.it.perms {
+	for i := range c.it.perms {
+		p := &c.it.perms[i]
+		if keysAlone(p) {
+			if action := notAcrossAccounts(p); action != "" && c.g.caller.account.ID != c.g.target.ID {
+				return fmt.Sprintf("KMS takes %s from the key's own account only", action)
+			}
+			continue
+		}
 		for _, r := range p.Resources {
 			if !isSecret(r) {
-				return fmt.Sprintf("of the resource policies only those of secrets are written in this version, and %s is no secret", r)
+				if isKey(r) {
+					return fmt.Sprintf("key %s is allowed in one item with other resources, which its policy cannot be about", r)
+				}
+				return fmt.Sprintf("of the resource policies only those of secrets and KMS keys are written in this version, and %s is neither", r)
 			}
 		}
 		if i := slices.IndexFunc(p.Actions, func(a string) bool { return !namesSecrets(a) || a == "*" }); i >= 0 {

@@ -104,7 +104,10 @@ type item struct {
 	asked   access.Pattern // never ""
 	perms   []Permission
 	secrets []secret
-	choice  Choice
+	keys    []declaredKey
+	// encrypted has what beside secrets the permissions name that is under a KMS key.
+	encrypted []encrypted
+	choice    Choice
 }
 
 // pattern is the one chosen or, before that, the one asked for.
@@ -235,7 +238,7 @@ func (c *compiler) items(a *access.Access, target *access.Account) ([]*item, boo
 			c.report.add(f)
 		}
 		it.perms = perms
-		if len(faults) > 0 || !c.canEnd(a, it) || !c.findSecrets(it, target) {
+		if len(faults) > 0 || !c.canEnd(a, it) || !c.findSecrets(it, target) || !c.findKeys(it, target) {
 			ok = false
 			continue
 		}

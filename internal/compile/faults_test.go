@@ -83,6 +83,10 @@ var (
 	shared = access.Allow{Actions: []string{"secretsmanager:GetSecretValue"}, Resources: []string{secretAny}, Via: access.ResourcePolicy}
 )
 
+func decrypts(keys ...string) access.Allow {
+	return access.Allow{Grant: "kms/decrypt", Resources: keys}
+}
+
 func to(names ...string) access.Targets { return access.Targets{Accounts: names} }
 
 func one(c access.Caller, allow ...access.Allow) *access.Access {
@@ -166,6 +170,40 @@ func TestEachFaultHasOneDiagnostic(t *testing.T) {
 			s.world.Accounts[orders].Secrets[secretAny].KeyARN = "arn:aws:kms:us-east-1:444444444444:key/k"
 			s.add(one(deploy, shared))
 		}, compile.CodeNoKey, "is in an account that is not declared"},
+		{"a declared key that does not exist", func(s *situation) {
+			s.add(one(pod, decrypts("arn:aws:kms:us-east-1:222222222222:key/none")))
+		}, compile.CodeNoKey, "key arn:aws:kms:us-east-1:222222222222:key/none does not exist"},
+		{"a declared key that could not be read", func(s *situation) {
+			s.world.Accounts[orders].Problems = []inventory.Problem{{What: "key " + keyARN, Why: "AccessDeniedException"}}
+			s.add(one(pod, decrypts(keyARN)))
+		}, compile.CodeUnread, "could not be read: AccessDeniedException"},
+		{"a declared key that is disabled", func(s *situation) {
+			s.world.Accounts[orders].Keys[keyARN].Enabled = false
+			s.add(one(pod, decrypts(keyARN)))
+		}, compile.CodeNoKey, "key " + keyARN + " is disabled"},
+		{"a declared key that AWS manages", func(s *situation) {
+			s.world.Accounts[orders].Keys[keyARN].AWSManaged = true
+			s.add(one(deploy, decrypts(keyARN)))
+		}, compile.CodeManagedKey, "it is managed by AWS"},
+		{"a pattern of keys", func(s *situation) {
+			s.add(one(pod, decrypts("arn:aws:kms:us-east-1:222222222222:key/*")))
+		}, compile.CodeBadResource, "names no single key"},
+		{"a multi-Region key without a replica in the declared Regions", func(s *situation) {
+			s.add(one(pod, decrypts("arn:aws:kms:*:222222222222:key/mrk-1")))
+		}, compile.CodeNoKey, "key arn:aws:kms:us-east-1:222222222222:key/mrk-1 does not exist"},
+		{"a multi-Region key in none of several Regions", func(s *situation) {
+			s.set.Accounts[1].Regions = []string{"us-east-1", "eu-west-1"}
+			s.add(one(pod, decrypts("arn:aws:kms:*:222222222222:key/mrk-1")))
+		}, compile.CodeNoKey, "is in none of the account's declared Regions"},
+		{"a multi-Region key in another part of the world", func(s *situation) {
+			s.add(one(pod, decrypts("arn:aws:kms:eu-*:222222222222:key/mrk-1")))
+		}, compile.CodeBadResource, "names no single key"},
+		{"a key shared for what its own account alone may do", func(s *situation) {
+			s.add(one(deploy, access.Allow{Actions: []string{"kms:PutKeyPolicy"}, Resources: []string{keyARN}, Via: access.ResourcePolicy}))
+		}, compile.CodePattern, "KMS takes kms:PutKeyPolicy from the key's own account only"},
+		{"a key shared beside a secret", func(s *situation) {
+			s.add(one(deploy, access.Allow{Actions: []string{"secretsmanager:GetSecretValue", "kms:Decrypt"}, Resources: []string{secretAny, keyARN}, Via: access.ResourcePolicy}))
+		}, compile.CodePattern, "is allowed in one item with other resources"},
 		{"a key that could not be found", func(s *situation) {
 			s.world.Accounts[orders].Secrets[secretAny].KeyARN = ""
 			s.add(one(deploy, shared))

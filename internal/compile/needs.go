@@ -66,6 +66,7 @@ func (n *asker) access(a *access.Access) {
 		for i := range a.Allow {
 			perms, _ := writeOut(&a.Allow[i], t) // faults are Compile's to report
 			n.secrets(t, perms)
+			n.keys(t, perms)
 		}
 	}
 }
@@ -165,21 +166,35 @@ func (n *asker) secret(id arn.AccountID, asked string) {
 	switch {
 	case state == inventory.NotAsked:
 		ask(n.req.Account(id), func(r *inventory.AccountRequest) *[]string { return &r.Secrets }, asked)
-	case state == inventory.Exists && s.KeyARN != "":
+	case state == inventory.Exists:
 		n.key(s.KeyARN)
 	}
 }
 
-func (n *asker) key(keyARN string) {
-	parsed, err := arn.Parse(keyARN)
+// keys asks for the keys that permissions name.
+func (n *asker) keys(t *access.Account, perms []Permission) {
+	for _, ref := range keyRefs(perms, t) {
+		for _, one := range ref.ask {
+			n.key(one)
+		}
+	}
+}
+
+// key asks for a key by its ARN or that of an alias, which then leads to the key.
+func (n *asker) key(named string) {
+	parsed, err := arn.Parse(named)
 	if err != nil {
 		return
 	}
 	if _, declared := n.set.Account(string(parsed.Account)); !declared {
 		return // Compile says so; there is no way into that account
 	}
-	if _, state, _ := n.world.key(keyARN); state == inventory.NotAsked {
-		ask(n.req.Account(parsed.Account), func(r *inventory.AccountRequest) *[]string { return &r.Keys }, keyARN)
+	found, state, _ := n.world.key(named)
+	switch {
+	case state == inventory.NotAsked:
+		ask(n.req.Account(parsed.Account), func(r *inventory.AccountRequest) *[]string { return &r.Keys }, named)
+	case state == inventory.Exists && !found.AWSManaged && parsed.Type() == "alias" && found.ARN != named:
+		n.key(found.ARN)
 	}
 }
 
@@ -204,7 +219,7 @@ func (n *asker) entry(e ledger.Entry) {
 		target, _, _ := e.Statement()
 		n.secret(e.Account, target)
 	case ledger.KeySid:
-		target, _, _ := e.Statement()
+		target, _, _ := e.Statement() // even in an account that is not declared any more: plan tells
 		if _, state, _ := n.world.key(target); state == inventory.NotAsked {
 			ask(n.req.Account(e.Account), func(r *inventory.AccountRequest) *[]string { return &r.Keys }, target)
 		}
@@ -222,7 +237,7 @@ func ask[T comparable](r *inventory.AccountRequest, list func(*inventory.Account
 func (n *asker) finish() {
 	for id, r := range n.req.Accounts {
 		r.Quotas = n.world.account(id) == nil
-		for _, list := range [][]string{r.Roles, r.Users, r.Providers, r.Secrets, r.Keys, r.Managed} {
+		for _, list := range [][]string{r.Roles, r.Users, r.Providers, r.Secrets, r.Keys, r.Resources, r.Managed} {
 			slices.Sort(list)
 		}
 		slices.SortFunc(r.Clusters, func(a, b inventory.ClusterRef) int {

@@ -10,9 +10,9 @@ import (
 	"github.com/stile-aws/stile/policy"
 )
 
-// Resource policy: the caller keeps its own identity. The secret's policy and
-// its key's policy name the caller, and the caller's own policy allows the
-// full ARNs. A service account acts under its role in the cluster's account.
+// Resource policy: the caller keeps its own identity. The policy of the secret
+// and that of its key, or of the key that is declared itself, name the caller,
+// and the caller's own policy allows the full ARNs. A service account acts under its role in the cluster's account.
 
 func (c *compiler) buildResourcePolicy(g *grant) {
 	r := g.route(access.ResourcePolicy)
@@ -41,7 +41,8 @@ func (c *compiler) buildResourcePolicy(g *grant) {
 }
 
 // share writes the resources' side of an item: statements in the policies of
-// the secrets and of their keys. It returns the caller's side.
+// the secrets, of their keys, and of keys that are declared. It returns the
+// caller's side.
 func (c *compiler) share(g *grant, it *item, to grantee) ([]Permission, bool) {
 	if f, bad := unshareable(it); bad {
 		c.report.add(f)
@@ -49,6 +50,11 @@ func (c *compiler) share(g *grant, it *item, to grantee) ([]Permission, bool) {
 	}
 	var perms []Permission
 	for n, p := range it.perms {
+		c.admitToKeys(g, it, n, g.caller.account, to)
+		if keysAlone(&p) {
+			perms = append(perms, p)
+			continue
+		}
 		p.Resources = c.shareSecrets(g, it, p, n, to)
 		perms = append(perms, p)
 	}
@@ -118,7 +124,8 @@ func (c *compiler) customerKeys(it *item) bool {
 		if len(s.keyUse) == 0 {
 			continue
 		}
-		if _, state := c.keyOf(it, s); state != keyOfAWS {
+		e := s.encrypted()
+		if _, state := c.keyOf(it.allow.Pos, &e); state != keyOfAWS {
 			continue
 		}
 		ok = false

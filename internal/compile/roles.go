@@ -2,7 +2,6 @@ package compile
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/policy"
@@ -37,13 +36,16 @@ func (c *compiler) fill(u *unit, g *grant) bool {
 	return ok
 }
 
-// imply adds the permissions on customer managed keys that reading or writing
-// an item's secrets takes, and a statement in the policy of each key that does
-// not let IAM policies decide about it.
+// imply adds the permissions on customer managed keys that using an item's
+// encrypted resources takes, and a statement in the policy of each key, those
+// that are declared among them, that does not let IAM policies decide about it.
 func (c *compiler) imply(u *unit, g *grant, it *item) bool {
 	grants, ok := c.keyGrants(it)
 	if !ok {
 		return false
+	}
+	for n := range it.perms {
+		c.admitToKeys(g, it, n, u.account, grantee{who: policy.AWS(roleARN(u)), name: roleARN(u)})
 	}
 	for i := range grants {
 		k := &grants[i]
@@ -74,7 +76,7 @@ type grantee struct {
 
 // keyStatement wants a statement for to in the policy of a key.
 func (c *compiler) keyStatement(g *grant, k *keyGrant, to grantee) {
-	id := sid(c.set.Scope.Name, g.access.Name, to.name, k.key.ARN, strings.Join(k.actions, ","))
+	id := sid(append([]string{c.set.Scope.Name, g.access.Name, to.name, k.key.ARN}, k.purpose()...)...)
 	st := policy.Statement{
 		Sid: id, Effect: policy.Allow, Principal: to.who, Actions: policy.Texts(k.actions...),
 		Resources:  policy.Texts("*"), // in a key policy, the key itself
@@ -86,8 +88,8 @@ func (c *compiler) keyStatement(g *grant, k *keyGrant, to grantee) {
 	})
 }
 
-// statement wants s. Where several items need the same of one resource, the
-// secrets they name are put together.
+// statement wants s. Where several items need the same of one resource, what
+// they name is put together.
 func (c *compiler) statement(s Statement) {
 	key := s.Target + "#" + s.Statement.Sid
 	have := c.statements[key]
@@ -97,8 +99,11 @@ func (c *compiler) statement(s Statement) {
 	}
 	for i, cond := range s.Statement.Conditions {
 		if i < len(have.Statement.Conditions) {
-			values := union(policy.Values(have.Statement.Conditions[i].Values), policy.Values(cond.Values))
-			have.Statement.Conditions[i].Values = policy.Texts(values...)
+			mine := &have.Statement.Conditions[i]
+			mine.Values = policy.Texts(union(policy.Values(mine.Values), policy.Values(cond.Values))...)
+			if cond.Operator == "StringLike" {
+				mine.Operator = cond.Operator // patterns among the values of either
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,7 +10,6 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/inventory"
-	"github.com/stile-aws/stile/policy"
 )
 
 // A secretRef is a secret that permissions name.
@@ -168,128 +168,6 @@ func replaced(list []string, from, to string) []string {
 	return out
 }
 
-// keyState is what is known of the key a secret is encrypted with.
-type keyState uint8
-
-const (
-	keyUnknown keyState = iota // reported
-	keyOfAWS                   // the AWS managed key aws/secretsmanager
-	keyOfCustomer
-)
-
-// keyOf finds the key of a secret.
-func (c *compiler) keyOf(it *item, s secret) (*inventory.Key, keyState) {
-	if s.KMSKey == "" || strings.HasSuffix(s.KMSKey, "alias/aws/secretsmanager") {
-		return nil, keyOfAWS
-	}
-	if s.KeyARN == "" {
-		c.report.add(fault{
-			code: CodeNoKey, at: it.allow.Pos, summary: fmt.Sprintf("the key %s of secret %s could not be found", s.KMSKey, s.Name),
-			hint: "stile's reading role needs kms:DescribeKey and kms:GetKeyPolicy on it",
-		})
-		return nil, keyUnknown
-	}
-	key, state, why := c.world.key(s.KeyARN)
-	owner, err := arn.Parse(s.KeyARN)
-	if _, declared := c.set.Account(string(owner.Account)); err != nil || !declared {
-		c.report.add(fault{
-			code: CodeNoKey, at: it.allow.Pos,
-			summary: fmt.Sprintf("the key %s of secret %s is in an account that is not declared", s.KeyARN, s.Name),
-			detail:  "whether the key admits the caller depends on its policy, which only that account can read and change",
-			hint:    "declare the account of the key",
-		})
-		return nil, keyUnknown
-	}
-	switch {
-	case state == inventory.Unread:
-		c.report.errorf(CodeUnread, it.allow.Pos, "key %s of secret %s could not be read: %s", s.KeyARN, s.Name, why)
-	case state == inventory.NotAsked:
-		c.report.errorf(CodeNotObserved, it.allow.Pos, "key %s of secret %s was not looked for", s.KeyARN, s.Name)
-	case state == inventory.Absent:
-		c.report.errorf(CodeNoKey, it.allow.Pos, "key %s of secret %s does not exist", s.KeyARN, s.Name)
-	case key.AWSManaged:
-		return key, keyOfAWS
-	case !key.Enabled:
-		c.report.add(fault{
-			code: CodeNoKey, at: it.allow.Pos, summary: fmt.Sprintf("key %s of secret %s is disabled", s.KeyARN, s.Name),
-			hint: "enable the key, or encrypt the secret under another",
-		})
-	default:
-		return key, keyOfCustomer
-	}
-	return nil, keyUnknown
-}
-
-// A keyGrant is what a principal needs on the key of secrets.
-type keyGrant struct {
-	key     *inventory.Key
-	arn     arn.ARN
-	actions []string
-	secrets []string // full ARNs
-	names   []string
-}
-
-// keyGrants lists what reading (or writing) the secrets of an item needs on
-// their customer managed keys, one for each key.
-func (c *compiler) keyGrants(it *item) (grants []keyGrant, ok bool) {
-	ok = true
-	for _, s := range it.secrets {
-		if len(s.keyUse) == 0 {
-			continue
-		}
-		key, state := c.keyOf(it, s)
-		switch state {
-		case keyUnknown:
-			ok = false
-			continue
-		case keyOfAWS:
-			continue
-		}
-		parsed, err := arn.Parse(key.ARN)
-		if err != nil {
-			c.report.errorf(CodeNoKey, it.allow.Pos, "reading the key of secret %s: %v", s.Name, err)
-			ok = false
-			continue
-		}
-		i := slices.IndexFunc(grants, func(g keyGrant) bool { return g.key.ARN == key.ARN })
-		if i < 0 {
-			grants = append(grants, keyGrant{key: key, arn: parsed})
-			i = len(grants) - 1
-		}
-		g := &grants[i]
-		g.actions = union(g.actions, s.keyUse)
-		g.secrets = union(g.secrets, []string{s.ARN})
-		g.names = union(g.names, []string{s.Name})
-	}
-	return grants, ok
-}
-
-// conditions limit the use of the key to Secrets Manager acting on the very
-// secrets. Secrets Manager encrypts with the context SecretARN and
-// SecretVersionId. Source: Secrets Manager guide security-encryption.
-func (g *keyGrant) conditions() []policy.Condition {
-	use, _ := catalog.KeyUseOf("secretsmanager:GetSecretValue")
-	return []policy.Condition{
-		policy.Cond("StringEquals", "kms:ViaService", use.ViaServiceValue(g.arn.Region)),
-		policy.Cond("StringEquals", "kms:EncryptionContext:"+use.ContextKey, g.secrets...),
-	}
-}
-
-// permission is the identity side of g.
-func (g *keyGrant) permission() Permission {
-	return Permission{
-		Actions: g.actions, Resources: []string{g.key.ARN}, Conditions: g.conditions(),
-		Implied: fmt.Sprintf("%s encrypted with the customer managed key %s", isOrAre("secret", g.names), g.key.ARN),
-	}
-}
-
-func isOrAre(noun string, names []string) string {
-	if len(names) == 1 {
-		return noun + " " + names[0] + " is"
-	}
-	return noun + "s " + strings.Join(names, ", ") + " are"
-}
-
 func union(a, b []string) []string {
 	out := slices.Clone(a)
 	for _, s := range b {
@@ -301,29 +179,12 @@ func union(a, b []string) []string {
 	return out
 }
 
-// delegates reports whether a key policy lets IAM policies of account decide
-// about actions: an unconditional statement for the account itself that has
-// them. Without one "IAM policies that allow access to the key are
-// ineffective" (KMS guide key-policy-default).
-func delegates(text string, account arn.AccountID, actions []string) bool {
-	doc, err := policy.Parse([]byte(text))
-	if err != nil {
-		return false
+// encrypted is the secret as what it is encrypted under.
+func (s secret) encrypted() encrypted {
+	use, _ := catalog.KeyUseOf("secretsmanager:GetSecretValue")
+	out := encrypted{noun: "secret", name: s.Name, use: use, actions: s.keyUse, contexts: []string{s.ARN}}
+	if s.KMSKey != "" && !managedAlias(s.KMSKey) {
+		out.key, out.lost = cmp.Or(s.KeyARN, s.KMSKey), s.KeyARN == ""
 	}
-	for _, action := range actions {
-		ok := slices.ContainsFunc(doc.Statements, func(st policy.Statement) bool {
-			return st.Effect == policy.Allow && len(st.Conditions) == 0 && namesAccount(st.Principal, account) &&
-				slices.ContainsFunc(st.Actions, func(t policy.Text) bool { return WithinFold(action, t.Value) })
-		})
-		if !ok {
-			return false
-		}
-	}
-	return true
-}
-
-func namesAccount(p *policy.Principals, account arn.AccountID) bool {
-	return p != nil && slices.ContainsFunc(p.Entries, func(e policy.PrincipalEntry) bool {
-		return e.Type == "AWS" && (e.Value.Value == string(account) || e.Value.Value == arn.Root("aws", account).String())
-	})
+	return out
 }

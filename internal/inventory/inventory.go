@@ -110,7 +110,7 @@ type Account struct {
 	Managed   map[string]*Managed      `json:"managed,omitempty"`
 	Providers map[string]*OIDCProvider `json:"providers,omitempty"` // by URL without "https://"
 	Secrets   map[string]*Secret       `json:"secrets,omitempty"`   // by the identifier it was asked by: ARN or name pattern
-	Keys      map[string]*Key          `json:"keys,omitempty"`      // by key ARN
+	Keys      map[string]*Key          `json:"keys,omitempty"`      // by key ARN; by an alias ARN that was asked for, without policy
 	Clusters  map[string]*Cluster      `json:"clusters,omitempty"`  // by "region/name"
 	SAML      map[string]*SAMLProvider `json:"saml,omitempty"`      // by ARN
 	// Resources are the other resources that can carry a policy, by ARN:

@@ -21,7 +21,8 @@ type AccountRequest struct {
 	Users      []string     // names
 	Providers  []string     // URLs without "https://"
 	Secrets    []string     // ARNs; ARNs that end in "-*" or "-??????" are found by name
-	Keys       []string     // key ARNs
+	Keys       []string     // key ARNs, and alias ARNs, which tell the key behind them
+	Resources  []string     // ARNs of queues, topics, tables, buckets, streams and parameters, for the key they are encrypted under
 	Managed    []string     // managed policy ARNs, for boundaries that no role carries yet
 	Clusters   []ClusterRef // EKS clusters
 	Everything bool         // all of IAM, by GetAccountAuthorizationDetails
@@ -40,7 +41,7 @@ func (r *Request) Empty() bool {
 		return false
 	}
 	for _, a := range r.Accounts {
-		if a.Quotas || a.Everything || len(a.Regions)+len(a.Roles)+len(a.Users)+len(a.Providers)+len(a.Secrets)+len(a.Keys)+len(a.Managed)+len(a.Clusters) > 0 {
+		if a.Quotas || a.Everything || len(a.Regions)+len(a.Roles)+len(a.Users)+len(a.Providers)+len(a.Secrets)+len(a.Keys)+len(a.Resources)+len(a.Managed)+len(a.Clusters) > 0 {
 			return false
 		}
 	}

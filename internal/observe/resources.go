@@ -98,10 +98,31 @@ func (r *reader) key(ctx context.Context, id string) {
 		r.problem("key "+id, err)
 		return
 	}
+	if found != nil && found.ARN == id && !found.AWSManaged {
+		r.keyGrants(ctx, found)
+	}
 	r.put(func(a *inventory.Account) { a.Keys[id] = found })
 }
 
-// readKey returns nil for a key that does not exist.
+// keyGrants reads the grants on a key. They only add to what its policy allows,
+// so that a key without them is known well enough.
+func (r *reader) keyGrants(ctx context.Context, key *inventory.Key) {
+	key.GrantState = inventory.Unread
+	parsed, err := arn.Parse(key.ARN)
+	if err != nil {
+		return
+	}
+	cfg, err := r.src.Config(ctx, r.account.ID, parsed.Region)
+	if err != nil {
+		return
+	}
+	if list, err := grants(ctx, kms.NewFromConfig(cfg), key.ARN); err == nil {
+		key.Grants, key.GrantState = list, inventory.Exists
+	}
+}
+
+// readKey returns nil for a key that does not exist. By the ARN of an alias it
+// tells which key is behind it, and no policy.
 func (r *reader) readKey(ctx context.Context, id string) (*inventory.Key, error) {
 	parsed, err := arn.Parse(id)
 	if err != nil {
@@ -123,6 +144,9 @@ func (r *reader) readKey(ctx context.Context, id string) (*inventory.Key, error)
 		return nil, err
 	}
 	out := &inventory.Key{ARN: aws.ToString(got.KeyMetadata.Arn), AWSManaged: got.KeyMetadata.KeyManager == kmstypes.KeyManagerTypeAws, Enabled: got.KeyMetadata.Enabled}
+	if parsed.Type() == "alias" {
+		return out, nil
+	}
 	doc, err := c.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id, PolicyName: aws.String("default")})
 	if err != nil {
 		return nil, err
