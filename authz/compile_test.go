@@ -126,3 +126,22 @@ func TestContext(t *testing.T) {
 		t.Errorf("All gives %d keys, want 2", n)
 	}
 }
+
+func TestAContextCopiedIntoHasNothingOfItsOwn(t *testing.T) {
+	var from, to authz.Context
+	from.Set("aws:PrincipalTag/team", "a")
+	to.SetUnknown("sts:ExternalId")
+	to.Set("aws:PrincipalTag/team", "z")
+	to.CopyFrom(&from)
+	if _, present, known := to.Get("sts:ExternalId"); present || !known {
+		t.Errorf("what was there before: present %v, known %v", present, known)
+	}
+	to.Set("aws:PrincipalTag/team", "b")
+	to.SetUnknown("aws:SourceIp")
+	if values, _, _ := from.Get("aws:PrincipalTag/team"); len(values) != 1 || values[0] != "a" {
+		t.Errorf("the original changed: %q", values)
+	}
+	if _, _, known := from.Get("aws:SourceIp"); !known {
+		t.Error("the original got a key of the copy")
+	}
+}

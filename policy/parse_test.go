@@ -197,6 +197,30 @@ func TestParseAcceptsWhatIAMAccepts(t *testing.T) {
 	}
 }
 
+// TestParseKeepsNothingOfItsBytes overwrites the text that was parsed: only the
+// document of ParseText has parts of its own text, which cannot change.
+func TestParseKeepsNothingOfItsBytes(t *testing.T) {
+	const text = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:Put\u004fbject"],"Resource":"arn:aws:s3:::a,b[c]/*"},{"Effect":"Deny","NotAction":"iam:*","Resource":["*"]}]}`
+	src := []byte(text)
+	got, err := policy.Parse(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range src {
+		src[i] = 'x'
+	}
+	want, err := policy.ParseText(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Parse and ParseText differ (-text +bytes):\n%s", diff)
+	}
+	if len(got.Statements) != 2 || got.Statements[0].Actions[1].Value != "s3:PutObject" || got.Statements[0].Resources[0].Value != "arn:aws:s3:::a,b[c]/*" {
+		t.Errorf("Parse(%s) = %v", text, got)
+	}
+}
+
 func TestDecodeReadsATreeFromElsewhere(t *testing.T) {
 	str := func(s string) policy.Node { return policy.Node{Kind: policy.StringNode, Text: s} }
 	tree := policy.Node{Kind: policy.ObjectNode, Members: []policy.Member{

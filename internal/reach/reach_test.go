@@ -2,7 +2,10 @@ package reach_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stile-aws/stile/authz"
 	"github.com/stile-aws/stile/internal/effective"
@@ -101,6 +104,36 @@ func compareWithScan(t *testing.T, inv *inventory.Inventory) {
 	if edges < 50 {
 		t.Fatalf("%d edges of %d pairs: the inventory tests nothing", edges, found)
 	}
+}
+
+// TestAnyNumberOfWorkersFindsTheSame builds graphs of whole organizations, their
+// tagged sessions, bearers of tokens and services included.
+func TestAnyNumberOfWorkersFindsTheSame(t *testing.T) {
+	for seed := range uint64(3) {
+		inv := inventorytest.Organization(inventorytest.Size{Seed: seed, Accounts: 5, Roles: 30, Edges: 5, Users: 4})
+		tangle(inv, rand.New(rand.NewPCG(seed, 9)))
+		want := listing(reach.New(inv, reach.Config{Workers: 1}))
+		for _, workers := range []int{2, 3, 16} {
+			if diff := cmp.Diff(want, listing(reach.New(inv, reach.Config{Workers: workers}))); diff != "" {
+				t.Errorf("seed %d: one worker finds what %d do not (-one +many):\n%s", seed, workers, diff)
+			}
+		}
+	}
+}
+
+// listing has a line for every node and for every edge, seen from both ends.
+func listing(g *reach.Graph) []string {
+	var out []string
+	for n := range reach.NodeID(g.Len()) {
+		out = append(out, fmt.Sprint(g.Node(n)))
+		for e := range g.From(n) {
+			out = append(out, fmt.Sprintf("  to %s: %+v", g.Node(e.To).Key, e))
+		}
+		for e := range g.To(n) {
+			out = append(out, fmt.Sprintf("  from %s: %+v", g.Node(e.From).Key, e))
+		}
+	}
+	return out
 }
 
 // TestEveryHopExplainsItsEdge asks for the reasons of every edge: they come to

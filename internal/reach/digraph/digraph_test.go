@@ -1,6 +1,7 @@
 package digraph_test
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -46,6 +47,50 @@ func random(rng *rand.Rand, nodes, hubs, edges int) (*digraph.Graph, reference) 
 		}
 	}
 	return digraph.New(nodes, hubs, list), want
+}
+
+// TestOfEdgesWithTheSameEndsTheSurestIsKept looks at both directions: each edge once,
+// in the order of where it leads, with one label.
+func TestOfEdgesWithTheSameEndsTheSurestIsKept(t *testing.T) {
+	type ends struct{ from, to digraph.Vertex }
+	for seed := range uint64(40) {
+		rng := rand.New(rand.NewPCG(seed, 5))
+		const nodes = 12
+		var list []digraph.Edge
+		want := map[ends]uint8{}
+		for range rng.IntN(200) {
+			from := rng.IntN(nodes)
+			to := (from + 1 + rng.IntN(nodes-1)) % nodes
+			e := digraph.Edge{From: digraph.Vertex(from), To: digraph.Vertex(to), Label: digraph.Label(rng.IntN(256)&^3 | 1 + rng.IntN(3))}
+			list = append(list, e)
+			if old := want[ends{e.From, e.To}]; old == 0 || e.Label.Level() < old {
+				want[ends{e.From, e.To}] = e.Label.Level()
+			}
+		}
+		before := slices.Clone(list)
+		g := digraph.New(nodes, 0, list)
+		if !slices.Equal(list, before) || g.Edges() != len(want) {
+			t.Fatalf("seed %d: %d edges of %d, want %d", seed, g.Edges(), len(list), len(want))
+		}
+		along, against := map[ends]digraph.Label{}, map[ends]digraph.Label{}
+		for n := range digraph.Vertex(nodes) {
+			last := digraph.None
+			g.From(n, func(to digraph.Vertex, l digraph.Label) bool {
+				if to <= last || l.Level() != want[ends{n, to}] || !slices.Contains(before, digraph.Edge{From: n, To: to, Label: l}) {
+					t.Errorf("seed %d: edge %d to %d after %d has label %d, want level %d", seed, n, to, last, l, want[ends{n, to}])
+				}
+				along[ends{n, to}], last = l, to
+				return true
+			})
+			g.To(n, func(from digraph.Vertex, l digraph.Label) bool {
+				against[ends{from, n}] = l
+				return true
+			})
+		}
+		if !maps.Equal(along, against) {
+			t.Errorf("seed %d: along the edges %v, against them %v", seed, along, against)
+		}
+	}
 }
 
 func (r reference) distances(from digraph.Vertex, level uint8) map[digraph.Vertex]int {
