@@ -230,6 +230,8 @@ func TestCommandLinesAreWhoSignedIn(t *testing.T) {
 		{userADM, userADM, true},
 		{"erin", "arn:aws:iam::111111111111:user/erin", true},
 		{"arn:aws:iam::111111111111:root", "arn:aws:iam::111111111111:root", true},
+		{"111111111111/root", "arn:aws:iam::111111111111:root", true},
+		{"111111111111/assumed-role/person/erin", "arn:aws:sts::111111111111:assumed-role/person/erin", false},
 		{"arn:aws:sts::111111111111:assumed-role/person/frank", "arn:aws:sts::111111111111:assumed-role/person/frank", false},
 	} {
 		out := l.login(c.who)

@@ -183,9 +183,10 @@ func newSignIn(s *term.Streams, find finder) *cobra.Command {
 		Short: "Answer a sign-in page, as a browser and a person would",
 		Long: "Answer a sign-in page of IAM Identity Center or of the console, as a browser and a person would: an authorization URL, the\n" +
 			"URL of a device, or the code that the device shows. After an authorization URL it goes where the browser is sent, which must\n" +
-			"be on this machine. In the console --user is the ARN of a user, of an account's root, or of a role's session.",
+			"be on this machine. In the console --user is a user, an account's root or a role's session: an ARN, or for $BROWSER, which\n" +
+			"colons take apart, ACCOUNT/root, ACCOUNT/user/NAME, ACCOUNT/assumed-role/ROLE/SESSION.",
 		Example: "  BROWSER='stile local sign-in --user alice' aws sso login --profile orders\n" +
-			"  BROWSER='stile local sign-in --user arn:aws:iam::111111111111:root' aws login\n" +
+			"  BROWSER='stile local sign-in --user 111111111111/root' aws login\n" +
 			"  stile local sign-in --user alice BCDF-GHJK",
 		Args: term.Args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

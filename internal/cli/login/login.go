@@ -103,13 +103,15 @@ func (o *options) run(ctx context.Context, name string) error {
 			return fmt.Errorf("having the broker forget what the sign-in before gave: %w; stile broker stop ends it", err)
 		}
 	}
+	identity := d.ConsoleIdentity(ctx, source)
 	if o.json {
 		return o.streams.JSON(struct {
-			Source string    `json:"source"`
-			Until  time.Time `json:"until"`
-		}{source.Name, until})
+			Source   string    `json:"source"`
+			Identity string    `json:"identity,omitempty"` // in the console
+			Until    time.Time `json:"until,omitzero"`
+		}{source.Name, identity, until})
 	}
-	o.streams.Note("stile: signed in to %s%s", source.Name, lasting(source, until, d.ConsoleIdentity(ctx, source)))
+	o.streams.Note("stile: signed in to %s%s", source.Name, lasting(source, until, identity))
 	return nil
 }
 

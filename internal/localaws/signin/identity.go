@@ -18,8 +18,9 @@ import (
 const maxLogin = 12 * time.Hour
 
 // become is the console session of who somebody says they are: the ARN of a
-// user, of an account's root user or of a role's session, or a user's name where
-// only one account has it. Of role sessions those in have come first, as their
+// user, of an account's root user or of a role's session, its account and resource
+// (111111111111/user/erin) for those who cannot write colons, as in $BROWSER, or a
+// user's name where only one account has it. Of role sessions those in have come first, as their
 // policies and tags go with them. The caller holds the lock.
 func (e *Endpoint) become(who string, in map[string]*ticket) (*store.Session, error) {
 	now := e.world.Now()
@@ -30,7 +31,7 @@ func (e *Endpoint) become(who string, in map[string]*ticket) (*store.Session, er
 			return &s, nil
 		}
 	}
-	a, err := arn.Parse(who)
+	a, err := arn.Parse(inFull(who))
 	if err != nil {
 		if a, err = e.called(who); err != nil {
 			return nil, err
@@ -52,6 +53,19 @@ func (e *Endpoint) become(who string, in map[string]*ticket) (*store.Session, er
 		s.MFA, s.MFAAt = true, now
 	}
 	return s, nil
+}
+
+// inFull is an ARN for its account and resource.
+func inFull(who string) string {
+	account, resource, ok := strings.Cut(who, "/")
+	if !ok || !arn.AccountID(account).Valid() {
+		return who
+	}
+	service := "iam"
+	if strings.HasPrefix(resource, "assumed-role/") {
+		service = "sts"
+	}
+	return "arn:" + store.Partition + ":" + service + "::" + account + ":" + resource
 }
 
 // called is the user of a name.

@@ -133,12 +133,9 @@ func (c *Client) Ready(ctx context.Context) error {
 
 // Provider gives the credentials. It asks nobody; an *idc.SignedOutError is in its
 // error when somebody has to sign in.
-func (c *Client) Provider() creds.Provider { return &provider{c, c.Identity()} }
+func (c *Client) Provider() creds.Provider { return &provider{c} }
 
-type provider struct {
-	client   *Client
-	identity string // when it was made
-}
+type provider struct{ client *Client }
 
 // Retrieve implements aws.CredentialsProvider.
 func (p *provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
@@ -154,16 +151,17 @@ func (p *provider) Invalidate(accessKeyID string) bool {
 // SessionName is the name that the person's further sessions have, "" while nobody
 // knows who it is.
 func (p *provider) SessionName() string {
-	a, err := arn.Parse(p.identity)
+	a, err := arn.Parse(p.client.Identity())
 	if err != nil {
 		return ""
 	}
 	return creds.Identity{ARN: a}.SessionName()
 }
 
-// Key implements creds.Provider.
+// Key implements creds.Provider. Of whoever signs in it tells nothing, as nobody
+// knows before: what is kept must be forgotten when that becomes another.
 func (p *provider) Key() string {
-	return "console sign-in of " + p.identity + " as " + p.client.to.Name + " in " + p.client.to.Region
+	return "console sign-in " + p.client.to.Name + " of " + p.client.to.Identity + " in " + p.client.to.Region
 }
 
 func (p *provider) String() string { return "console sign-in " + p.client.to.Name }

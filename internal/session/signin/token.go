@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/signin/types"
 
 	"github.com/stile-aws/stile/internal/atomicfile"
+	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/session/flight"
 )
 
@@ -101,6 +102,9 @@ func parse(text []byte) (*token, bool) {
 		AccountID: field(t.access, "accountId"), CanExpire: true, Expires: expires, Source: "stile",
 	}
 	t.refresh, t.clientID, t.key, t.region = field(t.fields, "refreshToken"), field(t.fields, "clientId"), field(t.fields, "dpopKey"), field(t.fields, "region")
+	if !catalog.RegionShaped(t.region) { // it will be part of the host that gets the refresh token
+		t.region = ""
+	}
 	return t, err == nil && t.credentials.HasKeys() && t.credentials.SessionToken != ""
 }
 
