@@ -198,6 +198,34 @@ func TestALockedGNOMEByWayOfTheBroker(t *testing.T) {
 	wantKey(t, w)
 }
 
+func TestManyProcessesPromptOnce(t *testing.T) {
+	for name, broker := range map[string]bool{"with a broker": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, w := atDesktop(t)
+			played := &keyringtest.Played{}
+			keyringtest.Play(t, s, played)
+			added(t, w)
+			if broker {
+				w.WithBroker(t)
+			}
+			played.Do(func(p *keyringtest.Played) { p.Locked = true })
+			var many sync.WaitGroup
+			for range 10 {
+				many.Go(func() {
+					if r := credentials(t, w); r.Code != 0 || !strings.Contains(r.Stdout, secret) { // it may say that it waits
+						t.Errorf("exit %d, %s%s", r.Code, r.Stdout, r.Stderr)
+					}
+				})
+			}
+			many.Wait()
+			if n := played.Shown(); n != 1 {
+				t.Errorf("%d prompts were shown, want one", n)
+			}
+		})
+	}
+}
+
 // A broker that was started elsewhere, over SSH or before a logout, has another bus;
 // each session goes by its own.
 func TestABrokerOfAnotherSessionStandsInNobodysWay(t *testing.T) {
