@@ -230,7 +230,7 @@ type principalEntry struct {
 }
 
 func compilePrincipals(list *policy.Principals, negated bool) (*principals, error) {
-	p := &principals{negated: negated, entries: make([]principalEntry, 0, len(list.Entries)+1)}
+	p := &principals{negated: negated, entries: make([]principalEntry, 0, len(list.Entries))}
 	if list.Everyone {
 		p.entries = append(p.entries, principalEntry{kind: everyone})
 	}

@@ -47,6 +47,9 @@ func TestCorpus(t *testing.T) {
 			if got := authz.Decide(req, pols, nil); got != d.Outcome {
 				t.Errorf("Decide = %v, Evaluate = %v", got, d.Outcome)
 			}
+			if got := authz.Settle(req, pols, nil); got != d.Outcome {
+				t.Errorf("Settle = %v, Evaluate = %v", got, d.Outcome)
+			}
 			if diff := cmp.Diff(c.Decides, deciding(&d)); diff != "" {
 				t.Errorf("deciding layers differ (-want +got):\n%s%s", diff, d.Text())
 			}

@@ -2,8 +2,8 @@
 // decision + reasons.
 //
 // [Evaluate] gives the decision with its explanation, [Decide] the outcome
-// alone without allocating; both run the same code. A deny is a value, never
-// an error. The package knows no service's API, reads no file and asks no
+// alone without allocating, [Settle] the outcome where Decide leaves it open;
+// all run the same code. A deny is a value, never an error. The package knows no service's API, reads no file and asks no
 // network: everything arrives in a [Request], a [Policies] and a [Facts] value.
 //
 // Compile documents once with [Compile]; compiled policies are immutable and
@@ -25,7 +25,7 @@
 // [Residual.Allowed] has it as data.
 //
 // Decide does not look at what open conditions have to do with each other,
-// Evaluate does: where Decide answers Unknown, Evaluate may find that the
+// Evaluate and Settle do: where Decide answers Unknown, they may find that the
 // answer is the same whatever is missing. They never contradict each other.
 //
 // # Explanations

@@ -27,6 +27,21 @@ func Decide(req *Request, pols *Policies, facts *Facts) Outcome {
 	return e.run()
 }
 
+// Settle gives the outcome of Evaluate alone: it knows where what is unknown makes
+// no difference, and takes less time and memory than saying why.
+func Settle(req *Request, pols *Policies, facts *Facts) Outcome {
+	if facts == nil {
+		facts = defaultFacts()
+	}
+	rec := recorder{brief: true}
+	e := evaluation{req: req, pols: pols, facts: facts, rec: &rec}
+	d := Decision{Outcome: e.run()}
+	if d.Outcome == Unknown {
+		e.depend(&d)
+	}
+	return d.Outcome
+}
+
 func explain(req *Request, pols *Policies, facts *Facts, off rule.Set) Decision {
 	if facts == nil {
 		facts = defaultFacts()

@@ -38,6 +38,9 @@ func FuzzEvaluate(f *testing.F) {
 			if decided != full.Outcome && decided != authz.Unknown {
 				t.Errorf("Decide = %v, Evaluate = %v\n%s", decided, full.Outcome, full.Text())
 			}
+			if settled := authz.Settle(req, pols, nil); settled != full.Outcome {
+				t.Errorf("Settle = %v, Evaluate = %v\n%s", settled, full.Outcome, full.Text())
+			}
 			ctx := req.Context.Clone()
 			req.Context.SetUnknown(key)
 			partial := authz.Evaluate(req, pols, nil)

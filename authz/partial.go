@@ -19,6 +19,8 @@ func (e *evaluation) depend(d *Decision) {
 		d.Outcome = ImplicitDeny
 	case allowed:
 		d.Outcome = Allowed
+	case rec.brief:
+		return
 	default:
 		d.Residual, d.Missing = &Residual{core: core}, core.Missing()
 		return

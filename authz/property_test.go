@@ -184,6 +184,9 @@ func TestDecideAgreesWithEvaluate(t *testing.T) {
 		if got := authz.Decide(req, pols, nil); got != d.Outcome && got != authz.Unknown {
 			t.Errorf("Decide = %v, Evaluate = %v\n%s", got, d.Outcome, d.Text())
 		}
+		if got := authz.Settle(req, pols, nil); got != d.Outcome {
+			t.Errorf("Settle = %v, Evaluate = %v\n%s", got, d.Outcome, d.Text())
+		}
 		if len(d.Deciding) == 0 || (d.Outcome == authz.Unknown) != (len(d.Missing) > 0) {
 			t.Errorf("outcome %v, deciding %v, missing %q\n%s", d.Outcome, d.Deciding, d.Missing, d.Text())
 		}

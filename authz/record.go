@@ -16,6 +16,7 @@ import (
 // evaluation's own buffers are copied.
 type recorder struct {
 	decision Decision
+	brief    bool // only the outcome is wanted: nothing is kept of layers but the last
 	// conditions of the statement at hand.
 	conditions []ConditionResult
 
@@ -28,6 +29,9 @@ type recorder struct {
 
 // begin opens the result of a layer.
 func (r *recorder) begin(l Layer, side Side, account arn.AccountID, node string) {
+	if r.brief {
+		r.decision.Layers = r.decision.Layers[:0]
+	}
 	r.decision.Layers = append(r.decision.Layers, LayerResult{Layer: l, Side: side, Account: account, Node: node})
 }
 
@@ -41,6 +45,9 @@ func (r *recorder) layer() *LayerResult { return &r.decision.Layers[len(r.decisi
 
 // condition keeps how one condition met the request.
 func (r *recorder) condition(e *evaluation, c *condition.Condition, got *condition.Found, m term) {
+	if r.brief {
+		return
+	}
 	result := ConditionResult{
 		Operator: c.Written.Operator, Key: c.Written.Key, Match: match(m),
 		Present: got.Presence == condition.Present, Pos: c.Written.Pos,
@@ -74,6 +81,9 @@ func (r *recorder) substituted(e *evaluation, p *condition.Pattern, written stri
 
 // statement keeps how one statement met the request, and forgets its conditions.
 func (r *recorder) statement(e *evaluation, p *Policy, s *statement, named, fits term) {
+	if r.brief {
+		return
+	}
 	result := StatementResult{
 		Source: p.source, Index: s.index, Sid: s.written.Sid, Pos: s.written.Pos, Effect: s.written.Effect,
 		Match: match(formula.And(min(named, perhaps), min(fits, perhaps))), Conditions: r.conditions,

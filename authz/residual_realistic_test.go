@@ -234,6 +234,9 @@ func (r *realistic) tryResidual(t *testing.T, req *authz.Request, pols *authz.Po
 	if raw != authz.Unknown && raw != d.Outcome {
 		t.Fatalf("Decide = %v, Evaluate = %v\n%s", raw, d.Outcome, d.Text())
 	}
+	if got := authz.Settle(&partial, pols, nil); got != d.Outcome {
+		t.Fatalf("Settle = %v, Evaluate = %v\n%s", got, d.Outcome, d.Text())
+	}
 	var allowed [][]authz.Requirement
 	complete := false
 	if d.Residual != nil {

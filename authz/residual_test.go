@@ -109,6 +109,9 @@ func checkResidual(t *rapid.T, req *authz.Request, pols *authz.Policies, keys []
 	if (d.Outcome == authz.Unknown) != (d.Residual != nil) {
 		t.Fatalf("outcome %v with residual %v", d.Outcome, d.Residual)
 	}
+	if got := authz.Settle(&partial, pols, nil); got != d.Outcome {
+		t.Fatalf("Settle = %v, Evaluate = %v\n%s", got, d.Outcome, d.Text())
+	}
 	residuals := []*authz.Residual{d.Residual}
 	if d.Residual != nil {
 		residuals = append(residuals, reread(t, d.Residual))

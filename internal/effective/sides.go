@@ -112,22 +112,37 @@ type draft struct {
 // of q's principal, guard that of its action and resource. It says nothing of
 // why. Safe for concurrent use.
 func (v *View) Decide(q Question, caller, guard *Side) authz.Outcome {
+	return v.decide(&q, caller, guard, authz.Decide)
+}
+
+// Settle is Decide, and where that leaves the question open the outcome of
+// [View.Explain]: what single conditions leave open, all of them together may
+// settle, as a tag that one statement wants and another one refuses.
+func (v *View) Settle(q Question, caller, guard *Side) authz.Outcome {
+	o := v.decide(&q, caller, guard, authz.Decide)
+	if o != authz.Unknown {
+		return o
+	}
+	return v.decide(&q, caller, guard, authz.Settle)
+}
+
+func (v *View) decide(q *Question, caller, guard *Side, by func(*authz.Request, *authz.Policies, *authz.Facts) authz.Outcome) authz.Outcome {
 	if caller.refused != nil {
 		return caller.refused.Outcome
 	}
 	d := v.drafts.Get().(*draft)
 	defer v.drafts.Put(d)
-	d.policies = join(&q, caller, guard)
-	both := caller.with(guard, &q, d.room[:])
-	decide := func(p *authz.Principal) authz.Outcome {
-		request(&d.request, &q, p, caller, guard)
+	d.policies = join(q, caller, guard)
+	both := caller.with(guard, q, d.room[:])
+	ask := func(p *authz.Principal) authz.Outcome {
+		request(&d.request, q, p, caller, guard)
 		v.completeFor(&d.request, &both)
-		return authz.Decide(&d.request, &d.policies, v.Facts())
+		return by(&d.request, &d.policies, v.Facts())
 	}
-	o := decide(&q.Principal)
+	o := ask(&q.Principal)
 	variants := v.variants(&q.Principal, &both)
 	for i := range variants {
-		switch other := decide(&variants[i].principal); {
+		switch other := ask(&variants[i].principal); {
 		case other == o:
 		case denied(other) && denied(o):
 			o = authz.ImplicitDeny
@@ -138,23 +153,8 @@ func (v *View) Decide(q Question, caller, guard *Side) authz.Outcome {
 	return o
 }
 
-// Settle is Decide, and where that leaves the question open the outcome of
-// [View.Explain]: what single conditions leave open, all of them together may
-// settle, as a tag that one statement wants and another one refuses.
-func (v *View) Settle(q Question, caller, guard *Side) authz.Outcome {
-	o := v.Decide(q, caller, guard)
-	if o != authz.Unknown {
-		return o
-	}
-	return v.explain(q, caller, guard, v.completeFor).Outcome
-}
-
 // Explain is Decide with everything that led to the answer.
 func (v *View) Explain(q Question, caller, guard *Side) authz.Decision {
-	return v.explain(q, caller, guard, v.complete)
-}
-
-func (v *View) explain(q Question, caller, guard *Side, complete func(*authz.Request, *said)) authz.Decision {
 	if caller.refused != nil {
 		d := *caller.refused
 		d.Action, d.Resource = q.Action, q.Resource
@@ -165,7 +165,7 @@ func (v *View) explain(q Question, caller, guard *Side, complete func(*authz.Req
 	return decideAll(&q.Principal, v.variants(&q.Principal, &both), func(p *authz.Principal) authz.Decision {
 		var req authz.Request
 		request(&req, &q, p, caller, guard)
-		complete(&req, &both)
+		v.complete(&req, &both)
 		return authz.Evaluate(&req, &pols, v.Facts())
 	})
 }
