@@ -37,9 +37,13 @@ func (d *doer) merge(ctx context.Context, op *plan.MergeOp) error {
 		}
 		return err
 	}
-	wanted := plan.Merge(before, op)
-	if policy.Equal(before, wanted) {
-		return nil
+	there, err := parsePolicy(op.Target, before)
+	if err != nil || policy.Equal(there, plan.Merge(there, op)) {
+		return err
+	}
+	wanted, err := plan.MergeText(before, op)
+	if err != nil {
+		return err
 	}
 	if err := docs.write(ctx, wanted); err != nil {
 		return err
@@ -47,7 +51,11 @@ func (d *doer) merge(ctx context.Context, op *plan.MergeOp) error {
 	if err := d.sleep(ctx, settling); err != nil {
 		return err
 	}
-	after, err := docs.read(ctx)
+	text, err := docs.read(ctx)
+	if err != nil {
+		return err
+	}
+	after, err := parsePolicy(op.Target, text)
 	if err != nil {
 		return err
 	}
@@ -75,9 +83,10 @@ func holds(doc *policy.Document, op *plan.MergeOp) bool {
 
 // documents reads and writes the policy of one resource.
 type documents interface {
-	// read returns the policy, an empty document where there is none.
-	read(ctx context.Context) (*policy.Document, error)
-	write(ctx context.Context, doc *policy.Document) error
+	// read returns the policy's text, "" where there is none.
+	read(ctx context.Context) (string, error)
+	// write puts the policy; "" takes it away.
+	write(ctx context.Context, text string) error
 }
 
 func (d *doer) documents(op *plan.MergeOp) documents {
@@ -92,22 +101,22 @@ type secretPolicy struct {
 	id     string
 }
 
-func (p *secretPolicy) read(ctx context.Context) (*policy.Document, error) {
+func (p *secretPolicy) read(ctx context.Context) (string, error) {
 	got, err := p.client.GetResourcePolicy(ctx, &secretsmanager.GetResourcePolicyInput{SecretId: &p.id})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	return parsePolicy(p.id, aws.ToString(got.ResourcePolicy))
+	return aws.ToString(got.ResourcePolicy), nil
 }
 
-func (p *secretPolicy) write(ctx context.Context, doc *policy.Document) error {
-	if len(doc.Statements) == 0 {
+func (p *secretPolicy) write(ctx context.Context, text string) error {
+	if text == "" {
 		_, err := p.client.DeleteResourcePolicy(ctx, &secretsmanager.DeleteResourcePolicyInput{SecretId: &p.id},
 			func(o *secretsmanager.Options) { o.Retryer = aws.NopRetryer{} })
 		return err
 	}
 	// BlockPublicPolicy is off unless asked for.
-	_, err := p.client.PutResourcePolicy(ctx, &secretsmanager.PutResourcePolicyInput{SecretId: &p.id, ResourcePolicy: aws.String(string(doc.JSON())), BlockPublicPolicy: aws.Bool(true)},
+	_, err := p.client.PutResourcePolicy(ctx, &secretsmanager.PutResourcePolicyInput{SecretId: &p.id, ResourcePolicy: &text, BlockPublicPolicy: aws.Bool(true)},
 		func(o *secretsmanager.Options) { o.Retryer = aws.NopRetryer{} })
 	return err
 }
@@ -120,19 +129,19 @@ type keyPolicy struct {
 // defaultPolicy is the only policy name that KMS keys have.
 const defaultPolicy = "default"
 
-func (p *keyPolicy) read(ctx context.Context) (*policy.Document, error) {
+func (p *keyPolicy) read(ctx context.Context) (string, error) {
 	got, err := p.client.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &p.id, PolicyName: aws.String(defaultPolicy)})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	return parsePolicy(p.id, aws.ToString(got.Policy))
+	return aws.ToString(got.Policy), nil
 }
 
-func (p *keyPolicy) write(ctx context.Context, doc *policy.Document) error {
-	if len(doc.Statements) == 0 {
+func (p *keyPolicy) write(ctx context.Context, text string) error {
+	if text == "" {
 		return fmt.Errorf("writing policy of %s: no statement would be left; a key needs a policy", p.id)
 	}
-	_, err := p.client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &p.id, PolicyName: aws.String(defaultPolicy), Policy: aws.String(string(doc.JSON()))},
+	_, err := p.client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &p.id, PolicyName: aws.String(defaultPolicy), Policy: &text},
 		func(o *kms.Options) { o.Retryer = aws.NopRetryer{} })
 	return err
 }

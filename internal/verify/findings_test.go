@@ -108,6 +108,21 @@ func TestFindings(t *testing.T) {
 			s := inv.Accounts[orders].Secrets[secretAny]
 			s.Policy = addStatement(s.Policy, `{"Effect":"Allow","Principal":{"AWS":"arn:aws:sts::111111111111:assumed-role/app/x"},"Action":"secretsmanager:*","Resource":"*"}`)
 		}, verify.Excess, "which is not ours, allows secretsmanager:*"},
+		{"a grant lets a caller do more with a key than is declared", "declaredkeys", func(inv *inventory.Inventory) {
+			k := inv.Accounts[orders].Keys["arn:aws:kms:us-east-1:222222222222:key/open"]
+			k.Grants = []inventory.Grant{{ID: "g1", Grantee: app, Operations: []string{"Encrypt", "Decrypt"}}}
+		}, verify.Excess, "KMS grant g1 allows kms:Decrypt on * by " + app + ", beyond what is declared"},
+		{"a grant gives our role what is declared under a condition, without it", "declaredkeys", func(inv *inventory.Inventory) {
+			k := inv.Accounts[orders].Keys["arn:aws:kms:eu-west-1:222222222222:key/mrk-1"]
+			k.Grants = []inventory.Grant{{ID: "g2", Grantee: "arn:aws:iam::222222222222:role/stile/payroll-api", Operations: []string{"GenerateDataKey"}}}
+		}, verify.Excess, "KMS grant g2 allows kms:GenerateDataKey"},
+		{"a declared key's statement is gone", "declaredkeys", func(inv *inventory.Inventory) {
+			inv.Accounts[orders].Keys["arn:aws:kms:us-east-1:222222222222:key/closed"].Policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:role/admin"},"Action":"kms:*","Resource":"*"}]}`
+		}, verify.Drift, "is missing"},
+		{"a declared key's policy no longer lets IAM policies decide", "declaredkeys", func(inv *inventory.Inventory) {
+			k := inv.Accounts[orders].Keys["arn:aws:kms:us-east-1:222222222222:key/open"]
+			k.Policy = strings.Replace(k.Policy, "arn:aws:iam::222222222222:root", "arn:aws:iam::222222222222:role/admin", 1)
+		}, verify.Denied, "the KMS key policy"},
 		{"somebody else admits everybody", "resourcepolicy", func(inv *inventory.Inventory) {
 			s := inv.Accounts[orders].Secrets[secretAny]
 			s.Policy = addStatement(s.Policy, `{"Effect":"Allow","Principal":"*","Action":"secretsmanager:GetSecretValue","Resource":"*"}`)

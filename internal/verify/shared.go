@@ -95,6 +95,7 @@ func (c *checker) sharedDocument(t *shared, callers []string) {
 			foreign{on, t, callers}.statement(i, &doc.Statements[i])
 		}
 	}
+	foreign{on, t, callers}.grants()
 }
 
 func (c *checker) ourStatement(on about, doc *policy.Document, want *policy.Statement) {
