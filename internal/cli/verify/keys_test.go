@@ -1,0 +1,243 @@
+package verify_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/cli"
+	"github.com/stile-aws/stile/internal/cli/route/routetest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"stile": func() { os.Exit(cli.Main(os.Args[1:], cli.System())) }})
+}
+
+// world is a local AWS with the declarations of a test.
+type world struct {
+	*testing.T
+	*routetest.World
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	return &world{t, routetest.New(t)}
+}
+
+func (w *world) config(id, secret, token string) aws.Config {
+	return aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(w.URL), Credentials: credentials.NewStaticCredentialsProvider(id, secret, token)}
+}
+
+func (w *world) admin(account arn.AccountID) aws.Config {
+	id, secret, _ := w.Server.Administrator(account)
+	return w.config(id, secret, "")
+}
+
+// key makes a key of orders-prod, under KMS's own policy when that is "".
+func (w *world) key(policy string) *types.KeyMetadata {
+	w.Helper()
+	in := &kms.CreateKeyInput{}
+	if policy != "" {
+		in.Policy = &policy
+	}
+	made, err := kms.NewFromConfig(w.admin(routetest.Orders)).CreateKey(w.Context(), in)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return made.KeyMetadata
+}
+
+func (w *world) keyPolicy(key *types.KeyMetadata) string {
+	w.Helper()
+	got, err := kms.NewFromConfig(w.admin(routetest.Orders)).GetKeyPolicy(w.Context(), &kms.GetKeyPolicyInput{KeyId: key.KeyId, PolicyName: aws.String("default")})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return *got.Policy
+}
+
+func (w *world) putKeyPolicy(key *types.KeyMetadata, text string) {
+	w.Helper()
+	_, err := kms.NewFromConfig(w.admin(routetest.Orders)).PutKeyPolicy(w.Context(), &kms.PutKeyPolicyInput{KeyId: key.KeyId, PolicyName: aws.String("default"), Policy: &text})
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// appRole is a role of tooling that its administrator may enter.
+func (w *world) appRole() aws.Config {
+	w.Helper()
+	_, err := w.IAM(routetest.Tooling).CreateRole(w.Context(), &iam.CreateRoleInput{
+		RoleName: aws.String("AppRole"), AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"sts:AssumeRole"}}`),
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	got, err := sts.NewFromConfig(w.admin(routetest.Tooling)).AssumeRole(w.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::111111111111:role/AppRole"), RoleSessionName: aws.String("app")})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return w.config(*got.Credentials.AccessKeyId, *got.Credentials.SecretAccessKey, *got.Credentials.SessionToken)
+}
+
+// declare writes the accounts, the cluster, and Access objects after them.
+func (w *world) declare(accesses ...string) string {
+	w.Helper()
+	const common = `apiVersion: stile.dev/v1alpha1
+kind: Scope
+metadata: {name: keys}
+spec: {home: {account: tooling}}
+---
+apiVersion: stile.dev/v1alpha1
+kind: Account
+metadata: {name: tooling}
+spec: {id: "111111111111", manageWith: {profile: tooling}}
+---
+apiVersion: stile.dev/v1alpha1
+kind: Account
+metadata: {name: orders-prod}
+spec: {id: "222222222222", manageWith: {profile: orders-prod}}
+---
+apiVersion: stile.dev/v1alpha1
+kind: Cluster
+metadata: {name: ci}
+spec: {account: tooling, region: us-east-1}
+`
+	return w.Write(w.T, "declared.yaml", strings.Join(append([]string{common}, accesses...), "---\n"))
+}
+
+// exits runs stile and gives what it printed, errors included.
+func (w *world) exits(code int, args ...string) string {
+	w.Helper()
+	r := w.Stile(w.T, nil, args...)
+	if r.Code != code {
+		w.Fatalf("stile %s ends with %d, want %d:\n%s%s", strings.Join(args, " "), r.Code, code, r.Stdout, r.Stderr)
+	}
+	return r.Stdout + r.Stderr
+}
+
+func (w *world) contains(text string, wanted ...string) {
+	w.Helper()
+	for _, want := range wanted {
+		if !strings.Contains(text, want) {
+			w.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+}
+
+const closedPolicy = `{
+  "Version" : "2012-10-17",
+  "Statement" : [ {
+    "Effect" : "Allow",
+    "Principal" : { "AWS" : "arn:aws:iam::222222222222:user/Administrator" },
+    "Action" : "kms:*",
+    "Resource" : "*"
+  } ]
+}`
+
+// TestDeclaredKeys is the life of keys that are declared themselves: planned,
+// applied, used, proven and tried live, changed by somebody, and given back as
+// they were.
+func TestDeclaredKeys(t *testing.T) {
+	w := newWorld(t)
+	open, closed := w.key(""), w.key(closedPolicy)
+	app := w.appRole()
+	openBefore, closedBefore := w.keyPolicy(open), w.keyPolicy(closed)
+	path := w.declare(`apiVersion: stile.dev/v1alpha1
+kind: Access
+metadata: {name: decrypts}
+spec:
+  from:
+    - serviceAccount: {cluster: ci, namespace: payroll, name: api}
+  to: {accounts: [orders-prod]}
+  as: payroll-api
+  allow:
+    - grant: kms/decrypt
+      resources: ["`+*open.Arn+`", "`+*closed.Arn+`"]
+`, `apiVersion: stile.dev/v1alpha1
+kind: Access
+metadata: {name: keeps-identity}
+spec:
+  from:
+    - role: {account: tooling, name: AppRole}
+  to: {accounts: [orders-prod]}
+  via: resourcePolicy
+  allow:
+    - grant: kms/encrypt
+      resources: ["`+*open.Arn+`"]
+`)
+	plan := w.exits(2, "plan", path)
+	w.contains(plan, "key policy yes", "key "+*open.KeyId+": 1 statement(s) of ours put, 1 of others kept", "key "+*closed.KeyId+": 1 statement(s) of ours put, 1 of others kept",
+		"policy of key "+*open.Arn)
+	if strings.Contains(plan, "NOT ALLOWED") || strings.Contains(plan, "unknown") {
+		t.Errorf("the plan does not prove everything:\n%s", plan)
+	}
+	w.exits(0, "apply", "--yes", path)
+	w.contains(w.exits(0, "plan", path), "nothing to change")
+	w.contains(w.exits(0, "verify", path), "\nverified: ", "allowed     kms:DescribeKey on "+*open.Arn, "allowed     kms:DescribeKey on "+*closed.Arn, "0 findings against it")
+
+	client := kms.NewFromConfig(app)
+	if _, err := client.Encrypt(t.Context(), &kms.EncryptInput{KeyId: open.Arn, Plaintext: []byte("x")}); err != nil {
+		t.Errorf("encrypting as the role that keeps its identity: %v", err)
+	}
+	if _, err := client.Encrypt(t.Context(), &kms.EncryptInput{KeyId: closed.Arn, Plaintext: []byte("x")}); err == nil {
+		t.Error("a key that is not declared for the role encrypts for it")
+	}
+
+	// Somebody takes our statement away, and gives a grant besides.
+	w.putKeyPolicy(closed, closedBefore)
+	w.contains(w.exits(1, "verify", "--probe", "none", path), "our statement Stile", "NOT verified")
+	w.contains(w.exits(2, "plan", path), "key "+*closed.KeyId+": 1 statement(s) of ours put")
+	w.exits(0, "apply", "--yes", path)
+	grant, err := kms.NewFromConfig(w.admin(routetest.Orders)).CreateGrant(t.Context(), &kms.CreateGrantInput{
+		KeyId: closed.KeyId, GranteePrincipal: aws.String("arn:aws:iam::222222222222:role/stile/payroll-api"), Operations: []types.GrantOperation{types.GrantOperationEncrypt},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.contains(w.exits(1, "verify", "--probe", "none", path), "KMS grant "+*grant.GrantId+" allows kms:Encrypt", "beyond what is declared")
+
+	w.exits(0, "destroy", "--yes", path)
+	if got := w.keyPolicy(open); got != openBefore {
+		t.Errorf("the policy of the open key is %s\nwas %s", got, openBefore)
+	}
+	if got := w.keyPolicy(closed); got != closedBefore {
+		t.Errorf("the policy of the closed key is %s\nwas %s", got, closedBefore)
+	}
+}
+
+// TestKeysThatCannotBe: a declaration of a key that cannot work says so before
+// anything is done.
+func TestKeysThatCannotBe(t *testing.T) {
+	w := newWorld(t)
+	for _, test := range []struct{ name, key, want string }{
+		{"a key that does not exist", "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab", "does not exist"},
+		{"a pattern", "arn:aws:kms:us-east-1:222222222222:key/*", "names no single key"},
+		{"an alias", "arn:aws:kms:us-east-1:222222222222:alias/orders", "write the key's ARN"},
+		{"a key of an account that is not declared", "arn:aws:kms:us-east-1:444444444444:key/k", "has to be declared first"},
+	} {
+		path := w.declare(`apiVersion: stile.dev/v1alpha1
+kind: Access
+metadata: {name: decrypts}
+spec:
+  from:
+    - serviceAccount: {cluster: ci, namespace: payroll, name: api}
+  to: {accounts: [orders-prod]}
+  allow:
+    - grant: kms/decrypt
+      resources: ["` + test.key + `"]
+`)
+		if got := w.exits(1, "plan", path); !strings.Contains(got, test.want) {
+			t.Errorf("%s: no %q in:\n%s", test.name, test.want, got)
+		}
+	}
+}
