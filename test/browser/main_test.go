@@ -9,6 +9,9 @@
 // what takes one: that a form is sent, a redirect followed, a cookie kept, a policy
 // of a page obeyed, a text shown and not taken for markup.
 //
+// BROWSER_PICTURES names a directory for pictures of every page that is judged, as
+// wide as a phone and as a desk, for somebody to look at.
+//
 // Without Chromium the tests are skipped, except where CI is set: there it is a
 // failure.
 package browser_test

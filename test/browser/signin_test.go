@@ -42,6 +42,7 @@ func TestLoginStartsABrowser(t *testing.T) {
 	b.click(t, "Allow")
 	b.shows(t, "You are signed in", "close this page")
 	signedIn(t, login.ends(t))
+	b.shows(t, "You are signed in") // the browser is the person's, and stays
 	w.who(t, "orders-prod/Admin", "Admin", "alice")
 }
 

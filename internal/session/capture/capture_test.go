@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 }
 
 func browse(play string) {
+	if play == "cannot start" {
+		fmt.Fprint(os.Stderr, "Gtk-Message: something\n[1:1:0101/000000.1:ERROR:ozone_platform_x11.cc(250)] Missing X server or $DISPLAY\n[1:1:0101/000000.1:ERROR:env.cc(256)] The platform failed to initialize.  Exiting.\n")
+		os.Exit(7)
+	}
 	in, out := bufio.NewReader(os.NewFile(3, "in")), os.NewFile(4, "out")
 	say := func(session, method string, params any) {
 		text, _ := json.Marshal(map[string]any{"method": method, "sessionId": session, "params": params})
@@ -112,7 +116,8 @@ func TestWhatIsPostedToAWSIsTaken(t *testing.T) {
 }
 
 func TestSignInsThatComeToNothing(t *testing.T) {
-	for play, want := range map[string]string{"goes away": "signing in at idp.example: the browser was closed", "speaks otherwise": "does not speak the DevTools protocol"} {
+	for play, want := range map[string]string{"goes away": "signing in at idp.example: the browser was closed", "speaks otherwise": "does not speak the DevTools protocol",
+		"cannot start": "ended before it showed a page (exit status 7): Missing X server or $DISPLAY The platform failed to initialize.  Exiting."} {
 		cfg, _ := browser(t, play)
 		if _, err := capture.Assertion(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", play, err, want)
