@@ -10,15 +10,17 @@ package imds
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -37,6 +39,7 @@ type Config struct {
 	Region   string // default us-east-1
 	Addr     string // where to listen; default a random port of 127.0.0.1
 	Guard    local.Guard
+	Now      func() time.Time // by which tokens end; default time.Now
 }
 
 // Server is a running metadata service.
@@ -45,15 +48,12 @@ type Server struct {
 	provider aws.CredentialsProvider
 	guard    local.Guard
 	http     *local.Server
-
-	mu     sync.Mutex // guards tokens
-	tokens map[string]time.Time
+	key      [sha256.Size]byte // signs tokens
 }
 
 const (
 	patient     = 800 * time.Millisecond // botocore goes away after a second
 	maxTTL      = 6 * time.Hour          // "The token can be valid for … up to six hours"
-	maxTokens   = 4096
 	ttlHeader   = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"
 	tokenHeader = "X-Aws-Ec2-Metadata-Token"
 	instanceID  = "i-00000000000000000" // this is no instance
@@ -67,7 +67,11 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
 	}
-	s := &Server{cfg: cfg, provider: patience.New(cfg.Provider, patient), guard: cfg.Guard, tokens: map[string]time.Time{}}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Server{cfg: cfg, provider: patience.New(cfg.Provider, patient), guard: cfg.Guard}
+	rand.Read(s.key[:])                                                                              // never fails
 	s.guard.Hosts = append(s.guard.Hosts[:len(s.guard.Hosts):len(s.guard.Hosts)], "169.254.169.254") // where it is redirected here
 	ln, err := local.Listen(ctx, cfg.Addr, &s.guard)
 	if err != nil {
@@ -117,41 +121,31 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, ttlHeader+": want 1 to 21600 seconds", http.StatusBadRequest)
 		return
 	}
-	b := make([]byte, 32)
-	rand.Read(b) // never fails
-	token := base64.RawURLEncoding.EncodeToString(b)
-	if !s.keep(token, time.Now().Add(time.Duration(ttl)*time.Second)) {
-		http.Error(w, "too many tokens are in use", http.StatusServiceUnavailable)
-		return
-	}
 	w.Header().Set(ttlHeader, strconv.Itoa(ttl))
-	_, _ = w.Write([]byte(token))
+	_, _ = w.Write([]byte(s.token(s.cfg.Now().Add(time.Duration(ttl) * time.Second))))
 }
 
-// keep remembers a token, unless too many are in use.
-func (s *Server) keep(token string, until time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.tokens) >= maxTokens {
-		now := time.Now()
-		for t, end := range s.tokens {
-			if !now.Before(end) {
-				delete(s.tokens, t)
-			}
-		}
-	}
-	if len(s.tokens) >= maxTokens {
-		return false
-	}
-	s.tokens[token] = until
-	return true
+const expiryBytes = 8
+
+// token makes one that is good until end: when it ends, and the signature of that.
+// Nothing is remembered of it, so that no number of them uses the service up.
+func (s *Server) token(end time.Time) string {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, expiryBytes+sha256.Size), uint64(end.UnixNano()))
+	return base64.RawURLEncoding.EncodeToString(append(b, s.sign(b)...))
 }
 
 func (s *Server) valid(token string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	until, ok := s.tokens[token]
-	return ok && time.Now().Before(until)
+	b, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(b) != expiryBytes+sha256.Size || !hmac.Equal(b[expiryBytes:], s.sign(b[:expiryBytes])) {
+		return false
+	}
+	return s.cfg.Now().Before(time.Unix(0, int64(binary.BigEndian.Uint64(b))))
+}
+
+func (s *Server) sign(b []byte) []byte {
+	mac := hmac.New(sha256.New, s.key[:])
+	mac.Write(b)
+	return mac.Sum(nil)
 }
 
 // metadata answers for the few categories that clients read to find credentials

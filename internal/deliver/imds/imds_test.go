@@ -133,6 +133,44 @@ func TestTokensAreHardToComeBy(t *testing.T) {
 	}
 }
 
+func TestTokensEndAndAreNotUsedUp(t *testing.T) {
+	var now atomic.Int64
+	now.Store(time.Now().UnixNano())
+	s, err := imds.Start(t.Context(), imds.Config{Provider: &provider{}, Role: "r", Now: func() time.Time { return time.Unix(0, now.Load()) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	first := token(t, s)
+	read := func() int {
+		status, _ := send(t, http.MethodGet, s.URL()+"/latest/meta-data/instance-id", func(r *http.Request) { r.Header.Set("X-aws-ec2-metadata-token", first) })
+		return status
+	}
+	// A request each time a client starts, none of which ends for long.
+	ask, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL()+"/latest/api/token", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask.Header.Set("X-aws-ec2-metadata-token-ttl-seconds", "21600")
+	for range 5000 {
+		resp, err := http.DefaultClient.Do(ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _ = io.Copy(io.Discard, resp.Body); resp.Body.Close() != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("one more token: %s", resp.Status)
+		}
+	}
+	now.Add(int64(59 * time.Second))
+	if status := read(); status != http.StatusOK {
+		t.Errorf("a second before it ends: %d", status)
+	}
+	now.Add(int64(time.Second))
+	if status := read(); status != http.StatusUnauthorized {
+		t.Errorf("when it has ended: %d, want 401", status)
+	}
+}
+
 func TestOtherComputersAreNotListenedTo(t *testing.T) {
 	for _, addr := range []string{"0.0.0.0:0", "localhost:0", ":0"} {
 		s, err := imds.Start(t.Context(), imds.Config{Provider: &provider{}, Role: "r", Addr: addr})

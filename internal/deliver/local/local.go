@@ -15,8 +15,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -43,11 +43,17 @@ type Guard struct {
 	host string // HOST:PORT
 }
 
-// ErrNotLoopback means that listening where other computers may come would need Peers.
-var ErrNotLoopback = errors.New("the address is not a loopback address, and no network of peers is given")
+var (
+	// ErrNotLoopback means that listening where other computers may come would need Peers.
+	ErrNotLoopback = errors.New("the address is not a loopback address, and no network of peers is given")
+	// ErrAnyAddress means that requests could not be told from those for another host.
+	ErrAnyAddress = errors.New("that is every address of this computer; name the one that clients ask for")
+)
 
 // Listen opens addr, "" for a random port of 127.0.0.1: the literal address, since
-// Go and botocore accept no other http host without asking DNS.
+// Go and botocore accept no other http host without asking DNS. A link-local
+// address, such as AWS's own 169.254.169.254 given to lo, is as good as loopback
+// where the kernel tells whose a connection is.
 func Listen(ctx context.Context, addr string, g *Guard) (net.Listener, error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
@@ -56,8 +62,11 @@ func Listen(ctx context.Context, addr string, g *Guard) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening on %q: want an IP address and a port", addr)
 	}
-	if !at.Addr().IsLoopback() && !g.Peers.IsValid() {
+	switch ip := at.Addr(); {
+	case !ip.IsLoopback() && !(findsOwners && ip.IsLinkLocalUnicast()) && !g.Peers.IsValid():
 		return nil, fmt.Errorf("listening on %s: %w", addr, ErrNotLoopback)
+	case ip.IsUnspecified():
+		return nil, fmt.Errorf("listening on %s: %w", addr, ErrAnyAddress)
 	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)
@@ -65,6 +74,9 @@ func Listen(ctx context.Context, addr string, g *Guard) (net.Listener, error) {
 		return nil, err
 	}
 	g.host = ln.Addr().String()
+	if host, ok := strings.CutSuffix(g.host, ":80"); ok { // clients leave http's own port out
+		g.Hosts = append(slices.Clone(g.Hosts), host)
+	}
 	return ln, nil
 }
 
@@ -110,22 +122,6 @@ func End(c aws.Credentials) time.Time {
 		return c.Expires
 	}
 	return time.Now().Add(6 * time.Hour)
-}
-
-type peerKey struct{}
-
-// connected remembers whether a connection comes from somebody who is answered.
-func (g *Guard) connected(ctx context.Context, c net.Conn) context.Context {
-	remote, local := addrPort(c.RemoteAddr()), addrPort(c.LocalAddr())
-	ok := fromUser(g.uid(), remote, local) || g.Peers.IsValid() && g.Peers.Contains(remote.Addr()) && remote.Addr() != local.Addr()
-	return context.WithValue(ctx, peerKey{}, ok)
-}
-
-func (g *Guard) uid() int {
-	if g.UID == 0 {
-		return os.Getuid()
-	}
-	return g.UID
 }
 
 // Refuse says why a request is not answered, and with which status; "" if it may be.

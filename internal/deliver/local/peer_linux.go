@@ -12,35 +12,34 @@ import (
 	"strings"
 )
 
-// fromUser looks the other end of a loopback connection up in the kernel's
-// table of sockets, which tells whose it is. Without such a table (a sandbox
-// without /proc) the token has to do.
-func fromUser(uid int, remote, local netip.AddrPort) bool {
-	if !remote.Addr().IsLoopback() || !local.Addr().IsLoopback() {
-		return false
-	}
+// findsOwners says whether owner can tell whose connections are, as a rule.
+const findsOwners = true
+
+// owner looks the other end of a connection up in the kernel's table of sockets,
+// which tells whose it is. [errNoSocket] means that it is on no computer but
+// another, or in a container; [errUnknown] that there is no such table, as in a
+// sandbox without /proc.
+func owner(remote, local netip.AddrPort) (uid int, err error) {
 	// A client may have an IPv6 socket that is connected to an IPv4 address.
-	for _, table := range []struct {
-		file   string
-		mapped bool
-	}{{"/proc/self/net/tcp", false}, {"/proc/self/net/tcp6", true}} {
-		owner, err := ownerOf(table.file, kernelAddr(remote, table.mapped), kernelAddr(local, table.mapped))
-		switch {
-		case err == nil:
-			return owner == uid
-		case errors.Is(err, errNoSocket):
-		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
-			if !table.mapped {
-				return true
-			}
-		default:
-			return false
+	if remote.Addr().Is4() && local.Addr().Is4() {
+		uid, err = ownerOf("/proc/self/net/tcp", kernelAddr4(remote), kernelAddr4(local))
+		if !errors.Is(err, errNoSocket) {
+			return uid, unknown(err)
 		}
 	}
-	return false
+	uid, err = ownerOf("/proc/self/net/tcp6", kernelAddr6(remote), kernelAddr6(local))
+	if remote.Addr().Is4() && errors.Is(unknown(err), errUnknown) {
+		return 0, errNoSocket // a kernel without IPv6
+	}
+	return uid, unknown(err)
 }
 
-var errNoSocket = errors.New("no such socket")
+func unknown(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return errUnknown
+	}
+	return err
+}
 
 // ownerOf finds the user id of the socket with these ends. Its columns: number,
 // local and remote address, state, queues, timer, retransmits, uid, timeout,
@@ -66,13 +65,18 @@ func ownerOf(file, local, remote string) (int, error) {
 	return 0, errNoSocket
 }
 
-// kernelAddr writes an IPv4 address as the kernel does: words of four bytes in
-// the processor's own order, in hexadecimal.
-func kernelAddr(a netip.AddrPort, mapped bool) string {
+// kernelAddr4 and kernelAddr6 write an address as the kernel does: words of four
+// bytes in the processor's own order, in hexadecimal.
+func kernelAddr4(a netip.AddrPort) string {
 	ip := a.Addr().As4()
-	word := fmt.Sprintf("%08X", binary.NativeEndian.Uint32(ip[:]))
-	if mapped {
-		word = fmt.Sprintf("%016X%08X", 0, binary.NativeEndian.Uint32([]byte{0, 0, 0xff, 0xff})) + word
+	return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), a.Port())
+}
+
+func kernelAddr6(a netip.AddrPort) string {
+	ip := a.Addr().As16() // an IPv4 address is mapped
+	var words strings.Builder
+	for i := 0; i < len(ip); i += 4 {
+		fmt.Fprintf(&words, "%08X", binary.NativeEndian.Uint32(ip[i:]))
 	}
-	return fmt.Sprintf("%s:%04X", word, a.Port())
+	return fmt.Sprintf("%s:%04X", words.String(), a.Port())
 }
