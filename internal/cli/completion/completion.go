@@ -145,7 +145,7 @@ func sources(b *known.Book, _ string) []string {
 }
 
 func signIns(b *known.Book, _ string) []string {
-	return b.Sources(func(s *session.Source) bool { return s.IdentityCenter != nil || s.User != nil })
+	return b.Sources(func(s *session.Source) bool { return s.IdentityCenter != nil || s.ConsoleLogin != nil || s.User != nil })
 }
 
 func users(b *known.Book, _ string) []string {

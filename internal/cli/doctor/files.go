@@ -144,20 +144,31 @@ func (v *visit) sources(ctx context.Context) {
 		if missing := desk.Missing(s, shared); missing != "" {
 			v.add("sessions", warning, "stile sessions edit "+s.Name, "source %s cannot be used here: %s", s.Name, missing)
 		}
-		identity := d.ConsoleIdentity(ctx, s)
-		if s.IdentityCenter == nil && s.ConsoleLogin == nil && identity == "" {
-			continue
+		if s.IdentityCenter != nil || s.ConsoleLogin != nil || d.ConsoleIdentity(ctx, s) != "" {
+			v.signIn(ctx, d, s)
 		}
-		switch ready, until := d.Ready(ctx, s); {
-		case !ready:
-			v.add("sessions", warning, "stile login "+s.Name, "you are not signed in to %s", s.Name)
-		case !until.IsZero():
-			v.add("sessions", good, "", "signed in to %s until %s", s.Name, until.Local().Format(time.DateTime))
-		case identity != "":
-			v.add("sessions", good, "", "signed in to %s as %s", s.Name, identity)
-		default:
-			v.add("sessions", good, "", "signed in to %s", s.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(shared.Profiles)) {
+		if s := d.SignInSource(name); s != nil && d.Book().Source(name) == nil { // of aws login
+			v.signIn(ctx, d, s)
 		}
+	}
+}
+
+// signIn tells whether somebody is signed in.
+func (v *visit) signIn(ctx context.Context, d *desk.Desk, s *session.Source) {
+	ready, until := d.Ready(ctx, s)
+	text := "signed in to " + s.Name
+	if who := d.ConsoleIdentity(ctx, s); who != "" {
+		text += " as " + who
+	}
+	switch {
+	case !ready:
+		v.add("sessions", warning, "stile login "+s.Name, "you are not signed in to %s", s.Name)
+	case !until.IsZero():
+		v.add("sessions", good, "", "%s until %s", text, until.Local().Format(time.DateTime))
+	default:
+		v.add("sessions", good, "", "%s", text)
 	}
 }
 

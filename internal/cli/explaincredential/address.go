@@ -50,6 +50,12 @@ func (o *options) person(ctx context.Context, e *explanation, found *route.Found
 	}
 	for i := range t.Steps() {
 		s := first(&t.Source, t)
+		if who := d.ConsoleIdentity(ctx, &t.Source); who != "" {
+			s.Role = who
+			if t.Source.Profile != nil {
+				s = console(who, "AWS profile "+t.Source.Profile.Name+" (aws login)")
+			}
+		}
 		if i > 0 {
 			s = assumed(t, i, at)
 		}

@@ -19,8 +19,7 @@ func first(src *session.Source, t *session.Target) step {
 		s = step{Call: "GetRoleCredentials of the access portal", Role: "permission set " + t.PermissionSet, Lasts: "as long as the permission set's sessions",
 			Details: []string{"account " + string(t.From), src.IdentityCenter.StartURL + " in " + src.IdentityCenter.Region}}
 	case src.ConsoleLogin != nil:
-		s = step{Call: "the sign-in to the console (signin:CreateOAuth2Token)", Role: src.ConsoleLogin.Identity, Lasts: "15m0s, renewed for up to 12 hours of one sign-in",
-			Details: []string{"in " + src.ConsoleLogin.Region, "kept where the AWS CLI keeps what aws login gave"}}
+		s = console(src.ConsoleLogin.Identity, "in "+src.ConsoleLogin.Region)
 	case src.User != nil && src.User.MFA != nil:
 		s = step{Call: "sts:GetSessionToken", Lasts: mfa.Duration.String(), Details: []string{
 			"the access key is in the secret store", "MFA device " + src.User.MFA.Serial, "codes by " + string(cmp.Or(src.User.MFA.Code, session.Prompt)),
@@ -52,6 +51,12 @@ func first(src *session.Source, t *session.Target) step {
 		s.Details = append(s.Details, "with session policies")
 	}
 	return s
+}
+
+// console is a sign-in to the console, of whoever that is if it is known.
+func console(identity, of string) step {
+	return step{Call: "the sign-in to the console (signin:CreateOAuth2Token)", Role: identity, Lasts: "15m0s, renewed for up to 12 hours of one sign-in",
+		Details: []string{of, "kept where the AWS CLI keeps what aws login gave"}}
 }
 
 // assumed is step i of a target, a role that is entered from the step before.

@@ -173,6 +173,14 @@ func TestProfilesOfAWSLoginAreTaken(t *testing.T) {
 	if calls := w.Since(); calls["CreateOAuth2Token"] != 1 {
 		t.Errorf("calls %v, want one refresh", calls)
 	}
+	for command, want := range map[string]string{
+		"explain-credential cons": "AWS profile cons (aws login)",
+		"doctor":                  "signed in to cons as " + logintest.ConsoleUser,
+	} {
+		if r := w.Stile(t, nil, words(command)...); !strings.Contains(r.Stdout, want) {
+			t.Errorf("%s: %s%s, want %q", command, r.Stdout, r.Stderr, want)
+		}
+	}
 	text, err := os.ReadFile(path)
 	if err != nil || !strings.Contains(string(text), `"somebodyElses":12345678901234567890`) {
 		t.Errorf("%v, fields of others are lost", err)
