@@ -12,6 +12,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,10 @@ type Config struct {
 	Idle time.Duration
 	// Ready, if set, is called once when clients can connect.
 	Ready func()
+	// UID is the user whose processes are served. Default: this process's.
+	UID int
+	// Look is how often the broker looks whether it can still be found. Default 30 s.
+	Look time.Duration
 	// Clock is the time of day and the time that runs, for noticing that
 	// somebody has set the clock. Default: the computer's.
 	Clock func() (wall time.Time, running time.Duration)
@@ -68,6 +73,7 @@ type Config struct {
 
 const (
 	defaultIdle = 10 * time.Minute
+	defaultLook = 30 * time.Second
 	readTime    = 5 * time.Second // for a client to say what it wants
 	writeTime   = 2 * time.Second // for a client to take a message
 	leaveTime   = 30 * time.Second
@@ -79,6 +85,7 @@ var ErrRunning = errors.New("a broker runs already")
 // broker is a running one.
 type broker struct {
 	cfg     Config
+	socket  socketFile
 	program client.Program
 	started time.Time
 	party   *party
@@ -95,6 +102,7 @@ type broker struct {
 // Run serves until ctx ends, a client asks it to leave, or nobody has asked for
 // a while. It gives ErrRunning when another broker is there.
 func Run(ctx context.Context, cfg Config) error {
+	cfg.UID, cfg.Idle, cfg.Look = cmp.Or(cfg.UID, os.Getuid()), cmp.Or(cfg.Idle, defaultIdle), cmp.Or(cfg.Look, defaultLook)
 	if err := cfg.Place.Prepare(); err != nil {
 		return fmt.Errorf("preparing the broker's directory: %w", err)
 	}
@@ -113,14 +121,14 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	serving, leave := context.WithCancel(ctx)
 	defer leave()
-	b := &broker{cfg: cfg, program: client.ThisProgram(), started: time.Now(), party: newParty(), leave: leave, quiet: time.Now()}
+	b := &broker{cfg: cfg, socket: newSocketFile(cfg.Place.Socket), program: client.ThisProgram(), started: time.Now(), party: newParty(), leave: leave, quiet: time.Now()}
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	b.holds = newHolds(working, &b.cfg, b.party)
 	// Successors may come as soon as the place is free; those who are here are
 	// served to their end.
 	gone := context.AfterFunc(serving, func() {
-		_ = os.Remove(cfg.Place.Socket)
+		b.socket.remove()
 		lock.Remove()
 		_ = ln.Close()
 	})
@@ -173,6 +181,29 @@ func listen(ctx context.Context, socket string) (*net.UnixListener, error) {
 	return unix, nil
 }
 
+// socketFile is the socket that a broker has made, as long as it is in its place:
+// a successor may have put its own there once somebody has cleaned up.
+type socketFile struct {
+	path string
+	info os.FileInfo // nil if it was gone at once
+}
+
+func newSocketFile(path string) socketFile {
+	info, _ := os.Lstat(path)
+	return socketFile{path, info}
+}
+
+func (s socketFile) there() bool {
+	now, err := os.Lstat(s.path)
+	return err == nil && s.info != nil && os.SameFile(s.info, now)
+}
+
+func (s socketFile) remove() {
+	if s.there() {
+		_ = os.Remove(s.path)
+	}
+}
+
 // sweep removes what killed brokers of other environments have left.
 func sweep(own client.Place) {
 	for _, other := range append(own.All(), own.AllSignIns()...) {
@@ -222,17 +253,11 @@ func (b *broker) accept(serving, working context.Context, ln *net.UnixListener) 
 // watch ends the broker when it is not needed any more, or cannot be found.
 func (b *broker) watch(serving context.Context) {
 	idle := b.cfg.Idle
-	if idle <= 0 {
-		idle = defaultIdle
-	}
-	own, _ := os.Lstat(b.cfg.Place.Socket)
 	for {
-		if wait(serving, min(idle, 30*time.Second)) != nil {
+		if wait(serving, min(idle, b.cfg.Look)) != nil {
 			return
 		}
-		now, err := os.Lstat(b.cfg.Place.Socket)
-		lost := err != nil || own == nil || !os.SameFile(own, now)
-		if lost || b.idleFor(time.Now()) >= idle && !b.holds.precious(time.Now()) {
+		if !b.socket.there() || b.idleFor(time.Now()) >= idle && !b.holds.precious(time.Now()) {
 			b.leave()
 			return
 		}

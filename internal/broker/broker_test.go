@@ -116,12 +116,17 @@ func place(t *testing.T) client.Place {
 
 func startAt(t *testing.T, w *ways, p client.Place, idle time.Duration) *running {
 	t.Helper()
+	return startWith(t, w, broker.Config{Place: p, Idle: idle})
+}
+
+// startWith runs a broker of w's ways, which ends with the test.
+func startWith(t *testing.T, w *ways, cfg broker.Config) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	r := &running{ways: w, place: p, ended: make(chan error, 1), cancel: cancel}
+	r := &running{ways: w, place: cfg.Place, ended: make(chan error, 1), cancel: cancel}
 	ready := make(chan struct{})
-	go func() {
-		r.ended <- broker.Run(ctx, broker.Config{Place: p, Open: w.open, Stamp: w.getStamp, Clock: w.clock, Idle: idle, Ready: func() { close(ready) }})
-	}()
+	cfg.Open, cfg.Stamp, cfg.Clock, cfg.Ready = w.open, w.getStamp, w.clock, func() { close(ready) }
+	go func() { r.ended <- broker.Run(ctx, cfg) }()
 	select {
 	case <-ready:
 	case err := <-r.ended:
@@ -394,12 +399,95 @@ func TestTheBrokerStaysForWhatAPersonWasAsked(t *testing.T) {
 }
 
 func TestTheBrokerLeavesWhenItCannotBeFound(t *testing.T) {
-	r := start(t, &ways{life: time.Hour}, 40*time.Millisecond)
+	r := startWith(t, &ways{life: time.Hour}, broker.Config{Place: place(t), Idle: time.Hour, Look: 5 * time.Millisecond})
 	r.get(t, "a")
 	if err := os.RemoveAll(r.place.Dir); err != nil {
 		t.Fatal(err)
 	}
 	r.wait(t)
+}
+
+// Somebody cleans the directory up, so a second broker starts before the first
+// has noticed; the first must not take the second's place away as it leaves.
+func TestABrokerThatLeavesLetsItsSuccessorBe(t *testing.T) {
+	first := start(t, &ways{life: time.Hour}, 0)
+	first.get(t, "a")
+	if err := os.RemoveAll(first.place.Dir); err != nil {
+		t.Fatal(err)
+	}
+	second := startAt(t, &ways{life: time.Hour}, first.place, 0)
+	first.cancel()
+	first.wait(t)
+	second.get(t, "a")
+	if _, err := client.TryLock(second.place.Lock); !errors.Is(err, client.ErrLocked) {
+		t.Errorf("the successor's lock: %v, want %v", err, client.ErrLocked)
+	}
+}
+
+func TestAnotherUsersClientGetsNothing(t *testing.T) {
+	w := &ways{life: time.Hour}
+	r := startWith(t, w, broker.Config{Place: place(t), UID: os.Getuid() + 1})
+	g, err := r.client().Get(t.Context(), client.Request{Address: "a"})
+	if !errors.Is(err, client.ErrUnavailable) || w.opens.Load() != 0 {
+		t.Errorf("Get = %v, %v after %d opens, want %v and none", g, err, w.opens.Load(), client.ErrUnavailable)
+	}
+}
+
+// Without a runtime directory the place is one that another user can make first,
+// even while a client lives.
+func TestAnotherUsersBrokerIsNotBelieved(t *testing.T) {
+	w := &ways{life: time.Hour, hook: func(ctx context.Context, _ string) error {
+		_, err := broker.Ask(ctx, client.Question{Text: "Passphrase of the secret store"})
+		return err
+	}}
+	r := start(t, w, 0)
+	c := r.client()
+	c.UID = os.Getuid() + 1 // as seen by somebody else
+	c.Answer = func(context.Context, client.Question) (client.Answer, error) {
+		t.Error("the other user's broker asks a question")
+		return client.Answer{Text: "hunter2"}, nil
+	}
+	g, err := c.Get(t.Context(), client.Request{Address: "a"})
+	if !errors.Is(err, client.ErrUnavailable) || w.opens.Load() != 0 {
+		t.Errorf("Get = %v, %v after %d opens, want %v and none", g, err, w.opens.Load(), client.ErrUnavailable)
+	}
+	if err := os.Chmod(r.place.Dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if g, err := r.client().Get(t.Context(), client.Request{Address: "a"}); !errors.Is(err, client.ErrUnavailable) {
+		t.Errorf("in a directory of others too: Get = %v, %v, want %v", g, err, client.ErrUnavailable)
+	}
+}
+
+// A broker that will never stay is as good as none.
+func TestABrokerThatAlwaysLeaves(t *testing.T) {
+	p := place(t)
+	if err := p.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(t.Context(), "unix", p.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			var req client.Request
+			_, _ = client.Read(conn, &req), client.Write(conn, client.Reply{Leaving: true})
+			_ = conn.Close()
+		}
+	})
+	_, err = (&client.Client{Place: p}).Get(t.Context(), client.Request{Address: "a"})
+	if !errors.Is(err, client.ErrUnavailable) || !strings.Contains(err.Error(), "it is leaving") {
+		t.Errorf("Get = %v", err)
+	}
+	_ = ln.Close()
+	group.Wait()
 }
 
 func TestOneBrokerAPlace(t *testing.T) {

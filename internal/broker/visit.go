@@ -19,7 +19,7 @@ func isTemporary(err error) bool {
 
 // serve answers the one request of a connection.
 func (b *broker) serve(working context.Context, conn *net.UnixConn) {
-	if uid, err := peer(conn); err != nil || uid != os.Getuid() {
+	if uid, err := client.Peer(conn); err != nil || uid != b.cfg.UID {
 		return // whoever it is gets nothing, not even a reason
 	}
 	if conn.SetReadDeadline(time.Now().Add(readTime)) != nil {

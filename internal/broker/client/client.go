@@ -13,6 +13,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,9 @@ type Client struct {
 	// Start is the command line that starts the broker, after the program's name.
 	// Without it none is started.
 	Start []string
+	// UID is the user whose broker is believed: who gets there first could make a
+	// socket where ours is looked for. Default: this process's.
+	UID int
 
 	environ []string
 }
@@ -62,6 +66,8 @@ func New(environ []string) (*Client, error) {
 	}
 	return &Client{Place: *p, environ: environ}, nil
 }
+
+var errLeaving = errors.New("it is leaving")
 
 const (
 	tries     = 3                // of a broker that leaves or dies
@@ -124,7 +130,9 @@ func (c *Client) ask(ctx context.Context, req Request) (*Reply, error) {
 				return nil, reply.Refusal
 			}
 			return reply, nil
-		case err != nil && req.Do != DoGet:
+		case err == nil:
+			err = errLeaving
+		case req.Do != DoGet:
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, fmt.Errorf("%w: it is silent", ErrUnavailable) // another try would take as long
@@ -205,21 +213,40 @@ func (c *Client) connect(ctx context.Context) (net.Conn, error) {
 	return c.start(ctx)
 }
 
-// dial connects. A full queue is no failure: the kernel says so at once, and the
+// dial connects to a broker of the user's. A full queue is no failure: the kernel says so at once, and the
 // broker empties it within microseconds.
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
+	if err := private(c.Place.Dir); err != nil {
+		return nil, err
+	}
 	pause := time.Millisecond
 	for {
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, "unix", c.Place.Socket)
+		if err == nil {
+			return c.believe(conn)
+		}
 		if !errors.Is(err, syscall.EAGAIN) || pause > silence/8 {
-			return conn, err
+			return nil, err
 		}
 		if err := wait(ctx, pause); err != nil {
 			return nil, err
 		}
 		pause *= 2
 	}
+}
+
+// believe gives a connection back if the user's own process is at its end.
+func (c *Client) believe(conn net.Conn) (net.Conn, error) {
+	uid, err := Peer(conn.(*net.UnixConn))
+	if err == nil && uid != cmp.Or(c.UID, os.Getuid()) {
+		err = fmt.Errorf("at %s listens a process of user %d", c.Place.Socket, uid)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // absent reports that nobody listens.

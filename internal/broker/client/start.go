@@ -51,9 +51,12 @@ func same(f *os.File, path string) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-// Remove gives the lock back, and removes its file.
+// Remove gives the lock back, and removes its file, unless another has that place
+// by now: somebody may have cleaned the directory up.
 func (l *FileLock) Remove() {
-	_ = os.Remove(l.path)
+	if same(l.file, l.path) {
+		_ = os.Remove(l.path)
+	}
 	_ = l.file.Close()
 }
 
@@ -83,8 +86,11 @@ func (c *Client) start(ctx context.Context) (net.Conn, error) {
 }
 
 func (c *Client) startLocked(ctx context.Context) (net.Conn, error) {
-	if conn, err := c.dial(ctx); err == nil || !absent(err) {
-		return conn, err
+	switch conn, err := c.dial(ctx); {
+	case err == nil:
+		return conn, nil
+	case !absent(err):
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if n := len(c.Place.All()); n >= maxBrokers {
 		return nil, fmt.Errorf("%w: %d run already", ErrUnavailable, n)

@@ -1,6 +1,6 @@
 //go:build darwin || freebsd
 
-package broker
+package client
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peer is the user whose process has connected, as the kernel says.
-func peer(conn *net.UnixConn) (uid int, err error) {
+// Peer is the user whose process is at the other end, as the kernel says.
+func Peer(conn *net.UnixConn) (uid int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return -1, err
@@ -23,6 +23,3 @@ func peer(conn *net.UnixConn) (uid int, err error) {
 	}
 	return int(cred.Uid), nil
 }
-
-// Harden keeps secrets out of core files.
-func Harden() { _ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) }
