@@ -68,8 +68,9 @@ func (d *Desk) consoleOf(ctx context.Context, source *session.Source, shared *se
 	}, to), nil
 }
 
-// SignInSource is what a person can sign in to by a name: a source, or an AWS
-// profile of `aws login`; nil when nothing of the name is such.
+// SignInSource is what a person can sign in to by a name: a source, an AWS profile of
+// `aws login` or of an Identity Center, or an sso-session; nil when nothing of the
+// name is such.
 func (d *Desk) SignInSource(name string) *session.Source {
 	source := d.cfg.Book.Source(name)
 	if source == nil {
@@ -79,10 +80,13 @@ func (d *Desk) SignInSource(name string) *session.Source {
 		return source
 	}
 	shared, err := session.ReadShared(ProfileFiles(os.Getenv))
-	if source.Profile == nil || err != nil || shared.LoginSession(source.Profile.Name) == "" {
+	switch {
+	case source.Profile == nil || err != nil:
 		return nil
+	case shared.LoginSession(source.Profile.Name) != "":
+		return source
 	}
-	return source
+	return shared.Center(source.Profile.Name)
 }
 
 // beginConsole is what a sign-in to the console gives.

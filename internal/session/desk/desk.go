@@ -113,8 +113,9 @@ func (d *Desk) Center(ctx context.Context, source *session.Source) (*idc.Client,
 	if source.IdentityCenter == nil {
 		return nil, fmt.Errorf("source %s is no Identity Center", source.Name)
 	}
+	key := source.Name + " " + source.IdentityCenter.StartURL // an sso-session may have a source's name
 	d.mu.Lock()
-	c := d.clients[source.Name]
+	c := d.clients[key]
 	d.mu.Unlock()
 	if c != nil {
 		return c, nil
@@ -126,10 +127,10 @@ func (d *Desk) Center(ctx context.Context, source *session.Source) (*idc.Client,
 	c = idc.New(idc.Config{AWS: cfg, TokenDir: d.cfg.Paths.Tokens, CacheDir: filepath.Join(d.cfg.Paths.Cache, "idc"), LockDir: d.cfg.Paths.Locks}, source)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if first := d.clients[source.Name]; first != nil {
+	if first := d.clients[key]; first != nil {
 		return first, nil
 	}
-	d.clients[source.Name] = c
+	d.clients[key] = c
 	return c, nil
 }
 
@@ -185,7 +186,7 @@ func (l lister) Accounts(ctx context.Context, source *session.Source) ([]session
 	if err != nil {
 		return nil, err
 	}
-	if err := l.desk.signedIn(ctx, c); err != nil {
+	if err := l.desk.signedIn(ctx, c, source); err != nil {
 		return nil, err
 	}
 	return c.Accounts(ctx, knownAge)
@@ -197,22 +198,17 @@ func (d *Desk) SignedIn(ctx context.Context, source *session.Source) error {
 	if err != nil {
 		return err
 	}
-	return d.signedIn(ctx, c)
+	return d.signedIn(ctx, c, source)
 }
 
 // signedIn has the person sign in if they must and can. A device code is never
 // begun here: the person would not know what it is for.
-func (d *Desk) signedIn(ctx context.Context, c *idc.Client) error {
+func (d *Desk) signedIn(ctx context.Context, c *idc.Client, source *session.Source) error {
 	_, err := c.Token(ctx)
-	signedOut, ok := errors.AsType[*idc.SignedOutError](err)
-	if !ok || d.cfg.Person.Show == nil {
+	if _, out := errors.AsType[*idc.SignedOutError](err); !out || d.cfg.Person.Show == nil || source.IdentityCenter.Flow == session.Device {
 		return err
 	}
-	s := d.cfg.Book.Source(signedOut.Source)
-	if s == nil || s.IdentityCenter == nil || s.IdentityCenter.Flow == session.Device {
-		return err
-	}
-	return d.signInAgain(ctx, c, s)
+	return d.signInAgain(ctx, c, source)
 }
 
 // signInAgain has the person sign in for something else that they asked for.
@@ -343,6 +339,9 @@ func (d *Desk) Ready(ctx context.Context, source *session.Source) (ready bool, u
 		}
 		until, ready = console.Until()
 		return ready, until
+	}
+	if source.Profile != nil {
+		return d.profileReady(ctx, source.Profile.Name)
 	}
 	if source.SAML != nil && source.SAML.StartURL != "" {
 		e, ok := d.store.Get(assertionKey(source))

@@ -24,7 +24,7 @@ func (l lister) Roles(ctx context.Context, source *session.Source, account arn.A
 	if err != nil {
 		return nil, err
 	}
-	if err := l.desk.signedIn(ctx, c); err != nil {
+	if err := l.desk.signedIn(ctx, c, source); err != nil {
 		return nil, err
 	}
 	return c.Roles(ctx, account, knownAge)

@@ -152,7 +152,7 @@ func (d *Desk) source(ctx context.Context, t *session.Target, region string) (*b
 		if err != nil {
 			return nil, err
 		}
-		return &beginning{provider: c.Role(t.From, t.PermissionSet), ask: func(ctx context.Context) error { return d.signedIn(ctx, c) }}, nil
+		return &beginning{provider: c.Role(t.From, t.PermissionSet), ask: func(ctx context.Context) error { return d.signedIn(ctx, c, s) }}, nil
 	case s.User != nil:
 		p, ask, err := d.user(ctx, s, region)
 		return &beginning{provider: p, ask: ask}, err

@@ -38,17 +38,20 @@ func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, er
 	if missing, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
 		return nil, fmt.Errorf("there is no AWS profile %q in %s", missing.Profile, strings.Join(ProfileFiles(os.Getenv), " or "))
 	}
-	if err != nil {
-		return nil, err
-	}
-	shared, err := session.ReadShared(ProfileFiles(os.Getenv))
-	if err != nil {
-		return nil, err
+	shared, unread := session.ReadShared(ProfileFiles(os.Getenv))
+	switch {
+	case unread != nil:
+		return nil, unread
+	case err != nil:
+		return nil, locate(shared, name, err)
 	}
 	if b, err := d.profileSession(ctx, shared, name, region); b != nil || err != nil {
 		return b, err
 	}
 	if b, err := d.profileHop(ctx, shared, name, region); b != nil || err != nil {
+		return b, err
+	}
+	if b, err := d.profileCenter(ctx, shared, name); b != nil || err != nil {
 		return b, err
 	}
 	key := "AWS profile " + name + " in " + surroundings.Mark(os.Environ()) // which it may name, or a program of its
@@ -57,7 +60,7 @@ func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, er
 			key += fmt.Sprintf(" %s %d %d", file, info.Size(), info.ModTime().UnixNano())
 		}
 	}
-	b := &beginning{provider: named{creds.From(key, cfg.Credentials), "credentials of AWS profile " + name}}
+	b := &beginning{provider: named{located{creds.From(key, cfg.Credentials), name, shared}, "credentials of AWS profile " + name}}
 	if shared.MFA(name) == "" {
 		return b, nil
 	}

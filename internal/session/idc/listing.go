@@ -28,10 +28,19 @@ type listed[T any] struct {
 	Items    []T       `json:"items"`
 }
 
-func (c *Client) accountsPath() string { return filepath.Join(c.cfg.CacheDir, c.name+".json") }
+func (c *Client) accountsPath() string { return filepath.Join(c.cfg.CacheDir, c.file()+".json") }
 
 func (c *Client) rolesPath(account arn.AccountID) string {
-	return filepath.Join(c.cfg.CacheDir, c.name, string(account)+".json")
+	return filepath.Join(c.cfg.CacheDir, c.file(), string(account)+".json")
+}
+
+// file is the source's name as one of files: sso-sessions of AWS's files may be called
+// anything, and a profile without one is known by its address.
+func (c *Client) file() string {
+	if strings.ContainsAny(c.name, `/\:`) || strings.HasPrefix(c.name, ".") {
+		return hash(c.name)
+	}
+	return c.name
 }
 
 func load[T any](c *Client, path string) (listed[T], bool) {

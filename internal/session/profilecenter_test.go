@@ -1,0 +1,51 @@
+package session_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stile-aws/stile/internal/session"
+)
+
+// A sign-in is named as the AWS CLI names its token's file: by the sso-session, or by
+// the address.
+func TestCentersOfProfiles(t *testing.T) {
+	const url = "https://acme.awsapps.com/start"
+	path := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(path, []byte(`[sso-session corp]
+sso_start_url = `+url+`
+sso_region = eu-west-1
+sso_registration_scopes = sso:account:access, other:scope
+[sso-session half]
+sso_start_url = `+url+`
+[profile a]
+sso_session = corp
+[profile b]
+sso_start_url = `+url+`
+sso_region = us-east-1
+[profile c]
+sso_session = nobody
+[profile half]
+sso_session = half
+[profile corp]
+region = us-east-1
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shared, err := session.ReadShared([]string{path, ""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	corp := &session.Source{Name: "corp", IdentityCenter: &session.IdentityCenter{StartURL: url, Region: "eu-west-1", Scopes: []string{"sso:account:access", "other:scope"}}}
+	itself := &session.Source{Name: url, IdentityCenter: &session.IdentityCenter{StartURL: url, Region: "us-east-1"}}
+	for name, want := range map[string]*session.Source{
+		"a": corp, "corp": corp, "b": itself, url: itself, "c": nil, "half": nil, "nobody": nil, "": nil,
+	} {
+		if diff := cmp.Diff(want, shared.Center(name)); diff != "" {
+			t.Errorf("Center(%q) (-want +got):\n%s", name, diff)
+		}
+	}
+}
