@@ -45,7 +45,22 @@ func Write(path string, data []byte) (err error) {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	SyncDir(dir)
+	return nil
+}
+
+// SyncDir makes what was renamed or removed in a directory last when the computer
+// stops: whoever goes on to destroy what the old file held needs that. Not every
+// file system knows it, and there is nothing to be done where it fails: the files
+// themselves are whole.
+func SyncDir(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync()
+		_ = d.Close()
+	}
 }
 
 // Place reports, before any work is done for it, that the directory is missing in

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/session/flight"
 )
 
@@ -159,10 +160,7 @@ func (f *File) write(text []byte) (err error) {
 	if err := f.step("sync directory"); err != nil {
 		return nil // it is there all the same
 	}
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync() // not every file system knows it; the file itself is safe
-		_ = d.Close()
-	}
+	atomicfile.SyncDir(dir)
 	return nil
 }
 
