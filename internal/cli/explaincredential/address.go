@@ -37,6 +37,7 @@ func (o *options) person(ctx context.Context, e *explanation, found *route.Found
 	if err != nil {
 		return nil, err
 	}
+	d.Place(ctx, t)
 	e.Source, e.Kind, e.Account, e.AccountName, e.Role = t.Source.Name, t.Source.Kind(), string(t.Account), t.AccountName, cmp.Or(t.RoleARN(), t.Role())
 	e.Region = t.Region
 	at := written{paths.Book, lines}

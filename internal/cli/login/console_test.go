@@ -279,6 +279,29 @@ func TestNobodyElseIsTaken(t *testing.T) {
 	w.Stile(t, nil, words("sessions add bad --console-login --region eu-west-1 --flow device")...).Refused(t, "--flow is for an Identity Center, and bad is a sign-in to the console")
 }
 
+// Guards know where a sign-in leads, the first one too.
+func TestGuardsHoldInTheConsole(t *testing.T) {
+	w := shop(t)
+	w.Write(t, ".aws/config", "[profile cons]\nregion = eu-west-1\nlogin_session = "+logintest.ConsoleUser+"\n")
+	run := func(args ...string) routetest.Result {
+		t.Helper()
+		cmd := w.Command(t, "stile", args...)
+		cmd.Dir = w.Dir
+		return routetest.Run(t, cmd)
+	}
+	w.Write(t, ".stile-guard.yaml", "deny: {accounts: [\"100000000000\"]}\n")
+	for _, address := range []string{"shop", "shop", "cons"} {
+		run("credential-process", address).Refused(t, "account 100000000000 is kept out")
+	}
+	logintest.Key(t, run("credential-process", "shop:100000000001/deploy"))
+	w.Write(t, ".stile-guard.yaml", "allow: {accounts: [\"100000000000\"]}\n")
+	for _, address := range []string{"shop", "cons"} {
+		logintest.Key(t, run("credential-process", address))
+	}
+	run("credential-process", "shop:100000000001/deploy").Refused(t, "account 100000000001 is kept out")
+	run("credential-process", "--read-only", "shop").Refused(t, "come from no call that takes a session policy")
+}
+
 func TestTheDirectoryOfTheAWSCLIIsHeeded(t *testing.T) {
 	w := shop(t)
 	dir := filepath.Join(w.Dir, "elsewhere")

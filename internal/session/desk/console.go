@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/idc"
 	"github.com/stile-aws/stile/internal/session/signin"
@@ -146,6 +147,17 @@ func (d *Desk) loginConsole(ctx context.Context, c *signin.Client, source *sessi
 	}
 	until, _ := c.Until()
 	return until, nil
+}
+
+// Place says where a target ends that ends with a sign-in to the console, once
+// somebody is signed in: guards want to know.
+func (d *Desk) Place(ctx context.Context, t *session.Target) {
+	if t.Account != "" || len(t.Hops) > 0 {
+		return
+	}
+	if who, err := arn.Parse(d.ConsoleIdentity(ctx, &t.Source)); err == nil {
+		t.Account = who.Account
+	}
 }
 
 // ConsoleIdentity is the ARN of who a source is signed in to the console as, "" for
