@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -17,7 +18,7 @@ import (
 // STS API except AssumeRole or GetCallerIdentity"; users of the console have
 // temporary credentials too, without that limit.
 func (e *evaluation) askConsole() term {
-	service, operation, _ := strings.Cut(e.action(), ":")
+	service := e.service()
 	t := yes
 	switch kind := e.req.Principal.Kind; {
 	case kind == FederatedUser && service == "iam" && !e.Off.Has(rule.FederatedIAM):
@@ -27,7 +28,7 @@ func (e *evaluation) askConsole() term {
 		if t = e.or(e.consoleKey(longTerm), e.consoleKey(withMFA)); t != yes {
 			t = e.or(t, e.openTerm("whether the user signed in to the console, without which a session without MFA cannot call IAM"))
 		}
-	case service == "sts" && operation != "assumerole" && operation != "getcalleridentity":
+	case service == "sts" && e.callsSTS("assumerole", "getcalleridentity"):
 		if t = e.consoleKey(longTerm); t != yes {
 			t = e.or(t, e.openTerm("whether the user signed in to the console, without which its session cannot call this STS operation"))
 		}
@@ -37,6 +38,34 @@ func (e *evaluation) askConsole() term {
 	}
 	return t
 }
+
+// callsSTS reports that the request calls an operation of STS other than some.
+// Actions which "are not directly invocable through any API operation" belong to
+// the operation that asks for them: SetContext, SetSourceIdentity and TagSession
+// are AssumeRole's, the last GetFederationToken's too, and GetServiceBearerToken
+// is other services' (Service Authorization Reference, AWS Security Token
+// Service, "API operations" and "Permission-only actions").
+func (e *evaluation) callsSTS(others ...string) bool {
+	_, operation, _ := strings.Cut(e.action(), ":")
+	if !e.Off.Has(rule.PermissionOnly) {
+		switch operation {
+		case "getservicebearertoken":
+			return false
+		case "setcontext", "setsourceidentity":
+			operation = "assumerole"
+		case "tagsession":
+			operation = "assumerole"
+			if e.ofFederatedUser() {
+				operation = "getfederationtoken"
+			}
+		}
+	}
+	return !slices.Contains(others, operation)
+}
+
+// ofFederatedUser reports that the request is on a federated user: GetFederationToken
+// is, which has no trust policy to ask, and so are the tags it passes.
+func (e *evaluation) ofFederatedUser() bool { return strings.HasPrefix(e.Rest, "federated-user/") }
 
 // Indexes of consoleConditions.
 const (

@@ -22,6 +22,7 @@ var ruleNames = [rule.Count]string{
 	rule.FederatedSTS:           "federated-user-sts",
 	rule.FederatedIAM:           "federated-user-iam",
 	rule.SessionToken:           "session-token",
+	rule.PermissionOnly:         "permission-only",
 	rule.AccountDelegates:       "account-delegates",
 	rule.UserGrant:              "user-grant",
 	rule.RoleGrant:              "role-grant",

@@ -61,7 +61,7 @@ func (e *evaluation) neverAllowed() bool {
 	switch kind := e.req.Principal.Kind; {
 	case kind == Root && e.facts.RootForbidden[e.action()] && !e.Off.Has(rule.RootCannotAssume):
 		text = "the root user cannot call this operation"
-	case kind == FederatedUser && strings.HasPrefix(e.action(), "sts:") && e.action() != "sts:getcalleridentity" && !e.Off.Has(rule.FederatedSTS):
+	case kind == FederatedUser && e.service() == "sts" && e.callsSTS("getcalleridentity") && !e.Off.Has(rule.FederatedSTS):
 		text = "a federated user cannot call STS operations other than sts:GetCallerIdentity"
 	default:
 		return false
@@ -365,7 +365,7 @@ func (e *evaluation) resourceLayer() Layer {
 		return p.source.Layer
 	}
 	switch {
-	case trustAction(e.action()):
+	case trustAction(e.action()) && !e.ofFederatedUser():
 		return LayerTrust
 	case strings.HasPrefix(e.action(), "kms:") && strings.HasPrefix(e.Rest, "key/"):
 		return LayerKey

@@ -23,6 +23,7 @@ const (
 	FederatedSTS
 	FederatedIAM
 	SessionToken
+	PermissionOnly
 
 	// What a resource-based policy grants to whom.
 	AccountDelegates
