@@ -82,6 +82,7 @@ type compiler struct {
 	pending    []pendingPermission
 	routes     []Route
 	choices    []Choice
+	assumed    []string
 }
 
 type providerKey struct {
@@ -242,6 +243,7 @@ func (c *compiler) items(a *access.Access, target *access.Account) ([]*item, boo
 			ok = false
 			continue
 		}
+		c.findEncrypted(it, target)
 		out = append(out, it)
 	}
 	return out, ok
@@ -343,7 +345,7 @@ func (c *compiler) provider(g *grant, account *access.Account) string {
 
 // wanted gathers what was built, sorted.
 func (c *compiler) wanted() *Wanted {
-	w := &Wanted{Scope: c.set.Scope.Name, Routes: c.routes, Choices: c.choices}
+	w := &Wanted{Scope: c.set.Scope.Name, Routes: c.routes, Choices: c.choices, Assumed: slices.Sorted(slices.Values(c.assumed))}
 	for _, p := range c.providers {
 		w.Providers = append(w.Providers, *p)
 	}

@@ -76,7 +76,7 @@ func needsText(asked []inventory.Request) []byte {
 			for _, list := range []struct {
 				kind  string
 				names []string
-			}{{"role", r.Roles}, {"user", r.Users}, {"policy", r.Managed}, {"provider", r.Providers}, {"secret", r.Secrets}, {"key", r.Keys}} {
+			}{{"role", r.Roles}, {"user", r.Users}, {"policy", r.Managed}, {"provider", r.Providers}, {"secret", r.Secrets}, {"key", r.Keys}, {"resource", r.Resources}} {
 				for _, n := range list.names {
 					fmt.Fprintf(&b, "  %s %s %s\n", id, list.kind, n)
 				}

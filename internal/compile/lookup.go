@@ -88,6 +88,23 @@ func (w world) key(keyARN string) (*inventory.Key, inventory.Lookup, string) {
 	return look(a, a.Keys, keyARN, "key "+keyARN)
 }
 
+// resource finds what holds data under a key, by its ARN.
+func (w world) resource(id arn.AccountID, holder string) (*inventory.Resource, inventory.Lookup, string) {
+	a := w.account(id)
+	parsed, err := arn.Parse(holder)
+	if a == nil || err != nil {
+		return nil, inventory.NotAsked, ""
+	}
+	found, state, why := look(a, a.Resources, holder, "resource "+holder)
+	if state == inventory.NotAsked {
+		listed, told := a.Listed[inventory.ListKey(parsed.Service+":"+nounOf(parsed.Service), parsed.Region)]
+		if told && listed == inventory.NotAsked {
+			return nil, inventory.Unread, "this endpoint does not have the service " + parsed.Service
+		}
+	}
+	return found, state, why
+}
+
 func (w world) cluster(id arn.AccountID, region, name string) (*inventory.Cluster, inventory.Lookup, string) {
 	a := w.account(id)
 	if a == nil {

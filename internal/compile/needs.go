@@ -15,7 +15,8 @@ import (
 // refer to, and what the ledger (which may be nil) says the scope has made.
 //
 // Call it in rounds, filling inv with what it asks for, until the Request is
-// Empty: clusters give issuers, issuers give providers, secrets give keys.
+// Empty: clusters give issuers, issuers give providers, secrets and
+// other encrypted things give keys.
 // What was looked for, found or not, is not asked for again, and quotas are
 // asked for only where nothing of the account is known yet, so the rounds end
 // with any filler that answers.
@@ -67,6 +68,7 @@ func (n *asker) access(a *access.Access) {
 			perms, _ := writeOut(&a.Allow[i], t) // faults are Compile's to report
 			n.secrets(t, perms)
 			n.keys(t, perms)
+			n.encryptions(t, perms)
 		}
 	}
 }

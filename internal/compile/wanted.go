@@ -35,6 +35,9 @@ type Wanted struct {
 	Statements []Statement    `json:"statements"`
 	Routes     []Route        `json:"routes"`
 	Choices    []Choice       `json:"choices"`
+	// Assumed says, one line each and sorted, what is taken to be so though it
+	// could not be seen: that a queue which could not be read needs no KMS key.
+	Assumed []string `json:"assumed,omitempty"`
 }
 
 // Provider is an OIDC provider that must exist in an account. One that exists

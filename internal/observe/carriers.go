@@ -72,18 +72,27 @@ func own(m map[string]string) map[string]string {
 	return m
 }
 
-// buckets lists the S3 buckets of all Regions.
-func buckets(ctx context.Context, l *listing) error {
+// listBuckets lists the S3 buckets of all Regions, or those whose names begin with prefix.
+func listBuckets(ctx context.Context, cfg aws.Config, prefix *string) ([]s3types.Bucket, error) {
 	// A listing that says how many it wants tells the buckets' Regions (S3 API
 	// reference, Bucket.BucketRegion).
-	list, err := collect(ctx, s3.NewListBucketsPaginator(s3.NewFromConfig(l.cfg), &s3.ListBucketsInput{MaxBuckets: aws.Int32(1000)}),
+	return collect(ctx, s3.NewListBucketsPaginator(s3.NewFromConfig(cfg), &s3.ListBucketsInput{MaxBuckets: aws.Int32(1000), Prefix: prefix}),
 		func(page *s3.ListBucketsOutput) []s3types.Bucket { return page.Buckets })
+}
+
+func bucketRegion(b *s3types.Bucket, cfg aws.Config) string {
+	return cmp.Or(aws.ToString(b.BucketRegion), cfg.Region)
+}
+
+// buckets lists the S3 buckets of all Regions.
+func buckets(ctx context.Context, l *listing) error {
+	list, err := listBuckets(ctx, l.cfg, nil)
 	if err != nil {
 		return err
 	}
 	var all []carrier
 	for _, b := range list {
-		region := cmp.Or(aws.ToString(b.BucketRegion), l.cfg.Region)
+		region := bucketRegion(&b, l.cfg)
 		cfg, err := l.src.Config(ctx, l.account.ID, region)
 		if err != nil {
 			return err
@@ -108,7 +117,8 @@ func buckets(ctx context.Context, l *listing) error {
 	return nil
 }
 
-func bucketPolicy(ctx context.Context, c *s3.Client, name *string, r *inventory.Resource) error {
+// bucketEncryption reads the key that objects are encrypted under by default.
+func bucketEncryption(ctx context.Context, c *s3.Client, name *string, r *inventory.Resource) error {
 	key, err := c.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: name})
 	if err != nil && !none(err, "ServerSideEncryptionConfigurationNotFoundError") {
 		return gone(err, "NoSuchBucket")
@@ -119,6 +129,13 @@ func bucketPolicy(ctx context.Context, c *s3.Client, name *string, r *inventory.
 				r.KMSKey = aws.ToString(by.KMSMasterKeyID)
 			}
 		}
+	}
+	return nil
+}
+
+func bucketPolicy(ctx context.Context, c *s3.Client, name *string, r *inventory.Resource) error {
+	if err := bucketEncryption(ctx, c, name, r); err != nil {
+		return err
 	}
 	doc, err := c.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: name})
 	if err != nil {
@@ -206,14 +223,7 @@ func topics(ctx context.Context, l *listing) error {
 	for _, topic := range list {
 		all = append(all, carrier{
 			resource: &inventory.Resource{ARN: aws.ToString(topic.TopicArn)},
-			policy: func(ctx context.Context, r *inventory.Resource) error {
-				got, err := c.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: topic.TopicArn})
-				if err != nil {
-					return gone(err, "NotFound")
-				}
-				r.Policy, r.KMSKey = got.Attributes["Policy"], got.Attributes["KmsMasterKeyId"]
-				return nil
-			},
+			policy:   func(ctx context.Context, r *inventory.Resource) error { return topicPolicy(ctx, c, r) },
 			tags: func(ctx context.Context) (map[string]string, error) {
 				got, err := c.ListTagsForResource(ctx, &sns.ListTagsForResourceInput{ResourceArn: topic.TopicArn})
 				if err != nil {
@@ -224,5 +234,14 @@ func topics(ctx context.Context, l *listing) error {
 		})
 	}
 	l.carriers(ctx, all)
+	return nil
+}
+
+func topicPolicy(ctx context.Context, c *sns.Client, r *inventory.Resource) error {
+	got, err := c.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &r.ARN})
+	if err != nil {
+		return gone(err, "NotFound")
+	}
+	r.Policy, r.KMSKey = got.Attributes["Policy"], got.Attributes["KmsMasterKeyId"]
 	return nil
 }

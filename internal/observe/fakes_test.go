@@ -39,6 +39,7 @@ func (f *fakes) RoundTrip(r *http.Request) (*http.Response, error) {
 	service, region := hostOf(r.URL.Host)
 	serve := map[string]func(*http.Request, []byte, string) (string, answer){
 		"s3": f.s3, "sqs": f.sqs, "sns": f.sns, "lambda": f.lambda, "ecr": f.ecr, "ec2": f.ec2,
+		"kinesis": f.kinesis, "ssm": f.ssm,
 	}[service]
 	if serve == nil {
 		return f.door.RoundTrip(r)
@@ -202,6 +203,27 @@ func (f *fakes) sns(_ *http.Request, body []byte, region string) (string, answer
 		return "sns:ListTagsForResource", wrap("ListTagsForResource", `<Tags><member><Key>team</Key><Value>pay</Value></member></Tags>`)
 	}
 	return "sns:ListTagsForResource", wrap("ListTagsForResource", `<Tags/>`)
+}
+
+// kinesis has orders, under a key; every other stream is under none.
+func (f *fakes) kinesis(_ *http.Request, body []byte, _ string) (string, answer) {
+	if strings.Contains(string(body), "stream/orders") {
+		return "kinesis:DescribeStreamSummary", answer{200, `{"StreamDescriptionSummary":{"StreamName":"orders","EncryptionType":"KMS","KeyId":"1234abcd-12ab-34cd-56ef-1234567890ab"}}`}
+	}
+	return "kinesis:DescribeStreamSummary", answer{200, `{"StreamDescriptionSummary":{"StreamName":"bare","EncryptionType":"NONE"}}`}
+}
+
+// ssm has /app/secret and plain, and tells the first on a second page.
+func (f *fakes) ssm(_ *http.Request, body []byte, _ string) (string, answer) {
+	switch asked := string(body); {
+	case strings.Contains(asked, `"/app/secret"`) && !strings.Contains(asked, "NextToken"):
+		return "ssm:DescribeParameters", answer{200, `{"Parameters":[],"NextToken":"more"}`}
+	case strings.Contains(asked, `"/app/secret"`):
+		return "ssm:DescribeParameters", answer{200, `{"Parameters":[{"Name":"/app/secret","Type":"SecureString","KeyId":"alias/app"}]}`}
+	case strings.Contains(asked, `"plain"`):
+		return "ssm:DescribeParameters", answer{200, `{"Parameters":[{"Name":"plain","Type":"String"}]}`}
+	}
+	return "ssm:DescribeParameters", answer{200, `{"Parameters":[]}`}
 }
 
 func (f *fakes) lambda(r *http.Request, _ []byte, region string) (string, answer) {

@@ -5,8 +5,8 @@
 // number of calls in flight and, by [Options].Rates, of calls a second. What
 // could not be read is recorded as a problem of its account and never taken for
 // absence; of a kind of things that were to be listed, Account.Listed says how
-// that went in each Region. Nothing is changed in AWS: [Policy] is all that the
-// reading needs.
+// that went in each Region. Nothing is changed in AWS: [Policy] is all that
+// reading everything needs; what a request names may take more (encryption.go).
 //
 // Reading everything (see [sweeps]) takes IAM, the organization, and in every
 // Region asked for secrets, keys with grants, EKS clusters with associations
@@ -168,6 +168,9 @@ func (r *reader) read(ctx context.Context, what *inventory.AccountRequest) {
 	}
 	for _, key := range what.Keys {
 		g.Go(func() error { r.key(ctx, key); return nil })
+	}
+	for _, id := range what.Resources {
+		g.Go(func() error { r.resource(ctx, id); return nil })
 	}
 	for _, ref := range what.Clusters {
 		g.Go(func() error { r.cluster(ctx, ref); return nil })

@@ -37,7 +37,7 @@ func (s streaming) RoundTrip(r *http.Request) (*http.Response, error) {
 		return said(r, fmt.Sprintf(`{"Policy":%q,"RevisionId":"1"}`, policyOf(streamARN))), nil
 	}
 	resp, err := s.door.RoundTrip(r)
-	if err != nil || operation != "DescribeTable" {
+	if err != nil || operation != "DescribeTable" || resp.StatusCode != http.StatusOK {
 		return resp, err
 	}
 	var out struct{ Table map[string]any }

@@ -130,7 +130,7 @@ func Fill(inv, world *inventory.Inventory, req inventory.Request) {
 			to = &inventory.Account{
 				ID: id, Problems: from.Problems, Roles: map[string]*inventory.Role{}, Users: map[string]*inventory.User{},
 				Managed: maps.Clone(from.Managed), Providers: map[string]*inventory.OIDCProvider{}, Secrets: map[string]*inventory.Secret{},
-				Keys: map[string]*inventory.Key{}, Clusters: map[string]*inventory.Cluster{},
+				Keys: map[string]*inventory.Key{}, Resources: map[string]*inventory.Resource{}, Listed: from.Listed, Clusters: map[string]*inventory.Cluster{},
 			}
 			inv.Accounts[id] = to
 		}
@@ -159,11 +159,27 @@ func fillAccount(to, from *inventory.Account, r *inventory.AccountRequest) {
 	answer(to.Providers, from.Providers, r.Providers, same, func(k string) bool { return unread("OIDC provider " + k) })
 	answer(to.Secrets, from.Secrets, r.Secrets, same, func(k string) bool { return unread("secret " + k) })
 	answer(to.Keys, from.Keys, r.Keys, same, func(k string) bool { return unread("key " + k) })
+	answer(to.Resources, from.Resources, r.Resources, same, func(k string) bool { return unread("resource "+k) || unserved(from, k) })
 	var clusters []string
 	for _, ref := range r.Clusters {
 		clusters = append(clusters, ref.Region+"/"+ref.Name)
 	}
 	answer(to.Clusters, from.Clusters, clusters, same, func(k string) bool { return unread("cluster " + k) })
+}
+
+// unserved reports whether the world says, by a listing that was not made, that it
+// does not have the service of a resource.
+func unserved(from *inventory.Account, resource string) bool {
+	parsed, err := arn.Parse(resource)
+	if err != nil {
+		return false
+	}
+	for key, state := range from.Listed {
+		if state == inventory.NotAsked && strings.HasPrefix(strings.TrimPrefix(key, parsed.Region+" "), parsed.Service+":") {
+			return true
+		}
+	}
+	return false
 }
 
 func same(s string) string { return s }
