@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -130,7 +132,7 @@ func (b *Book) Only(name string, fit func(*Source) bool) (*Source, error) {
 		if s := b.Source(name); s != nil {
 			return s, nil
 		}
-		return nil, fmt.Errorf("there is no source %s%s; stile sessions list shows those there are", name, hint(name, b.names()))
+		return nil, b.noSource(name)
 	}
 	var all []string
 	var found *Source
@@ -147,6 +149,34 @@ func (b *Book) Only(name string, fit func(*Source) bool) (*Source, error) {
 		return found, nil
 	}
 	return nil, fmt.Errorf("there are several sources; say which: %s", strings.Join(all, ", "))
+}
+
+func (b *Book) noSource(name string) error {
+	if x := b.Session(name); x != nil {
+		return fmt.Errorf("%s is a session; its source is %s", name, x.Source)
+	}
+	if g := b.Group(name); g != nil {
+		return fmt.Errorf("%s is a group, and a source is wanted; stile sessions list shows those there are", name)
+	}
+	var names []string
+	for _, s := range b.Sources {
+		names = append(names, s.Name)
+	}
+	return fmt.Errorf("there is no source %s%s; stile sessions list shows those there are", spelled(name), hint(name, names))
+}
+
+// NoSuch is that nothing has a name.
+func NoSuch(name string) error {
+	return fmt.Errorf("there is no source, session or group %s; stile sessions list shows those there are", spelled(name))
+}
+
+// spelled is a name as people can see it: quoted where it is empty, or has spaces or
+// what steers a terminal.
+func spelled(name string) string {
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }) {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 func hint(word string, known []string) string {

@@ -93,7 +93,7 @@ func (c *Change) apply(text []byte) ([]byte, error) {
 	}
 	for _, name := range c.Remove {
 		if !remove(root, "sources", name) && !remove(root, "sessions", name) && !remove(root, "groups", name) {
-			return nil, fmt.Errorf("there is no source, session or group %s; stile sessions list shows those there are", name)
+			return nil, NoSuch(name)
 		}
 	}
 	for _, s := range c.Sources {

@@ -69,6 +69,14 @@ func Path(s *term.Streams, given string) (string, error) {
 	return filepath.Join(home, ".aws", "config"), nil
 }
 
+// among names the blocks there are instead.
+func among(owners []string) string {
+	if len(owners) == 0 {
+		return ", nor another"
+	}
+	return ", but " + strings.Join(owners, ", ")
+}
+
 // change puts sections into the block, after showing what changes.
 func (f *file) change(ctx context.Context, sections []awsconfig.Section) error {
 	s := f.streams
@@ -90,6 +98,10 @@ func (f *file) change(ctx context.Context, sections []awsconfig.Section) error {
 	}
 	change := diff.Diff(path, old.Text, path, text)
 	if len(change) == 0 {
+		if owners := awsconfig.Owners(old.Text); len(sections) == 0 && !slices.Contains(owners, f.block) {
+			s.Note("stile: %s has no block %s%s", path, f.block, among(owners))
+			return nil
+		}
 		s.Note("stile: %s has that already", path)
 		return nil
 	}

@@ -113,3 +113,28 @@ func TestFilesThatCannotBeReadAreNamed(t *testing.T) {
 	}
 	routetest.Run(t, w.Command(t, "stile", "exec", "team-1/Admin", "--", "true")).Refused(t, ".stile-guard.yaml is no file; make it one, or take it away")
 }
+
+// What has a name is said to be what it is, and names that cannot be seen are quoted.
+func TestNamesOfOtherThingsAreToldApart(t *testing.T) {
+	w := logintest.New(t)
+	w.Stile(t, nil, "sessions", "add", "prod", "--source", "acme", "--account", "team-1", "--role", "Admin").Want(t, "")
+	w.Stile(t, nil, "sessions", "add", "release", "--member", "prod").Want(t, "")
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"stile: prod is a session; its source is acme\n", []string{"login", "prod"}},
+		{"stile: release is a group, and a source is wanted", []string{"logout", "release"}},
+		{`there is no source acmee (did you mean "acme"?); stile sessions list`, []string{"login", "acmee"}},
+		{`there is no source "x\ny"; stile sessions list`, []string{"logout", "x\ny"}},
+		{`there is no source, session or group ""; stile sessions list`, []string{"sessions", "rm", ""}},
+		{`there is no source, session or group "a b"; stile sessions list`, []string{"sessions", "edit", "a b"}},
+		{`there is no source, session or group "a\x1b[2J"; stile sessions list`, []string{"sessions", "export", "a\x1b[2J"}},
+		{`whoami "": want ACCOUNT/ROLE`, []string{"whoami", ""}},
+	} {
+		w.Stile(t, nil, c.args...).Refused(t, c.want)
+	}
+	if r := w.Stile(t, nil, "config", "remove", "--yes"); r.Code != 0 || !strings.Contains(r.Stderr, "has no block stile, nor another") {
+		t.Errorf("exit %d, %s", r.Code, r.Stderr)
+	}
+}

@@ -174,7 +174,7 @@ func (o *adding) change(ctx context.Context, d *desk.Desk, name string) (c sessi
 	case !o.edit && there:
 		return c, fmt.Errorf("%s is there already; stile sessions edit %s changes it", name, name)
 	case o.edit && !there:
-		return c, fmt.Errorf("there is no source, session or group %s; stile sessions list shows those there are", name)
+		return c, session.NoSuch(name)
 	case g != nil || !there && len(o.members) > 0:
 		made := session.Group{Name: name}
 		if g != nil {

@@ -206,7 +206,7 @@ func chosen(b *session.Book, names []string) (*session.Book, error) {
 	want := map[string]bool{}
 	for _, name := range names {
 		if b.Session(name) == nil && b.Source(name) == nil && b.Group(name) == nil {
-			return nil, fmt.Errorf("there is no source, session or group %s; stile sessions list shows those there are", name)
+			return nil, session.NoSuch(name)
 		}
 		want[name] = true
 	}

@@ -36,6 +36,9 @@ func New(s *term.Streams) *cobra.Command {
 			"name of a session.\n\nExit status: 0, or 1 when there are no credentials that AWS takes.",
 		Args: term.ArgsBetween(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && args[0] == "" { // of a variable that is not set, for one
+				return errors.New(`whoami "": want ACCOUNT/ROLE, a role's ARN, or a name of stile sessions list; without an argument it is who is at hand`)
+			}
 			who, err := find(cmd.Context(), s, &o, append(args, "")[0])
 			if err != nil {
 				return err
