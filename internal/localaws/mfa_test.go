@@ -380,6 +380,92 @@ func TestRolesThatAskForMFA(t *testing.T) {
 	worldtest.WantError(t, err, "AccessDenied", "sts:AssumeRole") // the MFA is too old
 }
 
+// STS counts the credentials of GetSessionToken as a chain, code or not; a code with
+// AssumeRole itself gives the role's whole length.
+func TestRolesFromAnMFASessionLastAnHour(t *testing.T) {
+	p := enabled(t)
+	ctx := t.Context()
+	_, err := p.admin.CreateRole(ctx, &iam.CreateRoleInput{RoleName: ptr("long"), MaxSessionDuration: aws.Int32(43200),
+		AssumeRolePolicyDocument: ptr(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"sts:AssumeRole",
+			"Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proven, err := p.sessionToken(p.code(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name    string
+		by      aws.Config
+		code    *string
+		seconds int32
+		refused string
+	}{
+		{"an hour", proven, nil, 3600, ""},
+		{"a second more", proven, nil, 3601, "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."},
+		{"the key with a code", p.config, p.code(1), 43200, ""},
+	} {
+		in := &sts.AssumeRoleInput{RoleArn: ptr("arn:aws:iam::111111111111:role/long"), RoleSessionName: ptr("s1"), DurationSeconds: &test.seconds, TokenCode: test.code}
+		if test.code != nil {
+			in.SerialNumber = &p.serial
+		}
+		out, err := sts.NewFromConfig(test.by).AssumeRole(ctx, in)
+		switch {
+		case test.refused != "":
+			worldtest.WantError(t, err, "ValidationError", test.refused)
+		case err != nil:
+			t.Errorf("%s: %v", test.name, err)
+		default:
+			if got, want := out.Credentials.Expiration.Sub(p.clock.Now()).Round(time.Second), time.Duration(test.seconds)*time.Second; got != want {
+				t.Errorf("%s: the session lasts %v, want %v", test.name, got, want)
+			}
+		}
+	}
+}
+
+// Tags and the source identity are AssumeRole's, which an MFA session may call.
+func TestAnMFASessionPassesTagsAndASourceIdentity(t *testing.T) {
+	p := enabled(t)
+	ctx := t.Context()
+	for name, actions := range map[string]string{"open": `["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]`, "plain": `"sts:AssumeRole"`} {
+		_, err := p.admin.CreateRole(ctx, &iam.CreateRoleInput{RoleName: &name,
+			AssumeRolePolicyDocument: ptr(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":` + actions + `}}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	proven, err := p.sessionToken(p.code(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags := []ststypes.Tag{{Key: ptr("ticket"), Value: ptr("1")}}
+	for _, test := range []struct {
+		name, role, refused string
+		tags                []ststypes.Tag
+		source              *string
+	}{
+		{"tags", "open", "", tags, nil},
+		{"a source identity", "open", "", nil, ptr("dana")},
+		{"tags that the trust policy does not allow", "plain", "sts:TagSession", tags, nil},
+		{"a source identity that the trust policy does not allow", "plain", "sts:SetSourceIdentity", nil, ptr("dana")},
+	} {
+		in := &sts.AssumeRoleInput{RoleArn: ptr("arn:aws:iam::111111111111:role/" + test.role), RoleSessionName: ptr("s1"), Tags: test.tags, SourceIdentity: test.source}
+		out, err := sts.NewFromConfig(proven).AssumeRole(ctx, in)
+		switch {
+		case test.refused != "":
+			worldtest.WantError(t, err, "AccessDenied", test.refused)
+		case err != nil:
+			t.Errorf("%s: %v", test.name, err)
+		case test.source != nil && aws.ToString(out.SourceIdentity) != *test.source:
+			t.Errorf("%s: it is %s", test.name, aws.ToString(out.SourceIdentity))
+		}
+	}
+	if _, err := sts.NewFromConfig(p.config).GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: ptr("guest"), Tags: tags}); err != nil {
+		t.Errorf("the tags of a federated user, which has no trust policy: %v", err)
+	}
+}
+
 func TestDevicesAndUsedCodesSurviveARestart(t *testing.T) {
 	file := t.TempDir() + "/state.json"
 	cfg := func(c *localaws.Config) { c.StateFile = file }

@@ -76,7 +76,7 @@ var calls = map[string]func(context.Context, *world) error{
 		return err
 	},
 	"sts:AssumeRole":                assumeRole,
-	"sts:TagSession":                assumeRole,
+	"sts:TagSession":                tagSession,
 	"sts:SetSourceIdentity":         assumeRole,
 	"sts:AssumeRoleWithWebIdentity": assumeWithToken,
 	"sts:GetCallerIdentity": func(ctx context.Context, w *world) error {
@@ -87,14 +87,7 @@ var calls = map[string]func(context.Context, *world) error{
 		_, err := w.sts(w.caller).GetSessionToken(ctx, &sts.GetSessionTokenInput{})
 		return err
 	},
-	"sts:GetFederationToken": func(ctx context.Context, w *world) error {
-		name := "someone"
-		if a, err := arn.Parse(w.req.Resource); err == nil {
-			name = a.Name()
-		}
-		_, err := w.sts(w.caller).GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: &name})
-		return err
-	},
+	"sts:GetFederationToken": federate,
 	"iam:GetRole": func(ctx context.Context, w *world) error {
 		_, err := w.iam(w.caller).GetRole(ctx, &iam.GetRoleInput{RoleName: w.name()})
 		return err
@@ -145,6 +138,26 @@ var calls = map[string]func(context.Context, *world) error{
 	},
 }
 
+// tagSession makes a session with tags, of a federated user where the case is on one.
+func tagSession(ctx context.Context, w *world) error {
+	if len(w.keys.requestTags) == 0 {
+		w.keys.requestTags["stile"] = "value"
+	}
+	if strings.Contains(w.req.Resource, ":federated-user/") {
+		return federate(ctx, w)
+	}
+	return assumeRole(ctx, w)
+}
+
+func federate(ctx context.Context, w *world) error {
+	name := "someone"
+	if a, err := arn.Parse(w.req.Resource); err == nil {
+		name = a.Name()
+	}
+	_, err := w.sts(w.caller).GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: &name, Tags: w.tags()})
+	return err
+}
+
 // assumeRole asks for sts:AssumeRole, with tags for sts:TagSession, and with a
 // source identity for sts:SetSourceIdentity.
 func assumeRole(ctx context.Context, w *world) error {
@@ -158,14 +171,17 @@ func assumeRole(ctx context.Context, w *world) error {
 	if w.keys.duration != 0 {
 		in.DurationSeconds = &w.keys.duration
 	}
-	if w.req.Action == "sts:TagSession" && len(w.keys.requestTags) == 0 {
-		w.keys.requestTags["stile"] = "value"
-	}
-	for _, key := range sorted(w.keys.requestTags) {
-		in.Tags = append(in.Tags, ststypes.Tag{Key: &key, Value: aws.String(w.keys.requestTags[key])})
-	}
+	in.Tags = w.tags()
 	_, err := w.sts(w.caller).AssumeRole(ctx, in)
 	return err
+}
+
+// tags are those of the session that is asked for.
+func (w *world) tags() (out []ststypes.Tag) {
+	for _, key := range sorted(w.keys.requestTags) {
+		out = append(out, ststypes.Tag{Key: &key, Value: aws.String(w.keys.requestTags[key])})
+	}
+	return out
 }
 
 func assumeWithToken(ctx context.Context, w *world) error {

@@ -19,8 +19,12 @@ import (
 const (
 	// roleDuration is the default of DurationSeconds.
 	roleDuration = time.Hour
-	// maxChained bounds sessions assumed from another role's session (STS API
-	// reference, AssumeRole).
+	// maxChained bounds sessions assumed with the credentials of any session: a
+	// role's, and those of GetSessionToken, which STS counts as role chaining too
+	// (STS API reference, AssumeRole, DurationSeconds; AWS Knowledge Center, "Can I
+	// increase the IAM role chaining session duration limit?": "MFA users … use the
+	// AWS STS GetSessionToken API and are limited to one hour";
+	// coinbase/assume-role#24, 99designs/aws-vault#351).
 	maxChained = time.Hour
 )
 
@@ -116,7 +120,7 @@ func assumeRole(c *service.Call, in *sts.AssumeRoleInput) (*sts.AssumeRoleOutput
 		return nil, e
 	}
 	from := chainedFrom(c)
-	duration, e := roleSessionDuration(c, role, in.DurationSeconds, from != nil)
+	duration, e := roleSessionDuration(c, role, in.DurationSeconds, c.Caller.Session != nil)
 	if e != nil {
 		return nil, e
 	}
@@ -146,7 +150,8 @@ func assumeRole(c *service.Call, in *sts.AssumeRoleInput) (*sts.AssumeRoleOutput
 	return out, nil
 }
 
-// roleSessionDuration applies the role's maximum and the hour of chained roles.
+// roleSessionDuration applies the role's maximum, and the hour of roles that are
+// assumed from a session.
 func roleSessionDuration(c *service.Call, role *store.Role, wanted *int32, chained bool) (time.Duration, *wire.Error) {
 	duration := seconds(wanted, roleDuration)
 	switch {
