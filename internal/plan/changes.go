@@ -15,8 +15,9 @@ import (
 )
 
 // accessChanges says who gains, keeps and loses what, by asking the policy
-// engine about each route before and after.
-func accessChanges(p *Plan, in Input, gone []ledger.Entry) []AccessChange {
+// engine about each route before and after, and what the answers for afterwards
+// take for granted.
+func accessChanges(p *Plan, in Input, gone []ledger.Entry) (changes []AccessChange, assumed []string) {
 	afterwards := effective.After(in.Inventory, in.Wanted, gone...)
 	before, after := effective.Options{Assume: true}.New(in.Inventory), effective.Options{Assume: true}.New(afterwards)
 	var out []AccessChange
@@ -38,7 +39,7 @@ func accessChanges(p *Plan, in Input, gone []ledger.Entry) []AccessChange {
 		}
 		out = append(out, c)
 	}
-	return append(out, lostAccess(p, in)...)
+	return append(out, lostAccess(p, in)...), after.Assumed()
 }
 
 // proof tells what each layer says to a route, in a few words: the worst

@@ -33,15 +33,18 @@ type Plan struct {
 	// LedgerRead is the digest of the ledger the plan was made from.
 	LedgerRead string `json:"ledgerRead"`
 	// Reach is how each account is entered: names of profiles and roles, no secret.
-	Reach   []*access.Account `json:"reach"`
-	Access  []AccessChange    `json:"access"`
-	Choices []compile.Choice  `json:"choices"`
-	Steps   []Step            `json:"steps"` // in an order that respects After
-	Budgets []Budget          `json:"budgets"`
-	Risks   []Risk            `json:"risks"`
-	Kept    []string          `json:"kept"`   // what others own beside ours and stays, one line each
-	Ledger  ledger.Ledger     `json:"ledger"` // as it stands after every step
-	Wanted  *compile.Wanted   `json:"wanted"` // what it was made from: verify and probes after apply use it
+	Reach  []*access.Account `json:"reach"`
+	Access []AccessChange    `json:"access"`
+	// Assumed says, one line each, what Access takes to be so though nobody looked
+	// or it could not be read.
+	Assumed []string         `json:"assumed,omitempty"`
+	Choices []compile.Choice `json:"choices"`
+	Steps   []Step           `json:"steps"` // in an order that respects After
+	Budgets []Budget         `json:"budgets"`
+	Risks   []Risk           `json:"risks"`
+	Kept    []string         `json:"kept"`   // what others own beside ours and stays, one line each
+	Ledger  ledger.Ledger    `json:"ledger"` // as it stands after every step
+	Wanted  *compile.Wanted  `json:"wanted"` // what it was made from: verify and probes after apply use it
 }
 
 // Document is a record that was read, and its digest: "absent" for what was

@@ -16,6 +16,7 @@ func (p *Plan) Text(w io.Writer, why bool) error {
 	t := &text{w: w, p: p}
 	t.head()
 	t.access()
+	t.assumed()
 	if why {
 		t.choices()
 	}
@@ -84,6 +85,13 @@ func (t *text) access() {
 		if len(c.Proof) > 0 {
 			t.printf("      after apply: %s\n", strings.Join(c.Proof, ", "))
 		}
+	}
+}
+
+// assumed tells what the proofs of access rest on unseen, as verify does.
+func (t *text) assumed() {
+	for _, line := range t.p.Assumed {
+		t.printf("  assumed: %s\n", line)
 	}
 }
 

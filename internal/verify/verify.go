@@ -136,7 +136,7 @@ func (c *checker) report() Report {
 	}
 	r := Report{Findings: slices.CompactFunc(c.findings, same)}
 	r.OK = !slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.OK() })
-	r.Assumed = append(c.view.Assumed(),
+	r.Assumed = append(append(c.view.Assumed(), c.w.Assumed...),
 		"requests are taken not to go through a VPC endpoint with a policy of its own",
 		"what is declared by a pattern of resources is tried on one that fits it, made up where none is known")
 	if c.patterns {
