@@ -149,8 +149,8 @@ func (v *visit) sources(ctx context.Context) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(shared.Profiles)) {
-		if s := d.SignInSource(name); s != nil && d.Book().Source(name) == nil { // of aws login
-			v.signIn(ctx, d, s)
+		if shared.LoginSession(name) != "" && d.Book().Source(name) == nil {
+			v.signIn(ctx, d, d.SignInSource(name))
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -338,6 +339,39 @@ func TestAnotherProgramWasFaster(t *testing.T) {
 		t.Error(err)
 	}
 	p.called(t, 1)
+}
+
+// AWS's tools truncate the file before they write it: the first look finds half.
+func TestHalfFilesAreLookedAtAgain(t *testing.T) {
+	p := newPerson(t)
+	p.signIn(t)
+	whole, err := os.ReadFile(p.path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	aside := filepath.Join(p.dir, "aside")
+	if err := os.Rename(p.path(), aside); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(p.path(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan error, 1)
+	go func() {
+		f, err := os.OpenFile(p.path(), os.O_WRONLY, 0) // when somebody reads
+		if err != nil {
+			written <- err
+			return
+		}
+		_, err = f.Write(whole[:len(whole)/2])
+		written <- errors.Join(err, os.Rename(aside, p.path()), f.Close())
+	}()
+	if _, err := p.client().Provider().Retrieve(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestRefusalsAreExplained(t *testing.T) {

@@ -63,27 +63,39 @@ func (c *Client) read() (*token, error) {
 	return c.readOf(identity)
 }
 
+// AWS's tools write the file in place: half of it is not broken, but looked at again,
+// so often and so much later.
+const (
+	looks = 5
+	pause = 30 * time.Millisecond
+)
+
 func (c *Client) readOf(identity string) (*token, error) {
 	path := c.path(identity)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, c.signedOut("")
+	for look := range looks {
+		if look > 0 {
+			time.Sleep(pause)
+		}
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, c.signedOut("")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the sign-in to %s: %w", c.to.Name, err)
+		}
+		t, ok := parse(text)
+		if !ok {
+			continue
+		}
+		if info, err := os.Stat(path); err == nil {
+			t.written = info.ModTime()
+		}
+		return t, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the sign-in to %s: %w", c.to.Name, err)
-	}
-	t, ok := parse(text)
-	if !ok {
-		return nil, c.signedOut("the file " + path + " is broken")
-	}
-	if info, err := os.Stat(path); err == nil {
-		t.written = info.ModTime()
-	}
-	return t, nil
+	return nil, c.signedOut("the file " + path + " is broken")
 }
 
-// parse reads a file's text. Half a file, which other tools leave for moments, is
-// none.
+// parse reads a file's text.
 func parse(text []byte) (*token, bool) {
 	t := &token{}
 	if json.Unmarshal(text, &t.fields) != nil || json.Unmarshal(t.fields["accessToken"], &t.access) != nil {
