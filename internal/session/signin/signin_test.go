@@ -38,8 +38,8 @@ import (
 )
 
 const (
-	account arn.AccountID = "111111111111"
-	me                    = "arn:aws:iam::111111111111:user/Administrator"
+	account = arn.AccountID("111111111111")
+	me      = "arn:aws:iam::111111111111:user/Administrator"
 )
 
 // person is one person's computer, and a local AWS.
@@ -418,6 +418,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 		"a file that is half": {func(t *testing.T, p *person) { half(t, p.path()) }, "is broken: not signed in to shop", true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newPerson(t)
 			p.signIn(t)
 			p.rewrite(t, -time.Minute, nil)
