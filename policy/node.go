@@ -183,7 +183,7 @@ func (s *scanner) list(n *Node, depth int) {
 		s.off++
 		return
 	}
-	n.Items = make([]Node, 0, min(s.commas()+1, 64))
+	n.Items = make([]Node, 0, s.commas()+1)
 	for s.err == nil {
 		n.Items = append(n.Items, s.value(depth+1))
 		if !s.more(']') {
@@ -193,7 +193,7 @@ func (s *scanner) list(n *Node, depth int) {
 }
 
 // commas counts those before the next bracket: of a list of strings about as many as
-// it has.
+// it has. No byte is counted for two lists.
 func (s *scanner) commas() int {
 	rest := s.src[s.off:]
 	if end := strings.IndexAny(rest, "[]{}"); end >= 0 {
