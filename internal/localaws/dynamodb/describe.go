@@ -18,7 +18,7 @@ func describe(t *store.Table) *types.TableDescription {
 	d := &types.TableDescription{
 		TableName: &t.Name, TableId: &t.ID, TableArn: aws.String(t.ARN().String()), TableStatus: types.TableStatusActive,
 		CreationDateTime: &t.Created, KeySchema: keySchema(t.Key), ItemCount: aws.Int64(int64(t.Count())), TableSizeBytes: aws.Int64(size(t)),
-		DeletionProtectionEnabled: &t.Protected, ProvisionedThroughput: units(t),
+		DeletionProtectionEnabled: &t.Protected, ProvisionedThroughput: units(t), SSEDescription: sseDescription(t),
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Attributes)) {
 		d.AttributeDefinitions = append(d.AttributeDefinitions, types.AttributeDefinition{

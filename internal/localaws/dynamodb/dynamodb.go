@@ -7,9 +7,12 @@
 // dynamodb:Select). Expressions are package expression's, values package
 // attribute's.
 //
+// Whoever reads or writes items of a table under a KMS key needs kms:Decrypt on
+// it, with DynamoDB's encryption context.
+//
 // Tables are active at once, indexes are never late, and throughput is not
 // limited. Transactions, PartiQL, streams, time to live, backups, global tables,
-// encryption under keys of one's own, and the parameters that expressions
+// and the parameters that expressions
 // replaced (Expected, KeyConditions, …) are not here; requests that need them
 // are refused.
 package dynamodb

@@ -196,8 +196,11 @@ func TestBadTables(t *testing.T) {
 			in.StreamSpecification = &types.StreamSpecification{StreamEnabled: aws.Bool(true)}
 		}, "no tables with streams"},
 		"encryption": {func(in *awsdb.CreateTableInput) {
-			in.SSESpecification = &types.SSESpecification{Enabled: aws.Bool(true)}
-		}, "no tables with encryption"},
+			in.SSESpecification = &types.SSESpecification{KMSMasterKeyId: aws.String("alias/x")}
+		}, "SSE is not enabled"},
+		"a key that is not there": {func(in *awsdb.CreateTableInput) {
+			in.SSESpecification = &types.SSESpecification{Enabled: aws.Bool(true), KMSMasterKeyId: aws.String("alias/none")}
+		}, "KMS validation error: Alias arn:aws:kms:us-east-1:111111111111:alias/none is not found."},
 		"duplicate index": {func(in *awsdb.CreateTableInput) {
 			x := types.GlobalSecondaryIndex{IndexName: aws.String("idx"), KeySchema: schema("pk"), Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll}}
 			in.GlobalSecondaryIndexes = []types.GlobalSecondaryIndex{x, x}

@@ -51,7 +51,10 @@ func (r request) find(c *service.Call) (*store.Table, *wire.Error) {
 			access.Context = r.keys(t)
 		}
 	}
-	return t, c.Require(access)
+	if e := c.Require(access); e != nil || t == nil || !usesKey(r.action) {
+		return t, e
+	}
+	return t, mayDecrypt(c, t)
 }
 
 func tablePolicy(c *service.Call, t *store.Table) (*authz.Policy, *wire.Error) {

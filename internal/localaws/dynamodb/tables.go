@@ -46,6 +46,9 @@ func createTable(c *service.Call, in *dynamodb.CreateTableInput) (*dynamodb.Crea
 	case len(records.Tables) >= maxTables:
 		return nil, c.Errorf("LimitExceededException", "Subscriber limit exceeded: There is a limit of %d tables per subscriber", maxTables)
 	}
+	if e := encrypt(c, t, in.SSESpecification); e != nil {
+		return nil, e
+	}
 	t.Tags = tags
 	if in.ResourcePolicy != nil {
 		if e := putPolicy(c, t, *in.ResourcePolicy); e != nil {
@@ -116,8 +119,6 @@ func unknownToTables(in *dynamodb.CreateTableInput) string {
 	switch {
 	case in.StreamSpecification != nil && aws.ToBool(in.StreamSpecification.StreamEnabled):
 		return "streams"
-	case in.SSESpecification != nil && aws.ToBool(in.SSESpecification.Enabled):
-		return "encryption under KMS keys"
 	case len(in.VectorIndexes) > 0:
 		return "vector indexes"
 	case in.GlobalTableSourceArn != nil:
@@ -261,8 +262,8 @@ func updateTable(c *service.Call, in *dynamodb.UpdateTableInput) (*dynamodb.Upda
 	if e != nil {
 		return nil, e
 	}
-	if in.StreamSpecification != nil || in.SSESpecification != nil || len(in.ReplicaUpdates) > 0 || len(in.VectorIndexUpdates) > 0 {
-		return nil, c.Errorf("ValidationException", "stile's local AWS has no streams, replicas, vector indexes or encryption under KMS keys")
+	if in.StreamSpecification != nil || len(in.ReplicaUpdates) > 0 || len(in.VectorIndexUpdates) > 0 {
+		return nil, c.Errorf("ValidationException", "stile's local AWS has no streams, replicas or vector indexes")
 	}
 	changed := &store.Table{Attributes: maps.Clone(t.Attributes), Key: t.Key, Global: slices.Clone(t.Global), Local: t.Local, ReadUnits: t.ReadUnits, WriteUnits: t.WriteUnits}
 	for _, a := range in.AttributeDefinitions {
@@ -282,6 +283,9 @@ func updateTable(c *service.Call, in *dynamodb.UpdateTableInput) (*dynamodb.Upda
 	maps.DeleteFunc(changed.Attributes, func(name, _ string) bool {
 		return !slices.ContainsFunc(keysOf(changed), func(k store.TableKey) bool { return k.Partition == name || k.Sort == name })
 	})
+	if e := encrypt(c, t, in.SSESpecification); e != nil {
+		return nil, e
+	}
 	t.Attributes, t.Global, t.ReadUnits, t.WriteUnits = changed.Attributes, changed.Global, changed.ReadUnits, changed.WriteUnits
 	if in.DeletionProtectionEnabled != nil {
 		t.Protected = *in.DeletionProtectionEnabled

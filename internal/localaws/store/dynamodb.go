@@ -29,7 +29,9 @@ type Table struct {
 	WriteUnits int64  `json:"writeUnits,omitempty"`
 	Protected  bool   `json:"protected,omitempty"` // from deletion
 	Class      string `json:"class,omitempty"`
-	Tags       Tags   `json:"tags,omitempty"`
+	// KMSKey is the ARN of the KMS key that items are encrypted under; "" for one that AWS owns.
+	KMSKey string `json:"kmsKey,omitempty"`
+	Tags   Tags   `json:"tags,omitempty"`
 	// Policy is the resource policy with users and roles as unique ids; show it
 	// through [World.Present]. Nil: there never was one.
 	Policy *Versioned[TablePolicy] `json:"policy,omitempty"`
