@@ -23,6 +23,31 @@ func (s *Shared) Center(name string) *Source {
 	return nil
 }
 
+// ByCenter reports a profile whose own credentials an Identity Center gives. What comes
+// before that in a profile is as in AWS's SDK for Go.
+func (s *Shared) ByCenter(profile string) bool {
+	p := s.Profiles[profile]
+	for _, earlier := range []string{"aws_access_key_id", "role_arn", "credential_source", "web_identity_token_file"} {
+		if p[earlier].Value != "" {
+			return false
+		}
+	}
+	return p["sso_account_id"].Value+p["sso_role_name"].Value != "" && s.centerOf(p) != nil
+}
+
+// Beginning is the profile that a profile's roles are entered from, over any number of
+// them: itself where it enters none.
+func (s *Shared) Beginning(profile string) string {
+	for seen := map[string]bool{}; !seen[profile]; {
+		seen[profile] = true
+		p := s.Profiles[profile]
+		if next := p["source_profile"].Value; next != "" && p["role_arn"].Value != "" {
+			profile = next
+		}
+	}
+	return profile
+}
+
 func (s *Shared) centerOf(profile map[string]Setting) *Source {
 	if name := profile["sso_session"].Value; name != "" {
 		return center(name, s.SSOSessions[name])

@@ -10,10 +10,10 @@ import (
 	"github.com/stile-aws/stile/internal/session"
 )
 
-// A sign-in is named as the AWS CLI names its token's file: by the sso-session, or by
-// the address.
-func TestCentersOfProfiles(t *testing.T) {
-	const url = "https://acme.awsapps.com/start"
+const url = "https://acme.awsapps.com/start"
+
+func config(t *testing.T) *session.Shared {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "config")
 	if err := os.WriteFile(path, []byte(`[sso-session corp]
 sso_start_url = `+url+`
@@ -32,6 +32,23 @@ sso_session = nobody
 sso_session = half
 [profile corp]
 region = us-east-1
+[profile first]
+sso_session = corp
+sso_account_id = 111111111111
+sso_role_name = Admin
+[profile second]
+role_arn = arn:aws:iam::222222222222:role/x
+source_profile = first
+[profile third]
+role_arn = arn:aws:iam::222222222222:role/y
+source_profile = second
+[profile keys]
+sso_session = corp
+sso_account_id = 111111111111
+aws_access_key_id = AKIAIOSFODNN7EXAMPLE
+[profile around]
+role_arn = arn:aws:iam::222222222222:role/y
+source_profile = around
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +56,13 @@ region = us-east-1
 	if err != nil {
 		t.Fatal(err)
 	}
+	return shared
+}
+
+// A sign-in is named as the AWS CLI names its token's file: by the sso-session, or by
+// the address.
+func TestCentersOfProfiles(t *testing.T) {
+	shared := config(t)
 	corp := &session.Source{Name: "corp", IdentityCenter: &session.IdentityCenter{StartURL: url, Region: "eu-west-1", Scopes: []string{"sso:account:access", "other:scope"}}}
 	itself := &session.Source{Name: url, IdentityCenter: &session.IdentityCenter{StartURL: url, Region: "us-east-1"}}
 	for name, want := range map[string]*session.Source{
@@ -46,6 +70,20 @@ region = us-east-1
 	} {
 		if diff := cmp.Diff(want, shared.Center(name)); diff != "" {
 			t.Errorf("Center(%q) (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestWhereProfilesBegin(t *testing.T) {
+	shared := config(t)
+	for name, want := range map[string]string{"first": "first", "second": "first", "third": "first", "around": "around", "nobody": "nobody"} {
+		if got := shared.Beginning(name); got != want {
+			t.Errorf("Beginning(%q) = %q, want %q", name, got, want)
+		}
+	}
+	for name, want := range map[string]bool{"first": true, "second": false, "keys": false, "a": false, "c": false, "nobody": false} {
+		if got := shared.ByCenter(name); got != want {
+			t.Errorf("ByCenter(%q) = %v, want %v", name, got, want)
 		}
 	}
 }

@@ -57,6 +57,9 @@ func (o *options) person(ctx context.Context, e *explanation, found *route.Found
 				s = console(who, "AWS profile "+t.Source.Profile.Name+" (aws login)")
 			}
 		}
+		if p := t.Source.Profile; p != nil && shared.ByCenter(p.Name) {
+			s = profileOfCenter(shared, p.Name)
+		}
 		if i > 0 {
 			s = assumed(t, i, at)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/session"
@@ -50,6 +51,14 @@ func first(src *session.Source, t *session.Target) step {
 	if len(t.Hops) > 0 && t.Begun() == len(t.Hops) && (t.Hops[0].Policy != "" || len(t.Hops[0].PolicyARNs) > 0) {
 		s.Details = append(s.Details, "with session policies")
 	}
+	return s
+}
+
+// profileOfCenter is what a profile of an Identity Center gives.
+func profileOfCenter(shared *session.Shared, name string) step {
+	p, src := shared.Profiles[name], shared.Center(name)
+	s := first(src, &session.Target{From: arn.AccountID(p["sso_account_id"].Value), PermissionSet: p["sso_role_name"].Value})
+	s.Details = append(s.Details, "as AWS profile "+name+" has it", "signed in to as "+src.Name+", where the AWS CLI keeps it")
 	return s
 }
 

@@ -40,6 +40,13 @@ sso_region = us-east-1
 sso_account_id = 100000000006
 sso_role_name = Admin
 
+[profile without]
+sso_session = corp
+sso_account_id = 100000000006
+
+[profile bare]
+sso_session = corp
+
 [profile wrong]
 sso_session = corp
 sso_account_id = 1234
@@ -108,7 +115,16 @@ func TestProfilesOfAnIdentityCenterSignIn(t *testing.T) {
 	if calls := w.Since(); calls["CreateToken"] != 1 || w.Pages(t) != 1 {
 		t.Errorf("refreshed by %v, with %d pages; want one call of CreateToken and no page more", calls, w.Pages(t))
 	}
-	w.Stile(t, nil, "exec", "wrong", "--", "true").Refused(t, `.aws/config:29: sso_account_id "1234": want 12 digits`)
+	for profile, want := range map[string]string{
+		"wrong":   `.aws/config:36: sso_account_id "1234": want 12 digits`,
+		"without": ".aws/config:27: it has no sso_role_name; stile ls lists",
+		"bare":    "AWS profile bare, sso_session in ", // and what the SDK says
+	} {
+		r := w.Stile(t, nil, "exec", profile, "--", "true")
+		if r.Code == 0 || !strings.Contains(r.Stderr, want) {
+			t.Errorf("%s: exit %d, %s, want %q", profile, r.Code, r.Stderr, want)
+		}
+	}
 }
 
 // A profile without an sso-session keeps its sign-in where older clients look.
@@ -143,6 +159,9 @@ func TestProfilesOfAnIdentityCenterSayHowToSignIn(t *testing.T) {
 	for profile, login := range map[string]string{"reader": "corp", "old": "https://acme.awsapps.com/start"} {
 		r := w.Stile(t, quiet, "whoami", profile)
 		r.Refused(t, "run stile login "+login)
+		if r := w.Stile(t, quiet, "explain-credential", profile); !strings.Contains(r.Stdout, "GetRoleCredentials of the access portal permission set") || !strings.Contains(r.Stdout, "first somebody has to: sign in") {
+			t.Errorf("explained: exit %d, %s%s", r.Code, r.Stdout, r.Stderr)
+		}
 		w.Stile(t, nil, "login", login).Want(t, "")
 		if r := w.Stile(t, quiet, "whoami", profile); r.Code != 0 {
 			t.Errorf("after the login: exit %d, %s", r.Code, r.Stderr)

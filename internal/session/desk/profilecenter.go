@@ -18,11 +18,16 @@ import (
 // profileCenter is a profile whose credentials an Identity Center gives: by the same
 // sign-in as a source's, which the SDK cannot do. Nil for profiles of any other shape.
 func (d *Desk) profileCenter(ctx context.Context, shared *session.Shared, name string) (*beginning, error) {
-	if !byCenter(shared, name) {
+	if !shared.ByCenter(name) {
 		return nil, nil
 	}
 	p := shared.Profiles[name]
-	account := p["sso_account_id"]
+	account, role := p["sso_account_id"], p["sso_role_name"]
+	for _, needed := range []string{"sso_account_id", "sso_role_name"} {
+		if p[needed].Value == "" {
+			return nil, fmt.Errorf("reading AWS profile %s: %s:%d: it has no %s; stile ls lists what there is", name, p[""].File, p[""].Line, needed)
+		}
+	}
 	if !arn.AccountID(account.Value).Valid() {
 		return nil, fmt.Errorf("reading AWS profile %s: %s:%d: sso_account_id %q: want 12 digits", name, account.File, account.Line, account.Value)
 	}
@@ -31,7 +36,7 @@ func (d *Desk) profileCenter(ctx context.Context, shared *session.Shared, name s
 		return nil, fmt.Errorf("reading AWS profile %s (%s:%d): %w", name, p[""].File, p[""].Line, err)
 	}
 	return &beginning{
-		provider: c.Role(arn.AccountID(account.Value), p["sso_role_name"].Value),
+		provider: c.Role(arn.AccountID(account.Value), role.Value),
 		ask:      func(ctx context.Context) error { return d.signedIn(ctx, c, source) },
 	}, nil
 }
@@ -40,27 +45,16 @@ func (d *Desk) profileCenter(ctx context.Context, shared *session.Shared, name s
 // Center alone, as far as is known.
 func (d *Desk) profileReady(ctx context.Context, name string) (ready bool, until time.Time) {
 	shared, err := session.ReadShared(ProfileFiles(os.Getenv))
-	if err != nil || !byCenter(shared, name) {
+	base := shared.Beginning(name)
+	if err != nil || !shared.ByCenter(base) {
 		return true, time.Time{}
 	}
-	c, _, err := d.centerOfProfile(ctx, shared.Center(name))
+	c, _, err := d.centerOfProfile(ctx, shared.Center(base))
 	if err != nil {
 		return false, time.Time{}
 	}
 	until, ready = c.Until()
 	return ready, until
-}
-
-// byCenter reports a profile whose own credentials an Identity Center gives. What
-// comes before that in a profile is as in the SDK.
-func byCenter(shared *session.Shared, name string) bool {
-	p := shared.Profiles[name]
-	for _, earlier := range []string{"aws_access_key_id", "role_arn", "credential_source", "web_identity_token_file"} {
-		if p[earlier].Value != "" {
-			return false
-		}
-	}
-	return p["sso_account_id"].Value != "" && shared.Center(name) != nil
 }
 
 // centerOfProfile is where a profile's person is signed in: by the profile's own
@@ -128,7 +122,7 @@ func locate(shared *session.Shared, profile string, err error) error {
 // needsOf is the setting by which the SDK gets a profile's credentials, and what that
 // takes; "" for those whose errors say it.
 func needsOf(p map[string]session.Setting) (setting, needs string) {
-	const source, file = "credential_source", "web_identity_token_file"
+	const source, file, center = "credential_source", "web_identity_token_file", "sso_session"
 	switch {
 	case p["aws_access_key_id"].Value != "":
 		return "", ""
@@ -143,6 +137,8 @@ func needsOf(p map[string]session.Setting) (setting, needs string) {
 		return source, "it takes an EC2 instance with a role"
 	case p[source].Value != "":
 		return source, "want Environment, EcsContainer or Ec2InstanceMetadata"
+	case p[center].Value != "" && p["sso_account_id"].Value+p["sso_role_name"].Value == "":
+		return center, "it takes sso_account_id and sso_role_name too"
 	case p[file].Value != "":
 		return file, "it takes a token that the role's identity provider has issued, in " + p[file].Value
 	}
