@@ -1,7 +1,8 @@
 package delivery_test
 
 import (
-	"bufio"
+	"cmp"
+	"encoding/json"
 	"io"
 	"os"
 	"strings"
@@ -97,26 +98,19 @@ func (v *served) agent() string { return strings.TrimSuffix(v.url, "/credentials
 // serve starts stile serve.
 func serve(t *testing.T, w *world, args ...string) *served {
 	t.Helper()
-	cmd := w.Command(t, "stile", append([]string{"serve", "--token-file", w.token}, args...)...)
+	cmd := w.Command(t, "stile", append([]string{"serve", "--json", "--token-file", w.token}, args...)...)
 	v := &served{errs: &strings.Builder{}}
 	cmd.Stderr = v.errs
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
-	lines := bufio.NewReader(out)
-	for range 2 {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			t.Fatalf("stile serve ended: %s", v.errs)
-		}
-		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		switch name {
-		case "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT":
-			v.url = value
-		case "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE":
-			v.file = value
-		}
+	dec := json.NewDecoder(out)
+	var what struct{ Variables map[string]string }
+	if err := dec.Decode(&what); err != nil {
+		t.Fatalf("stile serve ended: %v, %s", err, v.errs)
 	}
+	v.url = cmp.Or(what.Variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"], what.Variables["AWS_EC2_METADATA_SERVICE_ENDPOINT"])
+	v.file = what.Variables["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]
 	ended := false
 	end := func(sig os.Signal) func() {
 		return func() {
@@ -125,7 +119,7 @@ func serve(t *testing.T, w *world, args ...string) *served {
 			}
 			ended = true
 			must(t, cmd.Process.Signal(sig))
-			_, _ = io.Copy(io.Discard, lines)
+			_, _ = io.Copy(io.Discard, out)
 			if err := cmd.Wait(); sig != os.Kill && cmd.ProcessState.ExitCode() != 0 {
 				t.Errorf("stile serve, interrupted: %v: %s", err, v.errs)
 			}

@@ -3,7 +3,6 @@ package env
 
 import (
 	"cmp"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,22 +41,11 @@ func New(s *term.Streams) *cobra.Command {
 			}
 			from := s.Environ()
 			child := env.Child{Environ: from, Region: way.Region}
-			return env.Write(s.Out, cmp.Or(format, shell(s.Getenv("SHELL"))), from, child.WithCredentials(c))
+			return env.Write(s.Out, cmp.Or(format, env.Format(s.Getenv("SHELL"))), from, child.WithCredentials(c))
 		},
 	}
 	o.Flags(cmd)
 	cmd.Flags().StringVar(&format, "format", "", "`SYNTAX`: "+strings.Join(env.Formats(), ", ")+"; sh is bash; default: $SHELL's, else bash")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(env.Formats(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
-}
-
-// shell is the format for a login shell.
-func shell(path string) string {
-	switch name := filepath.Base(path); name {
-	case "fish", "zsh":
-		return name
-	case "pwsh":
-		return "powershell"
-	}
-	return "bash"
 }

@@ -3,6 +3,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,6 +24,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/deliver/endpoint"
+	"github.com/stile-aws/stile/internal/deliver/env"
 	"github.com/stile-aws/stile/internal/deliver/imds"
 	"github.com/stile-aws/stile/internal/deliver/local"
 	"github.com/stile-aws/stile/internal/surroundings"
@@ -34,6 +37,15 @@ type options struct {
 	listen  string
 	peers   string
 	dir     string
+	format  string
+	json    bool
+}
+
+// served is what clients have to be told: how they find the first role, and the
+// other roles' URLs by address.
+type served struct {
+	Variables map[string]string `json:"variables"`
+	Sessions  map[string]string `json:"sessions,omitempty"`
 }
 
 // New returns the command.
@@ -42,14 +54,16 @@ func New(s *term.Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve ACCOUNT/ROLE...",
 		Short: "Serve roles' credentials to programs on this computer, or to containers",
-		Long: "Serve roles' credentials until it is interrupted, and print the variables by which AWS clients find them.\n\n" +
+		Long: "Serve roles' credentials until it is interrupted, and print the variables by which AWS clients find them, for a\n" +
+			"shell to evaluate.\n\n" +
 			"By default it speaks the container credentials protocol: the first role at /credentials, and as the EKS Pod\n" +
 			"Identity agent does at /v1/credentials; each role at /credentials/ACCOUNT/ROLE. Every request must hold the\n" +
 			"token of the token file. With --imds it speaks version 2 of the instance metadata service, for one role.\n" +
 			"Groups and patterns stand for roles as they do for stile each.\n\n" +
 			"It listens on loopback and answers this user's processes alone (on other systems than Linux: whoever has the\n" +
 			"token), never web pages, proxies, or requests for another host. For containers, --listen an address of the\n" +
-			"computer that they reach, and --peers the network they are in; their users cannot be told apart.\n\n" +
+			"computer that they reach, and --peers the network they are in; their users cannot be told apart. On Linux an\n" +
+			"address of AWS's own may be listened on too, once lo has it: ip addr add 169.254.169.254/32 dev lo.\n\n" +
 			"Exit status: 0 when interrupted, 1 when there are no credentials or the address is taken.",
 		Example: "  stile serve orders-prod/payroll-api\n" +
 			"  stile serve --imds --listen 172.17.0.1:9911 --peers 172.17.0.0/16 orders-prod/payroll-api",
@@ -61,6 +75,8 @@ func New(s *term.Streams) *cobra.Command {
 	f.BoolVar(&o.imds, "imds", false, "speak the instance metadata service's protocol, version 2 alone")
 	f.StringVar(&o.listen, "listen", "", "the `ADDRESS:PORT` to listen on; default 127.0.0.1 and a random port")
 	f.StringVar(&o.peers, "peers", "", "the `NETWORK` whose containers are answered too, such as 172.17.0.0/16")
+	f.StringVar(&o.format, "format", "", "`SYNTAX` of the variables: "+strings.Join(env.Formats(), ", ")+"; default: $SHELL's, else bash")
+	f.BoolVar(&o.json, "json", false, "print the variables, and each role's URL, as one JSON object")
 	f.StringVar(&o.dir, "token-dir", "", "the `DIRECTORY` for the token file, of this user alone; default: a new one under $XDG_RUNTIME_DIR")
 	return cmd
 }
@@ -113,11 +129,37 @@ func (o *options) serveIMDS(ctx context.Context, way *route.Way, p aws.Credentia
 	if err != nil {
 		return err
 	}
-	// With a slash at the end: AWS CLI 2.9 puts the path right behind it.
-	fmt.Fprintf(o.streams.Out, "AWS_EC2_METADATA_SERVICE_ENDPOINT=%s/\nAWS_EC2_METADATA_V1_DISABLED=true\n", s.URL())
+	return errors.Join(o.untilInterrupted(ctx, served{Variables: map[string]string{
+		"AWS_EC2_METADATA_SERVICE_ENDPOINT": s.URL() + "/", // AWS CLI 2.9 puts the path right behind it
+		"AWS_EC2_METADATA_V1_DISABLED":      "true",
+	}}), s.Close())
+}
+
+// untilInterrupted tells what is served and waits.
+func (o *options) untilInterrupted(ctx context.Context, what served) error {
+	if err := o.print(what); err != nil {
+		return err
+	}
 	o.streams.Note("stile: interrupt to stop")
 	<-ctx.Done()
-	return s.Close()
+	return nil
+}
+
+func (o *options) print(what served) error {
+	if o.json {
+		return o.streams.JSON(what)
+	}
+	var vars []string
+	for name, value := range what.Variables {
+		vars = append(vars, name+"="+value)
+	}
+	if err := env.Write(o.streams.Out, cmp.Or(o.format, env.Format(o.streams.Getenv("SHELL"))), nil, vars); err != nil {
+		return err
+	}
+	for _, address := range slices.Sorted(maps.Keys(what.Sessions)) {
+		o.streams.Note("stile: %s is at %s", address, what.Sessions[address])
+	}
+	return nil
 }
 
 func (o *options) serveEndpoint(ctx context.Context, first aws.CredentialsProvider, sessions map[string]aws.CredentialsProvider, guard local.Guard) (err error) {
@@ -135,15 +177,16 @@ func (o *options) serveEndpoint(ctx context.Context, first aws.CredentialsProvid
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.streams.Out, "AWS_CONTAINER_CREDENTIALS_FULL_URI=%s\nAWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=%s\n", s.URL(), s.TokenFile())
+	what := served{Variables: map[string]string{
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI": s.URL(), "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": s.TokenFile(),
+	}}
 	if len(sessions) > 1 {
-		for _, name := range slices.Sorted(maps.Keys(sessions)) {
-			fmt.Fprintf(o.streams.Out, "# %s: AWS_CONTAINER_CREDENTIALS_FULL_URI=%s\n", name, s.SessionURL(name))
+		what.Sessions = map[string]string{}
+		for address := range sessions {
+			what.Sessions[address] = s.SessionURL(address)
 		}
 	}
-	o.streams.Note("stile: interrupt to stop")
-	<-ctx.Done()
-	return s.Close()
+	return errors.Join(o.untilInterrupted(ctx, what), s.Close())
 }
 
 // telling says on standard error why there are no credentials: clients of the

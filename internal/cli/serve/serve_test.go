@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 // serving starts stile serve and gives the variables it prints.
 func serving(t *testing.T, w *routetest.World, args ...string) map[string]string {
 	t.Helper()
-	cmd := w.Command(t, "stile", append([]string{"serve"}, args...)...)
+	cmd := w.Command(t, "stile", append([]string{"serve", "--json"}, args...)...)
 	cmd.Stdout, cmd.Stderr = nil, os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -35,12 +36,13 @@ func serving(t *testing.T, w *routetest.World, args ...string) map[string]string
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	vars := map[string]string{}
-	lines := bufio.NewScanner(out)
-	for len(vars) < 2 && lines.Scan() {
-		if name, value, ok := strings.Cut(lines.Text(), "="); ok {
-			vars[name] = value
-		}
+	var what struct{ Variables, Sessions map[string]string }
+	if err := json.NewDecoder(out).Decode(&what); err != nil {
+		t.Fatal(err)
+	}
+	vars := what.Variables
+	for address, url := range what.Sessions {
+		vars[address] = url
 	}
 	routetest.WantOwnMemory(t, cmd.Process.Pid)
 	t.Cleanup(func() {
@@ -89,6 +91,9 @@ func TestServeTheContainerProtocol(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := vars["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+	if at := vars["tooling/ci-account-iam-role"]; at != url+"/tooling/ci-account-iam-role" {
+		t.Errorf("the hub is said to be at %q", at)
+	}
 	agent := strings.TrimSuffix(url, "/credentials") + "/v1/credentials"
 	for at, want := range map[string]string{url: payroll, url + "/orders-prod/payroll-api": payroll, url + "/tooling/ci-account-iam-role": hub, agent: payroll} {
 		got := whoami(t, w, "AWS_CONTAINER_CREDENTIALS_FULL_URI="+at, "AWS_CONTAINER_AUTHORIZATION_TOKEN="+string(token))
@@ -158,5 +163,38 @@ func TestEnvIsForShells(t *testing.T) {
 	w.Stile(t, nil, "env", "--format", "tcsh", "orders-prod/payroll-api").Refused(t, `format "tcsh"`)
 	if r := w.Stile(t, []string{"SHELL=/usr/bin/fish"}, "env", "orders-prod/payroll-api"); !strings.Contains(r.Stdout, "set -gx AWS_ACCESS_KEY_ID ") {
 		t.Errorf("for fish: %s", r.Stdout)
+	}
+}
+
+// What it prints is for a shell to evaluate.
+func TestServePrintsVariablesForAShell(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	cmd := w.Command(t, "stile", "serve", "--format", "bash", "orders-prod/payroll-api")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var script strings.Builder
+	lines := bufio.NewScanner(out)
+	for range 2 {
+		if !lines.Scan() {
+			t.Fatalf("it ended after %q", script.String())
+		}
+		script.WriteString(lines.Text() + "\n")
+	}
+	r := routetest.Run(t, w.Command(t, "bash", "-c", `eval "$1"; sh -c 'test -s "$AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE" && echo "$AWS_CONTAINER_CREDENTIALS_FULL_URI"'`, "bash", script.String()))
+	if !strings.HasPrefix(r.Stdout, "http://127.0.0.1:") {
+		t.Errorf("a child of the shell has %q, %s", r.Stdout, r.Stderr)
+	}
+	if err := cmd.Cancel(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -156,7 +156,8 @@ func (s *Server) refuse(r *http.Request) (int, string) {
 	}
 	switch {
 	case subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(s.token)) != 1:
-		return http.StatusUnauthorized, "the Authorization header does not hold the token"
+		return http.StatusUnauthorized, "the Authorization header does not hold the token: clients that do not read AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE " +
+			"(AWS CLI before 2.15, botocore before 1.33) want it in AWS_CONTAINER_AUTHORIZATION_TOKEN, where stile exec --token-in-env puts it"
 	case s.providers[r.URL.Path] == nil:
 		return http.StatusNotFound, "no credentials are served here"
 	case r.Method != http.MethodGet:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -12,6 +13,18 @@ import (
 // Formats are the names Write knows.
 func Formats() []string {
 	return []string{"bash", "zsh", "fish", "powershell", "cmd", "dotenv", "json"}
+}
+
+// Format is the syntax of a login shell, such as $SHELL names: bash where it
+// cannot be told.
+func Format(shell string) string {
+	switch name := filepath.Base(shell); name {
+	case "fish", "zsh":
+		return name
+	case "pwsh":
+		return "powershell"
+	}
+	return "bash"
 }
 
 // Write writes the difference between two environments, NAME=VALUE each, in the
