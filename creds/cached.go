@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 )
 
 // Cached is one credential of a [Cache], an aws.CredentialsProvider to be put
@@ -38,6 +39,7 @@ type Cached struct {
 type held struct {
 	credentials aws.Credentials
 	forever     bool
+	passing     bool      // without an end that is known, see passingLife
 	halfAt      time.Time // Keep refreshes from here on
 	refreshAt   time.Time // a caller starts a refresh in the background
 	blockAt     time.Time // callers wait for the refresh
@@ -62,12 +64,17 @@ const (
 	longAhead               = time.Hour
 )
 
+// passingLife is how long credentials are held that a credential_process gave without
+// an expiration. They never end by themselves, and are over as soon as the program
+// prints others: so long, those who ask at once run it once.
+const passingLife = 5 * time.Second
+
 // hold works out the times of a credential fetched now. Refreshing begins up to
 // a tenth of the window earlier, at random, so that what was fetched together
 // is not refreshed together.
 func hold(c aws.Credentials, now time.Time) *held {
 	if !c.CanExpire {
-		return &held{credentials: c, forever: true}
+		return &held{credentials: c, forever: true, passing: c.Source == processcreds.ProviderName, refreshAt: now.Add(passingLife)}
 	}
 	life := c.Expires.Sub(now)
 	ahead := longAhead
@@ -86,10 +93,12 @@ func hold(c aws.Credentials, now time.Time) *held {
 	}
 }
 
-func (h *held) fresh(now time.Time) bool { return h.forever || now.Before(h.refreshAt) }
+func (h *held) fresh(now time.Time) bool {
+	return h.forever && !h.passing || now.Before(h.refreshAt)
+}
 
 func (h *held) valid(now time.Time) bool {
-	return h.forever || now.Before(h.credentials.Expires)
+	return !h.passing && (h.forever || now.Before(h.credentials.Expires))
 }
 
 // Retrieve gives the credential. It waits only when there is none or when it is

@@ -22,6 +22,7 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/awsendpoint"
 	"github.com/stile-aws/stile/internal/awserr"
+	"github.com/stile-aws/stile/internal/program"
 )
 
 // Mode is what stile wants in an account.
@@ -61,7 +62,10 @@ func LoadDefault(ctx context.Context, profile, region string) (aws.Config, error
 		}
 		return cfg, fmt.Errorf("there is no AWS profile %q in %s; correct %s, or point AWS_SHARED_CREDENTIALS_FILE or AWS_CONFIG_FILE at it", missing.Profile, sharedFiles(), from)
 	}
-	return cfg, err
+	if err != nil {
+		return cfg, err
+	}
+	return cfg, program.Own(&cfg)
 }
 
 // sharedFiles names the files that profiles are looked for in.

@@ -34,8 +34,12 @@ var names = []string{
 // ignored are variables that look as if they decided, and do not, or whose value
 // is part of the request.
 var ignored = []string{
-	"STILE_BROKER", "STILE_CREDENTIAL_PROCESS", DeclarationsEnv, "STILE_ADDRESS", "STILE_EXPIRES", "AWS_PAGER", "AWS_CLI_AUTO_PROMPT", "AWS_DEFAULT_OUTPUT", "AWS_EXECUTION_ENV",
+	"STILE_BROKER", InsideEnv, DeclarationsEnv, "STILE_ADDRESS", "STILE_EXPIRES", "AWS_PAGER", "AWS_CLI_AUTO_PROMPT", "AWS_DEFAULT_OUTPUT", "AWS_EXECUTION_ENV",
 }
+
+// InsideEnv tells the programs that give credentials, and stile below them, for what
+// they run: see package program.
+const InsideEnv = "STILE_CREDENTIAL_PROCESS"
 
 // DeclarationsEnv names the declarations when no flag does.
 const DeclarationsEnv = "STILE_DECLARATIONS"

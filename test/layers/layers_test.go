@@ -30,7 +30,7 @@ var floors = [][]string{
 	{"internal/effective"},
 	{"internal/reach", "internal/plan", "internal/verify", "internal/render", "internal/localaws"},
 	{"internal/lint"},
-	{"creds", "internal/kube", "internal/secretstore", "internal/awsendpoint"},
+	{"creds", "internal/kube", "internal/secretstore", "internal/awsendpoint", "internal/program"},
 	{""}, // package stile, the module's root
 	{"internal/observe", "internal/apply", "internal/probe", "internal/session", "internal/guard", "internal/issuelog"},
 	{"internal/scope", "internal/handout"},

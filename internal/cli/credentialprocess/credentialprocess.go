@@ -4,8 +4,6 @@ package credentialprocess
 
 import (
 	"context"
-	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,10 +12,6 @@ import (
 	"github.com/stile-aws/stile/internal/deliver/process"
 	"github.com/stile-aws/stile/internal/used"
 )
-
-// insideEnv is set while the SDK looks for the caller's credentials, which may
-// run a credential_process: this one again, without it.
-const insideEnv = "STILE_CREDENTIAL_PROCESS"
 
 // New returns the command.
 func New(s *term.Streams) *cobra.Command {
@@ -46,13 +40,6 @@ func run(ctx context.Context, s *term.Streams, o *route.Options, address string)
 	}
 	if c, ok := o.Kept(s, address); ok {
 		return process.Write(s.Out, c)
-	}
-	if outer := s.Getenv(insideEnv); outer != "" {
-		return fmt.Errorf("getting credentials for %s: the AWS profile in use gets its credentials from this command itself (for %s); set AWS_PROFILE to the caller's own profile", address, outer)
-	}
-	// The SDK hands our environment to the processes it starts.
-	if err := os.Setenv(insideEnv, address); err != nil {
-		return err
 	}
 	way, err := o.Open(ctx, s, address)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/program"
 	"github.com/stile-aws/stile/internal/session"
 )
 
@@ -116,42 +116,29 @@ func runHelper(ctx context.Context, r *session.RolesAnywhere, source string, wor
 	if err := CheckFiles(&session.Source{Name: source, RolesAnywhere: r}); err != nil {
 		return aws.Credentials{}, err
 	}
-	program, err := findHelper(r)
+	helper, err := findHelper(r)
 	if err != nil {
 		return aws.Credentials{}, err
 	}
 	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, words...)
+	cmd := exec.CommandContext(ctx, helper, words...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = time.Second // for what it left behind with its output open
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return aws.Credentials{}, fmt.Errorf("running %s: %w%s", program, err, said(stderr.String()))
+		return aws.Credentials{}, fmt.Errorf("running %s: %w%s", helper, err, said(stderr.String()))
 	}
-	return readProcess(stdout.Bytes())
-}
-
-// readProcess reads the answer of the credential_process protocol (AWS SDKs
-// reference guide, "Process credential provider").
-func readProcess(text []byte) (aws.Credentials, error) {
-	var a struct {
-		Version                                                int
-		AccessKeyID, SecretAccessKey, SessionToken, Expiration string
-		AccountID                                              string
+	c, err := program.Parse(stdout.Bytes())
+	if err == nil && (c.SessionToken == "" || !c.CanExpire) {
+		err = errors.New("it has no credentials with a session token and an expiration")
 	}
-	if err := json.Unmarshal(text, &a); err != nil {
-		return aws.Credentials{}, errors.New("reading the helper's answer: it is not the JSON of a credential_process")
+	if err != nil {
+		return aws.Credentials{}, fmt.Errorf("reading the helper's answer: %w", err)
 	}
-	end, err := time.Parse(time.RFC3339, a.Expiration)
-	if a.Version != 1 || a.AccessKeyID == "" || a.SecretAccessKey == "" || a.SessionToken == "" || err != nil {
-		return aws.Credentials{}, errors.New("reading the helper's answer: it has no credentials of version 1 with an expiration")
-	}
-	return aws.Credentials{
-		AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey, SessionToken: a.SessionToken, AccountID: a.AccountID,
-		CanExpire: true, Expires: end, Source: "stile",
-	}, nil
+	c.Source = "stile"
+	return c, nil
 }
 
 // secretive is what may be a key, a token, or a PIN.

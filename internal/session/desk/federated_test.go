@@ -151,7 +151,7 @@ func TestHelpersFailuresAreToldWithoutSecrets(t *testing.T) {
 	}{
 		{"no helper", "credential-helper.html", func(r *session.RolesAnywhere) { r.Helper = "no_such_helper" }},
 		{"refused", "exit status 3; it says:\nAccessDeniedException: profile " + profileARN + " is disabled", func(r *session.RolesAnywhere) { r.Helper = "refused" }},
-		{"odd", "no credentials of version 1", func(r *session.RolesAnywhere) { r.Helper = "odd" }},
+		{"odd", `it has no "AccessKeyId"`, func(r *session.RolesAnywhere) { r.Helper = "odd" }},
 		{"no JSON", "not the JSON", func(r *session.RolesAnywhere) { r.Helper = "/bin/echo" }},
 		{"no certificate", "looking at the certificate", func(r *session.RolesAnywhere) { r.Certificate = p.dir + "/none" }},
 		{"an open key", "can be read or changed by everybody", func(r *session.RolesAnywhere) { r.PrivateKey = p.file(t, "open.key", "key", 0o604) }},

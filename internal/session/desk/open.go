@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/atomicfile"
+	"github.com/stile-aws/stile/internal/program"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/flight"
 	"github.com/stile-aws/stile/internal/surroundings"
@@ -159,8 +159,11 @@ func (d *Desk) source(ctx context.Context, t *session.Target, region string) (*b
 	case s.Profile != nil:
 		return d.profile(ctx, s.Profile.Name, region)
 	case s.Process != nil:
-		p := processcreds.NewProvider(s.Process.Command)
-		own := creds.From("process "+s.Process.Command+" in "+surroundings.Mark(os.Environ()), p) // it may heed any variable
+		p, err := program.New(s.Process.Command, "source "+s.Name)
+		if err != nil {
+			return nil, err
+		}
+		own := creds.From("process "+s.Process.Command+" in "+surroundings.Mark(os.Environ()), p.Provider()) // it may heed any variable
 		return &beginning{provider: named{own, "credentials of process " + s.Process.Command}}, nil
 	case s.WebIdentity != nil:
 		return webIdentity(ctx, t, region)

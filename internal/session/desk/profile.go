@@ -18,6 +18,7 @@ import (
 
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/awsendpoint"
+	"github.com/stile-aws/stile/internal/program"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/mfa"
 	"github.com/stile-aws/stile/internal/surroundings"
@@ -43,6 +44,9 @@ func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, er
 	case unread != nil:
 		return nil, unread
 	case err != nil:
+		return nil, locate(shared, name, err)
+	}
+	if err := program.Own(&cfg); err != nil {
 		return nil, locate(shared, name, err)
 	}
 	if b, err := d.profileSession(ctx, shared, name, region); b != nil || err != nil {
@@ -75,12 +79,19 @@ func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, er
 
 // profileCode asks for the code of a device that a profile names: when the person
 // may be asked, never while its credentials are refreshed.
-func (d *Desk) profileCode(asking *atomic.Bool, name, serial string) (string, error) {
-	if !asking.Load() || d.cfg.Person.Ask == nil {
+func (d *Desk) profileCode(now *atomic.Bool, name, serial string) (string, error) {
+	if !now.Load() || d.cfg.Person.Ask == nil {
 		return "", &NeedCodeError{name}
 	}
-	code, err := d.cfg.Person.Ask(context.Background(), fmt.Sprintf("MFA code of AWS profile %s (%s): ", name, filepath.Base(serial)))
-	return strings.ReplaceAll(code, " ", ""), err
+	var refused error
+	for range mfaTries {
+		code, err := d.prompt(context.WithValue(context.Background(), asking{}, true), "AWS profile "+name, serial, refused)
+		if err != nil || mfa.Shaped(code) {
+			return code, err
+		}
+		refused = mfa.ErrNoCode
+	}
+	return "", refused
 }
 
 // NeedCodeError means that an AWS profile's role takes an MFA code, and nobody
@@ -110,17 +121,19 @@ func (d *Desk) profileSession(ctx context.Context, shared *session.Shared, name,
 	}
 	long := aws.Credentials{AccessKeyID: keys["aws_access_key_id"].Value, SecretAccessKey: keys["aws_secret_access_key"].Value, Source: "stile"}
 	u := mfa.User{
-		Name: "AWS profile " + base, Serial: serial, Mark: mfa.MarkOf(long.AccessKeyID), Tries: 3,
+		Name: "AWS profile " + base, Serial: serial, Mark: mfa.MarkOf(long.AccessKeyID), Tries: mfaTries,
 		Keys: func(context.Context) (aws.Credentials, error) { return long, nil },
-		Code: func(ctx context.Context, again int) (string, error) {
+		Code: func(ctx context.Context, refused error) (string, error) {
 			if ctx.Value(asking{}) == nil || d.cfg.Person.Ask == nil {
 				return "", &NeedCodeError{name}
 			}
-			return d.prompt(ctx, "AWS profile "+base, serial, again)
+			return d.prompt(ctx, "AWS profile "+base, serial, refused)
 		},
 	}
-	if program := cmp.Or(p["mfa_process"].Value, keys["mfa_process"].Value); program != "" { // as aws-vault has it
-		u.Code = func(ctx context.Context, again int) (string, error) { return byProgram(ctx, program, again) }
+	if command := cmp.Or(p["mfa_process"].Value, keys["mfa_process"].Value); command != "" { // as aws-vault has it
+		u.Code = func(ctx context.Context, refused error) (string, error) {
+			return byProgram(ctx, command, "AWS profile "+base, refused)
+		}
 	}
 	opened := d.store.Wrap(mfa.Session(cfg, u))
 	entered, err := d.enterProfile(cfg, name, p, opened, filepath.Base(serial))

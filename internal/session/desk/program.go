@@ -2,22 +2,18 @@ package desk
 
 import (
 	"context"
-	"os/exec"
 	"strings"
-	"time"
+
+	"github.com/stile-aws/stile/internal/program"
 )
 
-// output is what a command of sh prints that the person has named, without the
-// space around it. An error holds nothing of it, which may be secret.
-func output(ctx context.Context, command string) (string, error) {
-	cmd := exec.CommandContext(ctx, "sh", "-c", command)
-	cmd.WaitDelay = time.Second // for what it left behind with its output open
-	text, err := cmd.Output()
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
+// output is what a program prints that the person has named for something, without
+// the space around it.
+func output(ctx context.Context, command, of string) (string, error) {
+	p, err := program.New(command, of)
 	if err != nil {
 		return "", err
 	}
-	return strings.TrimSpace(string(text)), nil
+	text, err := p.Output(ctx)
+	return strings.TrimSpace(string(text)), err
 }

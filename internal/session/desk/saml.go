@@ -163,7 +163,7 @@ func (d *Desk) readAssertion(ctx context.Context, source *session.Source) (strin
 	switch {
 	case s.StartURL != "":
 		if ctx.Value(asking{}) == nil || d.cfg.Person.Show == nil {
-			return "", &NeedLoginError{source.Name}
+			return "", &NeedLoginError{Source: source.Name}
 		}
 		ctx, stop := context.WithTimeoutCause(ctx, signInTime, fmt.Errorf("nobody signed in for %s within %s", source.Name, signInTime))
 		defer stop()
@@ -172,7 +172,7 @@ func (d *Desk) readAssertion(ctx context.Context, source *session.Source) (strin
 		text = []byte(posted)
 	case s.Program != "":
 		var printed string
-		printed, err = output(ctx, s.Program)
+		printed, err = output(ctx, s.Program, "source "+source.Name)
 		text = []byte(printed)
 	case s.File == "-":
 		text, err = io.ReadAll(io.LimitReader(os.Stdin, maxAssertion+1))

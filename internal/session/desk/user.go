@@ -78,6 +78,9 @@ func (d *Desk) secret(ctx context.Context, name, source string) ([]byte, error) 
 	return value, err
 }
 
+// mfaTries is how often a person is asked for a code that does.
+const mfaTries = 3
+
 // asking is the context's mark that the person may be asked now.
 type asking struct{}
 
@@ -111,17 +114,19 @@ func (d *Desk) user(ctx context.Context, source *session.Source, region string) 
 		mark = mfa.MarkOf(key.AccessKeyID)
 	}
 	u := mfa.User{
-		Name: source.Name, Serial: device.Serial, Mark: mark, Tries: 3,
+		Name: source.Name, Serial: device.Serial, Mark: mark, Tries: mfaTries,
 		Keys: func(ctx context.Context) (aws.Credentials, error) { return d.accessKey(ctx, source) },
 	}
 	switch device.Code {
 	case session.Program:
-		u.Code = func(ctx context.Context, again int) (string, error) { return byProgram(ctx, device.Program, again) }
+		u.Code = func(ctx context.Context, refused error) (string, error) {
+			return byProgram(ctx, device.Program, "source "+source.Name, refused)
+		}
 	case session.TOTP:
-		u.Code = func(ctx context.Context, again int) (string, error) { return d.totp(ctx, source.Name, again) }
+		u.Code = func(ctx context.Context, refused error) (string, error) { return d.totp(ctx, source.Name, refused) }
 	default:
-		u.Code = func(ctx context.Context, again int) (string, error) {
-			return d.prompt(ctx, source.Name, device.Serial, again)
+		u.Code = func(ctx context.Context, refused error) (string, error) {
+			return d.prompt(ctx, source.Name, device.Serial, refused)
 		}
 	}
 	p := named{mfa.Session(cfg, u), "the MFA session of " + source.Name}
@@ -172,27 +177,30 @@ func (d *Desk) KnowKey(source, accessKeyID string) {
 
 // byProgram is the code that a program prints; when AWS refuses one, because it
 // was used before, that of the next moment.
-func byProgram(ctx context.Context, program string, again int) (string, error) {
-	if again > 0 {
+func byProgram(ctx context.Context, program, of string, refused error) (string, error) {
+	if refused != nil {
 		if err := mfa.Next(ctx); err != nil {
 			return "", err
 		}
 	}
-	code, err := output(ctx, program)
-	if err != nil {
+	code, err := output(ctx, program, of)
+	switch {
+	case err != nil:
 		return "", fmt.Errorf("running the MFA program: %w", err)
+	case !mfa.Shaped(code): // nobody learns by another try
+		return "", fmt.Errorf("running the MFA program: it printed no code: want six digits and nothing else, and got %d characters", len(code))
 	}
 	return code, nil
 }
 
 // totp makes the code of the moment; when AWS refuses one, because it was used
 // before, that of the next.
-func (d *Desk) totp(ctx context.Context, source string, again int) (string, error) {
+func (d *Desk) totp(ctx context.Context, source string, refused error) (string, error) {
 	seed, err := d.secret(ctx, SeedSecret(source), source)
 	if err != nil {
 		return "", err
 	}
-	if again > 0 {
+	if refused != nil {
 		if err := mfa.Next(ctx); err != nil {
 			return "", err
 		}
@@ -200,12 +208,15 @@ func (d *Desk) totp(ctx context.Context, source string, again int) (string, erro
 	return mfa.TOTP(string(seed), time.Now())
 }
 
-func (d *Desk) prompt(ctx context.Context, source, serial string, again int) (string, error) {
+func (d *Desk) prompt(ctx context.Context, source, serial string, refused error) (string, error) {
 	if ctx.Value(asking{}) == nil || d.cfg.Person.Ask == nil {
 		return "", &NeedLoginError{source}
 	}
 	text := fmt.Sprintf("MFA code of %s (%s): ", source, filepath.Base(serial))
-	if again > 0 {
+	switch {
+	case errors.Is(refused, mfa.ErrNoCode):
+		text = "A code has six digits. " + text
+	case refused != nil:
 		text = "AWS does not take this code; each is good once, so wait for the next. " + text
 	}
 	code, err := d.cfg.Person.Ask(ctx, text)

@@ -35,7 +35,7 @@ func webIdentity(ctx context.Context, t *session.Target, region string) (*beginn
 	role := t.Hops[0]
 	t.Hops = t.Hops[1:]
 	role.SessionName = cmp.Or(w.SessionName, creds.SessionName(jobName()), creds.SessionName(t.Source.Name))
-	p, err := creds.NewWebIdentity(cfg, tokenOf(w), role)
+	p, err := creds.NewWebIdentity(cfg, tokenOf(w, t.Source.Name), role)
 	if err != nil {
 		return nil, err
 	}
@@ -87,10 +87,10 @@ func jobName() string {
 
 // tokenOf is where the token comes from. What it is called tells the job too: on
 // a machine that many jobs share, none may get what another's token opened.
-func tokenOf(w *session.WebIdentity) creds.Token {
+func tokenOf(w *session.WebIdentity, source string) creds.Token {
 	switch {
 	case w.Program != "":
-		return creds.TokenFunc("program "+w.Program, func(ctx context.Context) (string, error) { return programToken(ctx, w.Program) })
+		return creds.TokenFunc("program "+w.Program, func(ctx context.Context) (string, error) { return programToken(ctx, w.Program, "source "+source) })
 	case w.Variable != "":
 		return creds.TokenFunc("variable "+w.Variable+" of "+jobName(), func(context.Context) (string, error) { return variableToken(w.Variable) })
 	case w.GitHub:
@@ -101,8 +101,8 @@ func tokenOf(w *session.WebIdentity) creds.Token {
 	return creds.TokenFile(w.TokenFile)
 }
 
-func programToken(ctx context.Context, command string) (string, error) {
-	token, err := output(ctx, command)
+func programToken(ctx context.Context, command, of string) (string, error) {
+	token, err := output(ctx, command, of)
 	if err != nil {
 		return "", fmt.Errorf("running the token's program: %w", err)
 	}

@@ -2,8 +2,9 @@
 // with one that they are there.
 //
 // [Session] is a creds.Provider of GetSessionToken: one for all roles that a user
-// enters, so that a code is asked for once and not for each role. [TOTP] makes
-// the code of a moment from a seed.
+// enters, so that a code is asked for once and not for each role. STS lets a role
+// that is entered from there last an hour; [Role] enters one by a code of its own,
+// for longer. [TOTP] makes the code of a moment from a seed.
 package mfa
 
 import (
@@ -56,8 +57,9 @@ type User struct {
 	// and one device share a session.
 	Mark string
 	Keys func(context.Context) (aws.Credentials, error)
-	// Code gives the code of the moment. again counts how often one was refused.
-	Code func(ctx context.Context, again int) (string, error)
+	// Code gives the code of the moment. refused is why the last one was of no use, nil
+	// for the first: [ErrNoCode], or what STS said.
+	Code func(ctx context.Context, refused error) (string, error)
 	// Tries is how often a code is asked for when AWS refuses one. Default once.
 	Tries int
 }
@@ -94,17 +96,19 @@ func Session(cfg aws.Config, u User) creds.Provider {
 		if err != nil {
 			return aws.Credentials{}, err
 		}
+		var refused error
 		for again := 0; ; again++ {
-			c, err := u.try(ctx, client, keys, again)
+			c, err := u.try(ctx, client, keys, refused)
 			if err == nil || !wrongCode(err) || again+1 >= u.Tries {
 				return c, err
 			}
+			refused = err
 		}
 	}))
 }
 
-func (u *User) try(ctx context.Context, client *sts.Client, keys aws.Credentials, again int) (aws.Credentials, error) {
-	code, err := u.Code(ctx, again)
+func (u *User) try(ctx context.Context, client *sts.Client, keys aws.Credentials, refused error) (aws.Credentials, error) {
+	code, err := u.code(ctx, refused)
 	if err != nil {
 		return aws.Credentials{}, fmt.Errorf("asking for the MFA code of %s: %w", u.Name, err)
 	}
@@ -126,9 +130,31 @@ func (u *User) try(ctx context.Context, client *sts.Client, keys aws.Credentials
 	}, nil
 }
 
-// wrongCode reports that STS took the keys and the device, and not the code, which
-// may have been used before. It has no error code of its own for that.
+// code is one that looks like a code.
+func (u *User) code(ctx context.Context, refused error) (string, error) {
+	code, err := u.Code(ctx, refused)
+	if err == nil && !Shaped(code) {
+		err = ErrNoCode
+	}
+	return code, err
+}
+
+// ErrNoCode means that what was given is no code of a device at all.
+var ErrNoCode = errors.New("a code has six digits")
+
+// Shaped reports whether a text looks like a code (STS API reference,
+// GetSessionToken, TokenCode).
+func Shaped(code string) bool {
+	return len(code) == 6 && strings.Trim(code, "0123456789") == ""
+}
+
+// wrongCode reports that the code was none, or that STS took the keys and the device,
+// and not the code, which may have been used before. It has no error code of its own
+// for that.
 func wrongCode(err error) bool {
+	if errors.Is(err, ErrNoCode) {
+		return true
+	}
 	var api smithy.APIError
 	return errors.As(err, &api) && api.ErrorCode() == "AccessDenied" && strings.Contains(api.ErrorMessage(), "invalid MFA one time pass code")
 }

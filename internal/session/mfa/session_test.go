@@ -55,9 +55,9 @@ func user(asked *int) mfa.User {
 		Keys: func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "AKIA1", SecretAccessKey: "x"}, nil
 		},
-		Code: func(ctx context.Context, again int) (string, error) {
+		Code: func(ctx context.Context, refused error) (string, error) {
 			*asked++
-			if again > 0 {
+			if refused != nil {
 				if err := mfa.Next(ctx); err != nil {
 					return "", err
 				}
@@ -96,6 +96,44 @@ func TestOnlyCodesAreTriedAgain(t *testing.T) {
 	_, err := mfa.Session(aws.Config{Region: "us-east-1", HTTPClient: service}, user(&asked)).Retrieve(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "verify your MFA serial number") || asked != 1 {
 		t.Errorf("%d codes, %v, want one: no code will do with a device of somebody else's", asked, err)
+	}
+}
+
+// What is no code is asked for again, and STS is not troubled with it.
+func TestWhatIsNoCodeIsAskedForAgain(t *testing.T) {
+	tests := []struct {
+		name  string
+		typed []string
+		asked int
+		want  string // in the error; "" for a session
+	}{
+		{"a slip", []string{"12345a", ""}, 2, ""},
+		{"too short, too long, right", []string{"12345", "1234567", ""}, 3, ""},
+		{"never a code", []string{"hello", "١٢٣٤٥٦", " ", ""}, 3, "a code has six digits"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			service := &sts{used: map[string]bool{}}
+			asked := 0
+			u := user(&asked)
+			u.Code = func(_ context.Context, refused error) (string, error) {
+				if asked > 0 != errors.Is(refused, mfa.ErrNoCode) {
+					t.Errorf("question %d: refused is %v", asked, refused)
+				}
+				asked++
+				if text := test.typed[asked-1]; text != "" {
+					return text, nil
+				}
+				return mfa.TOTP(seed, time.Now())
+			}
+			_, err := mfa.Session(aws.Config{Region: "us-east-1", HTTPClient: service}, u).Retrieve(t.Context())
+			if asked != test.asked || (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%d questions, %v, want %d and %q", asked, err, test.asked, test.want)
+			}
+			if want := map[bool]int{true: 1, false: 0}[err == nil]; len(service.used) != want {
+				t.Errorf("STS was given %d codes, want %d", len(service.used), want)
+			}
+		})
 	}
 }
 
