@@ -41,19 +41,31 @@ func program(t *testing.T) string {
 const flags = "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --no-default-browser-check --disable-background-networking " +
 	"--disable-component-update --disable-sync --disable-dev-shm-usage --disable-breakpad --password-store=basic --remote-debugging-port=0"
 
+// leftBehind is how many seconds a browser lives at most whose test has ended badly.
+const leftBehind = "300"
+
+// writeProgram keeps the other tests from starting programs meanwhile: those would have
+// the file open for a moment, and what is open for writing cannot be run.
+func writeProgram(path, script string) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, []byte(script), 0o700)
+}
+
 // command writes a program that is Chromium with a directory for its things, and
 // whose standard error told reads. It is what people name in $BROWSER. It runs once
 // at a time.
-func command(t *testing.T, name string, more ...string) (path string, told func(*testing.T) *chromium) {
+func command(t *testing.T, more ...string) (path string, told func(*testing.T) *chromium) {
 	t.Helper()
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "stderr")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	path = filepath.Join(dir, name)
-	script := "#!/bin/sh\nexec " + program(t) + " " + flags + " " + strings.Join(more, " ") + ` "$@" 2>` + pipe + "\n"
-	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
+	path = filepath.Join(dir, "chromium")
+	run := strings.Join(append([]string{program(t), flags}, more...), " ")
+	script := "#!/bin/sh\nexec timeout --foreground " + leftBehind + " sh -c 'exec " + run + ` "$@" 2>` + pipe + `' chromium "$@"` + "\n"
+	if err := writeProgram(path, script); err != nil {
 		t.Fatal(err)
 	}
 	type opened struct {
@@ -105,7 +117,7 @@ type chromium struct {
 // newChromium starts a browser of the test's own.
 func newChromium(t *testing.T) *chromium {
 	t.Helper()
-	path, told := command(t, "chromium", "--user-data-dir="+t.TempDir())
+	path, told := command(t, "--user-data-dir="+t.TempDir())
 	cmd := exec.Command(path, "about:blank")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
 	if err := cmd.Start(); err != nil {

@@ -110,7 +110,7 @@ func TestBrowserProfilesAreApart(t *testing.T) {
 	w := newWorld(t)
 	w.signIn(t, newChromium(t))
 	things := t.TempDir()
-	browser, told := command(t, "chromium", "--user-data-dir="+things)
+	browser, told := command(t, "--user-data-dir="+things)
 	for _, s := range []struct{ profile, address, want, not string }{
 		{"Orders", "orders-prod/Admin", orders, tooling},
 		{"Tooling", "tooling/Admin", tooling, orders},

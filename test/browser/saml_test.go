@@ -103,7 +103,7 @@ func (p *provider) post(w http.ResponseWriter) {
 func TestPeopleSignInAtTheirIdentityProvider(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	browser, told := command(t, "chromium", "--ignore-certificate-errors")
+	browser, told := command(t, "--ignore-certificate-errors")
 	p := newProvider(t, w, "/app", browser)
 	p.details = strings.Repeat("A", 60_000) // with Base64, almost as long as STS takes
 	login := w.begin(t, nil, "login", "corp")
@@ -143,7 +143,7 @@ func TestPeopleSignInAtTheirIdentityProvider(t *testing.T) {
 func TestPortalsOpenTheirApplications(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	browser, told := command(t, "chromium", "--ignore-certificate-errors")
+	browser, told := command(t, "--ignore-certificate-errors")
 	newProvider(t, w, "/portal", browser)
 	run := w.begin(t, nil, "exec", "corp:"+orders+"/worker", "--", "stile", "whoami")
 	c := told(t)
@@ -163,7 +163,7 @@ func TestPortalsOpenTheirApplications(t *testing.T) {
 func TestSignInsAtProvidersEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	browser, told := command(t, "chromium", "--ignore-certificate-errors")
+	browser, told := command(t, "--ignore-certificate-errors")
 	newProvider(t, w, "/app", browser)
 
 	login := w.begin(t, nil, "login", "corp")
