@@ -388,6 +388,13 @@ func TestPermissionsToSignInAreAsked(t *testing.T) {
 	l.allow("nobody", `"iam:ListRoles"`)
 	l.allow("half", `"signin:AuthorizeOAuth2Access"`)
 	l.allow("leaver", bothActions)
+	l.allow("developer", `"sts:GetCallerIdentity"`)
+	if _, err := iam.NewFromConfig(config(t, l.server, A)).AttachUserPolicy(t.Context(), &iam.AttachUserPolicyInput{
+		UserName: ptr("developer"), PolicyArn: ptr("arn:aws:iam::aws:policy/SignInLocalDevelopmentAccess"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	l.login("developer")
 	if next, err := l.server.AnswerSignIn(l.page(nil), ssooidc.Answer{User: "nobody"}); err == nil || !strings.Contains(err.Error(), "is not authorized to perform: signin:AuthorizeOAuth2Access") {
 		t.Errorf("%s, %v", next, err)
 	}
