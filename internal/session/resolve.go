@@ -85,10 +85,16 @@ func (t *Target) Role() string {
 	return a.Name()
 }
 
+// OwnCode reports that the role takes an MFA code of its own: it should last longer
+// than STS lets a role last that is entered from the user's MFA session.
+func (t *Target) OwnCode() bool {
+	return t.Source.User != nil && t.Source.User.MFA != nil && t.Federation == nil && len(t.Hops) == 1 && t.Hops[0].Duration > maxChained
+}
+
 // Begun is how many of the Hops the source itself enters, with its token or
-// assertion.
+// assertion, or with a user's key and a code.
 func (t *Target) Begun() int {
-	if t.Source.SAML != nil || t.Source.WebIdentity != nil {
+	if t.Source.SAML != nil || t.Source.WebIdentity != nil || t.OwnCode() {
 		return 1
 	}
 	return 0

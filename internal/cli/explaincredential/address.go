@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
@@ -60,8 +62,11 @@ func (o *options) person(ctx context.Context, e *explanation, found *route.Found
 		if p := t.Source.Profile; p != nil && shared.ByCenter(p.Name) {
 			s = profileOfCenter(shared, p.Name)
 		}
-		if i > 0 {
+		if i > 0 || t.OwnCode() {
 			s = assumed(t, i, at)
+		}
+		if i == 0 && t.OwnCode() {
+			s.by = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) { return d.LongTerm(ctx, &t.Source) })
 		}
 		if i < len(kept) && !kept[i].IsZero() {
 			s.Kept = &kept[i]
@@ -69,7 +74,7 @@ func (o *options) person(ctx context.Context, e *explanation, found *route.Found
 		e.Steps = append(e.Steps, s)
 	}
 	if e.Steps[len(e.Steps)-1].Kept == nil {
-		e.Person = asked(ctx, d, &t.Source, shared)
+		e.Person = asked(ctx, d, t, shared)
 	}
 	return func(ctx context.Context, i int) (*creds.Cached, string, func(), error) {
 		opened, err := d.Open(ctx, t.Step(i))
@@ -144,9 +149,14 @@ func (o *options) told(e *explanation, found *route.Found, at written, shared *s
 func where(s session.Setting) string { return fmt.Sprintf("%s:%d", s.File, s.Line) }
 
 // asked is what somebody has to do before credentials can be had, "" for nothing.
-func asked(ctx context.Context, d *desk.Desk, s *session.Source, shared *session.Shared) string {
+func asked(ctx context.Context, d *desk.Desk, t *session.Target, shared *session.Shared) string {
+	s := &t.Source
 	ready, _ := d.Ready(ctx, s)
 	switch {
+	case t.OwnCode() && (s.User.MFA.Code == session.TOTP || s.User.MFA.Code == session.Program):
+		return ""
+	case t.OwnCode():
+		return "give an MFA code for it alone: stile whoami " + t.Session
 	case s.SAML != nil && s.SAML.File == "-":
 		return "give the assertion on standard input"
 	case s.Profile != nil && shared.MFA(s.Profile.Name) != "":

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/internal/cli/route"
@@ -115,6 +116,7 @@ type step struct {
 	Unknown string          `json:"policiesUnknown,omitempty"`
 
 	externalID string
+	by         aws.CredentialsProvider // of the first step's caller; nil where there are no policies to ask
 }
 
 func (o *options) address(ctx context.Context, address string) error {

@@ -22,10 +22,7 @@ func first(src *session.Source, t *session.Target) step {
 	case src.ConsoleLogin != nil:
 		s = console(src.ConsoleLogin.Identity, "in "+src.ConsoleLogin.Region)
 	case src.User != nil && src.User.MFA != nil:
-		s = step{Call: "sts:GetSessionToken", Lasts: mfa.Duration.String(), Details: []string{
-			"the access key is in the secret store", "MFA device " + src.User.MFA.Serial, "codes by " + string(cmp.Or(src.User.MFA.Code, session.Prompt)),
-			"one session for all roles of the source",
-		}}
+		s = step{Call: "sts:GetSessionToken", Lasts: mfa.Duration.String(), Details: append(key(src.User.MFA), "one session for all roles of the source")}
 	case src.User != nil:
 		s = step{Call: "the user's access key", Lasts: "until it is rotated", Details: []string{"in the secret store"}}
 	case src.Profile != nil:
@@ -68,7 +65,13 @@ func console(identity, of string) step {
 		Details: []string{of, "kept where the AWS CLI keeps what aws login gave"}}
 }
 
-// assumed is step i of a target, a role that is entered from the step before.
+// key tells of a user's key and the device that proves whose it is.
+func key(m *session.MFA) []string {
+	return []string{"the access key is in the secret store", "MFA device " + m.Serial, "codes by " + string(cmp.Or(m.Code, session.Prompt))}
+}
+
+// assumed is step i of a target, a role that is entered from the step before, or
+// with a key and a code of its own.
 func assumed(t *session.Target, i int, at written) step {
 	hop := t.Hops[t.Begun()+i-1]
 	s := step{Call: "sts:AssumeRole", Role: hop.ARN, externalID: hop.ExternalID}
@@ -78,7 +81,10 @@ func assumed(t *session.Target, i int, at written) step {
 	if hop.Policy != "" || len(hop.PolicyARNs) > 0 {
 		s.Details = append(s.Details, "with session policies")
 	}
-	keys := t.Source.User != nil && t.Source.User.MFA == nil
+	if t.OwnCode() {
+		s.Details = append(s.Details, append(key(t.Source.User.MFA), "one code for this role alone", "no MFA in its session's own context, for policies that ask there")...)
+	}
+	keys := t.Source.User != nil && (t.Source.User.MFA == nil || t.OwnCode())
 	by := "no duration is set"
 	if hop.Duration > 0 {
 		by = "duration at " + at.at(t.Session, "duration")

@@ -101,16 +101,20 @@ func (o *options) why(ctx context.Context, e *explanation, i int, before *creds.
 
 // caller is who asked for a step.
 func (o *options) caller(ctx context.Context, e *explanation, i int, before *creds.Cached, region string) (access.Address, error) {
-	if i == 0 {
-		if e.Kind == "declared" {
-			return access.ParseAddress(e.Source)
+	var by aws.CredentialsProvider = before
+	switch {
+	case i > 0:
+		if a, err := arn.Parse(e.Steps[i-1].Role); err == nil {
+			return access.Address{ARN: a}, nil
 		}
+	case e.Kind == "declared":
+		return access.ParseAddress(e.Source)
+	case e.Steps[0].by != nil:
+		by = e.Steps[0].by
+	default:
 		return access.Address{}, fmt.Errorf("the policies are not asked about tokens and assertions of unknown content; the trust policy of %s decides, with what they say", e.Steps[i].Role)
 	}
-	if a, err := arn.Parse(e.Steps[i-1].Role); err == nil {
-		return access.Address{ARN: a}, nil
-	}
-	who, err := identify(ctx, before, region)
+	who, err := identify(ctx, by, region)
 	if err != nil {
 		return access.Address{}, fmt.Errorf("asking who the step before gave: %s", awserr.Text(err))
 	}

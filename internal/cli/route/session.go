@@ -164,11 +164,13 @@ func (o *Options) tellProfile(s *term.Streams, address string, w *Way) {
 	}
 }
 
-// chained reports that a session of a role may enter another.
+// chained reports that a session may enter the last role.
 func chained(t *session.Target) bool {
 	switch {
 	case len(t.Hops) == 0:
 		return t.Source.Profile != nil || t.Source.Process != nil || t.Source.RolesAnywhere != nil
+	case t.Source.User != nil && t.Source.User.MFA != nil && !t.OwnCode():
+		return true // STS counts the user's MFA session too
 	case t.Source.User != nil || t.Source.SAML != nil || t.Source.WebIdentity != nil:
 		return len(t.Hops) > 1
 	}

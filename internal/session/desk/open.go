@@ -40,6 +40,11 @@ type beginning struct {
 func (d *Desk) Open(ctx context.Context, target *session.Target) (*Opened, error) {
 	t := new(*target) // begin takes hops away
 	region := regionOf(t)
+	if t.OwnCode() {
+		if err := d.nameOwnCode(ctx, t, region); err != nil {
+			return nil, err
+		}
+	}
 	begin, err := d.begin(ctx, t, region)
 	if err != nil {
 		return nil, err
@@ -81,6 +86,9 @@ func regionOf(t *session.Target) string {
 func (d *Desk) Kept(ctx context.Context, target *session.Target) ([]time.Time, error) {
 	t := new(*target) // begin takes hops away
 	region := regionOf(t)
+	if t.OwnCode() && !d.knowOwnCode(t) {
+		return make([]time.Time, target.Steps()), nil
+	}
 	begin, err := d.begin(ctx, t, region)
 	if err != nil {
 		return nil, err
@@ -153,6 +161,8 @@ func (d *Desk) source(ctx context.Context, t *session.Target, region string) (*b
 			return nil, err
 		}
 		return &beginning{provider: c.Role(t.From, t.PermissionSet), ask: func(ctx context.Context) error { return d.signedIn(ctx, c, s) }}, nil
+	case t.OwnCode():
+		return d.ownCode(ctx, t, region)
 	case s.User != nil:
 		p, ask, err := d.user(ctx, s, region)
 		return &beginning{provider: p, ask: ask}, err

@@ -107,7 +107,7 @@ func (e *NeedCodeError) Error() string {
 
 // profileSession is a profile whose role takes the code of a device and is entered
 // with the keys of another profile: by an MFA session, which serves all profiles of
-// the device. Nil for profiles of any other shape.
+// the device, or by a code of its own where it lasts more than an hour. Nil for profiles of any other shape.
 func (d *Desk) profileSession(ctx context.Context, shared *session.Shared, name, region string) (*beginning, error) {
 	p := shared.Profiles[name]
 	serial, base := p["mfa_serial"].Value, p["source_profile"].Value
@@ -134,6 +134,9 @@ func (d *Desk) profileSession(ctx context.Context, shared *session.Shared, name,
 		u.Code = func(ctx context.Context, refused error) (string, error) {
 			return byProgram(ctx, command, "AWS profile "+base, refused)
 		}
+	}
+	if role := profileRole(p, filepath.Base(serial)); role.Duration > creds.ChainedDuration {
+		return d.byCode(cfg, u, role)
 	}
 	opened := d.store.Wrap(mfa.Session(cfg, u))
 	entered, err := d.enterProfile(cfg, name, p, opened, filepath.Base(serial))
@@ -196,13 +199,18 @@ func (d *Desk) profileBase(ctx context.Context, shared *session.Shared, name, re
 // enterProfile enters the role of profile name from another's credentials. known is the
 // session's name where the profile has none.
 func (d *Desk) enterProfile(cfg aws.Config, name string, p map[string]session.Setting, from creds.Provider, known string) (creds.Provider, error) {
-	role := creds.Role{ARN: p["role_arn"].Value, ExternalID: p["external_id"].Value, SessionName: cmp.Or(p["role_session_name"].Value, creds.SessionName(known))}
-	if n, err := strconv.Atoi(p["duration_seconds"].Value); err == nil {
-		role.Duration = time.Duration(n) * time.Second
-	}
-	entered, err := creds.NewAssumeRole(cfg, d.cache.Of(from), role)
+	entered, err := creds.NewAssumeRole(cfg, d.cache.Of(from), profileRole(p, known))
 	if err != nil {
 		return nil, fmt.Errorf("reading AWS profile %s: %w", name, err)
 	}
 	return entered, nil
+}
+
+// profileRole is the role of a profile. known is as enterProfile has it.
+func profileRole(p map[string]session.Setting, known string) creds.Role {
+	role := creds.Role{ARN: p["role_arn"].Value, ExternalID: p["external_id"].Value, SessionName: cmp.Or(p["role_session_name"].Value, creds.SessionName(known))}
+	if n, err := strconv.Atoi(p["duration_seconds"].Value); err == nil {
+		role.Duration = time.Duration(n) * time.Second
+	}
+	return role
 }

@@ -87,29 +87,49 @@ type asking struct{}
 // NeedLoginError means that the person has to be asked for a code, or to sign in.
 type NeedLoginError struct {
 	Source string
+	// Session is whose role takes a code of its own, "" when the source's MFA session
+	// or sign-in is what has ended.
+	Session string
 }
 
 // Error says what to run.
 func (e *NeedLoginError) Error() string {
+	if e.Session != "" {
+		return fmt.Sprintf("session %s is for longer than an hour, which takes an MFA code of its own: run stile whoami %s at a terminal", e.Session, e.Session)
+	}
 	return fmt.Sprintf("the MFA session, or the sign-in, of %s has ended: run stile login %s", e.Source, e.Source)
 }
 
 // user is a user's credentials: the session that a code opened where there is a
 // device, the access key itself where there is none.
 func (d *Desk) user(ctx context.Context, source *session.Source, region string) (creds.Provider, func(context.Context) error, error) {
-	device := source.User.MFA
-	if device == nil {
-		return creds.From("user "+source.Name, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) { return d.accessKey(ctx, source) })), nil, nil
+	if source.User.MFA == nil {
+		return d.key(source), nil, nil
 	}
 	cfg, err := load(ctx, region)
 	if err != nil {
 		return nil, nil, err
 	}
+	u, err := d.proof(ctx, source)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := named{mfa.Session(cfg, u), "the MFA session of " + source.Name}
+	ask := func(ctx context.Context) error {
+		_, err := d.store.Wrap(p).Retrieve(context.WithValue(ctx, asking{}, true))
+		return err
+	}
+	return p, ask, nil
+}
+
+// proof is how a user with a device proves to be there.
+func (d *Desk) proof(ctx context.Context, source *session.Source) (mfa.User, error) {
+	device := source.User.MFA
 	mark := d.markOf(source)
 	if mark == "" {
 		key, err := d.accessKey(ctx, source)
 		if err != nil {
-			return nil, nil, err
+			return mfa.User{}, err
 		}
 		mark = mfa.MarkOf(key.AccessKeyID)
 	}
@@ -129,12 +149,7 @@ func (d *Desk) user(ctx context.Context, source *session.Source, region string) 
 			return d.prompt(ctx, source.Name, device.Serial, refused)
 		}
 	}
-	p := named{mfa.Session(cfg, u), "the MFA session of " + source.Name}
-	ask := func(ctx context.Context) error {
-		_, err := d.store.Wrap(p).Retrieve(context.WithValue(ctx, asking{}, true))
-		return err
-	}
-	return p, ask, nil
+	return u, nil
 }
 
 // accessKey is a user's, from the secret store.
@@ -210,7 +225,7 @@ func (d *Desk) totp(ctx context.Context, source string, refused error) (string, 
 
 func (d *Desk) prompt(ctx context.Context, source, serial string, refused error) (string, error) {
 	if ctx.Value(asking{}) == nil || d.cfg.Person.Ask == nil {
-		return "", &NeedLoginError{source}
+		return "", &NeedLoginError{Source: source}
 	}
 	text := fmt.Sprintf("MFA code of %s (%s): ", source, filepath.Base(serial))
 	switch {
