@@ -27,6 +27,9 @@ func accessChanges(p *Plan, in Input, gone []ledger.Entry) (changes []AccessChan
 		for _, perm := range r.Allow {
 			c.Actions = union(c.Actions, perm.Actions)
 			c.On = union(c.On, perm.Resources)
+			if perm.Implied != "" {
+				c.Also = union(c.Also, []string{strings.Join(perm.Actions, ", ") + ": " + perm.Implied})
+			}
 		}
 		walk := after.Walk(r, in.Now)
 		c.Proof = proof(&walk)

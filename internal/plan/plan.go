@@ -70,6 +70,9 @@ type AccessChange struct {
 	Via     string   `json:"via"`     // "web identity: role payroll-api"
 	Actions []string `json:"actions"`
 	On      []string `json:"on"`
+	// Also says, one line each, what of Actions nobody wrote down, and why it is
+	// needed: the use of the key that a table is under.
+	Also []string `json:"also,omitempty"`
 	// Proof has one entry a layer: "identity yes", "SCP yes", after the plan is applied.
 	Proof []string `json:"proof"`
 	// Effect is "BROADENS", "NARROWS" or "".

@@ -82,6 +82,9 @@ func (t *text) access() {
 			t.printf("   %s", c.Effect)
 		}
 		t.printf("\n      via %s\n", c.Via)
+		for _, line := range c.Also {
+			t.printf("      also %s\n", line)
+		}
 		if len(c.Proof) > 0 {
 			t.printf("      after apply: %s\n", strings.Join(c.Proof, ", "))
 		}

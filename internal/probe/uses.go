@@ -12,11 +12,15 @@ import (
 )
 
 // use tries what a permission allows: each of its actions that has a probe on
-// each of its resources. Actions without one are told together.
+// each of its resources. Actions without one are told together, and so are those
+// that follow from what something is encrypted under: only its service makes them.
 func (j *journey) use(ctx context.Context, perm *compile.Permission) {
 	var without []string
 	for _, declared := range perm.Actions {
 		probes := probesFor(declared)
+		if perm.Implied != "" {
+			probes = nil
+		}
 		if len(probes) == 0 {
 			without = append(without, declared)
 		}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
@@ -240,4 +242,63 @@ spec:
 			t.Errorf("%s: no %q in:\n%s", test.name, test.want, got)
 		}
 	}
+}
+
+// TestWhatIsUnderAKey: a table under a key of its own takes the use of the key,
+// on both sides; a queue that cannot be read is taken to need none, and that is
+// said in plan and verify alike.
+func TestWhatIsUnderAKey(t *testing.T) {
+	w := newWorld(t)
+	first, second := w.key(closedPolicy), w.key("")
+	before := w.keyPolicy(first)
+	tables := dynamodb.NewFromConfig(w.admin(routetest.Orders))
+	_, err := tables.CreateTable(t.Context(), &dynamodb.CreateTableInput{
+		TableName: aws.String("Parcels"), BillingMode: dynamotypes.BillingModePayPerRequest,
+		AttributeDefinitions: []dynamotypes.AttributeDefinition{{AttributeName: aws.String("id"), AttributeType: dynamotypes.ScalarAttributeTypeS}},
+		KeySchema:            []dynamotypes.KeySchemaElement{{AttributeName: aws.String("id"), KeyType: dynamotypes.KeyTypeHash}},
+		SSESpecification:     &dynamotypes.SSESpecification{Enabled: aws.Bool(true), KMSMasterKeyId: first.Arn},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := w.declare(`apiVersion: stile.dev/v1alpha1
+kind: Access
+metadata: {name: reads-and-sends}
+spec:
+  from:
+    - serviceAccount: {cluster: ci, namespace: payroll, name: api}
+  to: {accounts: [orders-prod]}
+  as: payroll-api
+  allow:
+    - grant: dynamodb/read
+      resources: ["arn:aws:dynamodb:us-east-1:${account}:table/Parcels"]
+    - grant: sqs/send
+      resources: ["arn:aws:sqs:us-east-1:${account}:orders"]
+`)
+	const assumed = "whether queue orders of account orders-prod (222222222222) is encrypted under a KMS key is not known: this endpoint does not have the service sqs; taken to need none"
+	w.contains(w.exits(2, "plan", path), "also kms:Decrypt, kms:DescribeKey: table Parcels is encrypted with the customer managed key "+*first.Arn,
+		"key "+*first.KeyId+": 1 statement(s) of ours put", "key policy yes", "assumed: "+assumed)
+	w.exits(0, "apply", "--yes", path)
+	w.contains(w.exits(0, "verify", path), "\nverified: ", "allowed     dynamodb:GetItem on", "assumed  "+assumed)
+
+	// The table moves under another key: what the old one took goes with it.
+	if _, err := tables.UpdateTable(t.Context(), &dynamodb.UpdateTableInput{TableName: aws.String("Parcels"), SSESpecification: &dynamotypes.SSESpecification{Enabled: aws.Bool(true), KMSMasterKeyId: second.Arn}}); err != nil {
+		t.Fatal(err)
+	}
+	w.exits(1, "verify", "--probe", "none", path)
+	w.contains(w.exits(2, "plan", path), "key "+*first.KeyId+": 1 statement(s) of ours removed")
+	w.exits(0, "apply", "--yes", path)
+	if got := w.keyPolicy(first); got != before {
+		t.Errorf("the policy of the first key is %s\nwas %s", got, before)
+	}
+	w.contains(w.exits(0, "verify", path), "allowed     dynamodb:GetItem on")
+
+	// Somebody takes the use of the key away.
+	if _, err := w.IAM(routetest.Orders).PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{
+		RoleName: aws.String("payroll-api"), PolicyName: aws.String("stile-reads-and-sends"),
+		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["dynamodb:GetItem","dynamodb:Query","dynamodb:DescribeTable"],"Resource":"*"}}`),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.contains(w.exits(1, "verify", "--probe", "none", path), "denied ", "kms:Decrypt on "+*second.Arn, "NOT verified")
 }
