@@ -126,6 +126,14 @@ func sealed(resource string, use catalog.KeyUse) (ref sealedRef, ok bool) {
 	return ref, true
 }
 
+// Holder is what of a resource may be under a KMS key that can be looked for: the
+// table of an index, the bucket of an object, mostly the resource itself. ok is
+// false for everything else, and for patterns.
+func Holder(resource arn.ARN) (holder string, ok bool) {
+	ref, ok := sealed(resource.String(), catalog.KeyUse{ViaService: resource.Service})
+	return ref.holder, ok && holdsKeys(resource.Service) && !ref.open
+}
+
 // encryptions asks for what permissions name that may be under a key, and for the
 // keys of what was found.
 func (n *asker) encryptions(t *access.Account, perms []Permission) {

@@ -24,8 +24,8 @@ func ssmService() jsonService {
 	return jsonService{id: "SSM", host: "ssm", signing: "ssm", target: "AmazonSSM", version: "1.1"}
 }
 
-// resource reads under which key a named resource is encrypted, and its policy
-// where the same call tells it. Streams and parameters take an action each that
+// resource reads under which key a named resource is encrypted, that key if it is
+// the account's own, and the resource's policy where the same call tells it. Streams and parameters take an action each that
 // [Policy] does not have: kinesis:DescribeStreamSummary and ssm:DescribeParameters.
 func (r *reader) resource(ctx context.Context, id string) {
 	parsed, err := arn.Parse(id)
@@ -49,6 +49,9 @@ func (r *reader) resource(ctx context.Context, id string) {
 		r.problem("resource "+id, err)
 	default:
 		r.put(func(a *inventory.Account) { a.Resources[id] = found })
+		if key, err := arn.Parse(found.KMSKey); err == nil && key.Account == r.account.ID && !strings.HasPrefix(key.Resource, "alias/aws/") {
+			r.key(ctx, found.KMSKey)
+		}
 	}
 }
 

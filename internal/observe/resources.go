@@ -102,6 +102,9 @@ func (r *reader) key(ctx context.Context, id string) {
 		r.keyGrants(ctx, found)
 	}
 	r.put(func(a *inventory.Account) { a.Keys[id] = found })
+	if found != nil && found.ARN != id {
+		r.key(ctx, found.ARN) // what decides about an alias
+	}
 }
 
 // keyGrants reads the grants on a key. They only add to what its policy allows,
@@ -145,6 +148,7 @@ func (r *reader) readKey(ctx context.Context, id string) (*inventory.Key, error)
 	}
 	out := &inventory.Key{ARN: aws.ToString(got.KeyMetadata.Arn), AWSManaged: got.KeyMetadata.KeyManager == kmstypes.KeyManagerTypeAws, Enabled: got.KeyMetadata.Enabled}
 	if parsed.Type() == "alias" {
+		out.Aliases = []string{parsed.Resource}
 		return out, nil
 	}
 	doc, err := c.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id, PolicyName: aws.String("default")})

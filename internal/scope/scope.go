@@ -175,7 +175,8 @@ func Unmoved(ctx context.Context, p *plan.Plan, source *Source) error {
 }
 
 // LookFor is Look that also reads the role or user that who names, and the
-// secret or key that resource is, where their accounts are declared.
+// secret or key that resource is or the key that it is under, where their
+// accounts are declared.
 func (s *Scope) LookFor(ctx context.Context, who access.Address, resource string) (*View, diag.List, error) {
 	v, diags, err := s.Look(ctx)
 	if err != nil || v == nil {
@@ -215,8 +216,12 @@ func (s *Scope) askFor(req *inventory.Request, a arn.ARN) {
 		what.Users = append(what.Users, a.Name())
 	case a.Service == "secretsmanager" && a.Type() == "secret":
 		what.Secrets = append(what.Secrets, a.String())
-	case a.Service == "kms" && a.Type() == "key":
+	case a.Service == "kms" && (a.Type() == "key" || a.Type() == "alias"):
 		what.Keys = append(what.Keys, a.String())
+	default:
+		if holder, ok := compile.Holder(a); ok {
+			what.Resources = append(what.Resources, holder)
+		}
 	}
 }
 

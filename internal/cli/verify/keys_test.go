@@ -281,6 +281,10 @@ spec:
 	w.exits(0, "apply", "--yes", path)
 	w.contains(w.exits(0, "verify", path), "\nverified: ", "allowed     dynamodb:GetItem on", "assumed  "+assumed)
 
+	const parcels = "arn:aws:dynamodb:us-east-1:222222222222:table/Parcels"
+	w.contains(w.exits(0, "can", "serviceaccount:ci/payroll/api", "dynamodb:GetItem", parcels), "allowed: ", "kms:Decrypt on "+*first.Arn)
+	w.contains(w.exits(1, "can", "serviceaccount:ci/payroll/api", "dynamodb:PutItem", parcels), "denied: ")
+
 	// The table moves under another key: what the old one took goes with it.
 	if _, err := tables.UpdateTable(t.Context(), &dynamodb.UpdateTableInput{TableName: aws.String("Parcels"), SSESpecification: &dynamotypes.SSESpecification{Enabled: aws.Bool(true), KMSMasterKeyId: second.Arn}}); err != nil {
 		t.Fatal(err)
