@@ -30,7 +30,9 @@
 // is served. All calls to STS share a budget below AWS's quota, and once STS
 // throttles, one call at a time finds out whether it still does. When a service
 // no longer accepts a credential, as after the role was deleted and made again,
-// it is forgotten and the request made once more. Package creds has the details.
+// another one is fetched and the request made once more; a service that refuses
+// that one too, as in a Region that is not enabled, is believed to mean itself.
+// Package creds has the details.
 //
 // # Tests
 //

@@ -197,6 +197,6 @@ func (p *Pool) with(c *creds.Cached, region string) aws.Config {
 	cfg := p.base.Copy()
 	cfg.Credentials = c
 	cfg.Region = cmp.Or(region, cfg.Region)
-	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], forget(c))
+	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], renew(c))
 	return cfg
 }

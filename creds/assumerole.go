@@ -81,16 +81,14 @@ func (p patient) IsErrorRetryable(err error) bool {
 }
 
 // Retrieve calls STS. When STS no longer accepts the source's credentials, as
-// after a role was deleted and made again, they are forgotten and fetched anew,
-// once.
+// after a role was deleted and made again, they are renewed, once.
 func (p *AssumeRole) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	by, err := p.source.Retrieve(ctx)
 	if err != nil {
 		return aws.Credentials{}, err
 	}
 	out, err := p.call(ctx, by)
-	if source, ok := p.source.(invalidator); ok && Refused(err) {
-		source.Invalidate(by.AccessKeyID)
+	if Refused(err) && p.renew(ctx, by.AccessKeyID, err) {
 		if by, err = p.source.Retrieve(ctx); err != nil {
 			return aws.Credentials{}, err
 		}
@@ -100,6 +98,18 @@ func (p *AssumeRole) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, &Error{Role: p.role.ARN, Err: err}
 	}
 	return credentials(out.Credentials, out.AssumedRoleUser, p.role.ARN)
+}
+
+// renew gets other credentials of the source, and reports whether it has any.
+func (p *AssumeRole) renew(ctx context.Context, accessKeyID string, refusal error) bool {
+	switch source := p.source.(type) {
+	case *Cached:
+		return source.Renew(ctx, accessKeyID, refusal)
+	case invalidator:
+		source.Invalidate(accessKeyID)
+		return true
+	}
+	return false
 }
 
 func (p *AssumeRole) call(ctx context.Context, by aws.Credentials) (*sts.AssumeRoleOutput, error) {
@@ -151,18 +161,30 @@ func (p *AssumeRole) Format(f fmt.State, _ rune) { fmt.Fprint(f, p.String()) }
 func temporary(c aws.Credentials) bool { return strings.HasPrefix(c.AccessKeyID, "ASIA") }
 
 // Refused reports that AWS does not accept the credentials a call was signed
-// with, whatever they would be allowed: they expired, or whose they are is gone.
-// Source: STS API reference, common errors.
+// with, whatever they would be allowed: they expired, whose they are is gone, or
+// the Region is one that their account has not enabled. Source: STS API
+// reference, common errors; IAM guide, "Managing AWS STS in an AWS Region".
 func Refused(err error) bool {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return false
-	}
-	switch api.ErrorCode() {
-	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException":
+	if Expired(err) {
 		return true
 	}
-	return false
+	code := codeOf(err)
+	return code == "InvalidClientTokenId" || code == "UnrecognizedClientException"
+}
+
+// Expired reports that AWS does not accept the credentials a call was signed
+// with for their age, which it says of no others.
+func Expired(err error) bool {
+	code := codeOf(err)
+	return code == "ExpiredToken" || code == "ExpiredTokenException"
+}
+
+func codeOf(err error) string {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return ""
+	}
+	return api.ErrorCode()
 }
 
 func optional(s string) *string {

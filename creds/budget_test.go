@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go"
 
 	"github.com/stile-aws/stile/creds"
 )
@@ -26,13 +28,19 @@ type fakeSTS struct {
 	mu       sync.Mutex // guards the rest
 	throttle bool
 	denied   bool
+	hung     bool
+	exits    bool // ends the goroutine that calls, as a test does that gives up
 	calls    []time.Time
 }
 
 func (f *fakeSTS) set(throttle bool) {
+	f.change(func() { f.throttle = throttle })
+}
+
+func (f *fakeSTS) change(how func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.throttle = throttle
+	how()
 }
 
 // since counts the calls after t.
@@ -52,8 +60,18 @@ func (f *fakeSTS) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, context.Cause(r.Context())
 	}
 	f.mu.Lock()
+	hung := f.hung
+	f.mu.Unlock()
+	if hung {
+		<-r.Context().Done()
+		return nil, context.Cause(r.Context())
+	}
+	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, time.Now())
+	if f.exits {
+		runtime.Goexit()
+	}
 	status, body := http.StatusOK, fmt.Sprintf(`<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA%d</AccessKeyId>
 		<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
 		len(f.calls), time.Now().Add(f.life).UTC().Format(time.RFC3339))
@@ -202,6 +220,105 @@ func TestTheRateIsKept(t *testing.T) {
 		each(t.Context(), sts.roles(t, cache, 250))
 		if took := time.Since(began); took < 3900*time.Millisecond || took > 5*time.Second {
 			t.Errorf("250 calls at 50 a second and 50 at once took %s, want about 4 s", took)
+		}
+	})
+}
+
+// A cold start takes as long as the rate says, however many roles there are and
+// however short the time for one fetch.
+func TestAColdStartOfManyRolesFailsNobody(t *testing.T) {
+	for _, c := range []struct {
+		roles int
+		rate  float64
+		want  time.Duration
+	}{
+		{1000, 10, 99 * time.Second},
+		{400, 5, 79 * time.Second},
+		{3000, 300, 9 * time.Second},
+		{5, 0.1, 40 * time.Second}, // each waits longer than the whole time for one
+	} {
+		t.Run(fmt.Sprintf("%d roles at %v a second", c.roles, c.rate), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sts := &fakeSTS{life: time.Hour}
+				cache := creds.NewCache(creds.Config{STSRate: c.rate, Timeout: 5 * time.Second})
+				defer cache.Close()
+				began := time.Now()
+				if failed := each(t.Context(), sts.roles(t, cache, c.roles)); failed > 0 {
+					t.Errorf("%d of %d failed, though STS answered everybody", failed, c.roles)
+				}
+				if took := time.Since(began); took < c.want || took > c.want+time.Second {
+					t.Errorf("it took %s, want about %s", took, c.want)
+				}
+				if n := sts.since(time.Time{}); n != c.roles {
+					t.Errorf("%d calls, want one for each role", n)
+				}
+			})
+		})
+	}
+}
+
+func TestAQueueThatDoesNotMoveIsLeft(t *testing.T) {
+	for _, answers := range []time.Duration{0, 8 * time.Second} {
+		t.Run(fmt.Sprintf("STS falls silent after %s", answers), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sts := &fakeSTS{life: time.Hour, hung: answers == 0}
+				cache := creds.NewCache(creds.Config{STSRate: 50})
+				defer cache.Close()
+				all := sts.roles(t, cache, 1000)
+				time.AfterFunc(answers, func() { sts.change(func() { sts.hung = true }) })
+				began := time.Now()
+				failed := each(t.Context(), all)
+				if took := time.Since(began); failed < 500 || took > answers+31*time.Second {
+					t.Errorf("%d failed, all were free after %s, want most, within 30 s of the silence", failed, took)
+				}
+				sts.change(func() { sts.hung = false })
+				time.Sleep(3 * time.Second) // the longest pause after a failure
+				began = time.Now()
+				if again := each(t.Context(), all); again > 0 {
+					t.Errorf("%d failed once STS answered again", again)
+				}
+				// Those who left have spent no turns.
+				if took, want := time.Since(began), time.Duration(failed)*time.Second/50+2*time.Second; took > want {
+					t.Errorf("it took %s to serve those %d who had left, want %s at most", took, failed, want)
+				}
+			})
+		})
+	}
+}
+
+func TestCallsThatEndTheirGoroutineLeaveTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sts := &fakeSTS{life: time.Hour, exits: true}
+		cache := creds.NewCache(creds.Config{})
+		defer cache.Close()
+		all := sts.roles(t, cache, 200) // more than are let in at once
+		if failed := each(t.Context(), all); failed != 200 {
+			t.Errorf("%d of 200 failed", failed)
+		}
+		sts.change(func() { sts.exits = false })
+		time.Sleep(3 * time.Second)
+		if failed := each(t.Context(), all); failed > 0 {
+			t.Errorf("%d failed afterwards", failed)
+		}
+	})
+}
+
+func TestKeepDoesNotHurryWhatIsThrottled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cache := creds.NewCache(creds.Config{})
+		defer cache.Close()
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		calls := 0
+		p := cache.Of(creds.From("portal", aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			if calls++; calls > 1000 {
+				stop() // the bubble's time would stand still
+			}
+			return aws.Credentials{}, &smithy.GenericAPIError{Code: "TooManyRequestsException", Message: "slow down"}
+		})))
+		p.Keep(ctx)
+		if calls < 15 || calls > 45 {
+			t.Errorf("%d fetches in a minute of throttling, want one in 1.1 to 3 s", calls)
 		}
 	})
 }

@@ -16,7 +16,9 @@ var ErrClosed = errors.New("the credential cache is closed")
 
 // Config says how a Cache works. The zero Config is good.
 type Config struct {
-	// Timeout bounds one fetch, whoever waits for it. Default 30 s.
+	// Timeout bounds one fetch, whoever waits for it. Default 30 s. While others'
+	// calls to STS are answered, the time that the fetch waits for its turn among
+	// them does not count.
 	Timeout time.Duration
 	// STSRate is how many STS requests a second this cache makes of each source
 	// account and Region. Default 300, half of AWS's quota.
@@ -47,7 +49,7 @@ type Cache struct {
 	timeout time.Duration
 	budgets budgets
 
-	mu      sync.Mutex // guards the three
+	mu      sync.Mutex // guards the rest of its paragraph
 	entries map[string]*Cached
 	pruneAt int // entries to have before the next look for unused ones
 

@@ -28,29 +28,50 @@ type Cached struct {
 	// credential need not wait for the next one to fail too.
 	failing atomic.Bool
 
-	mu       sync.Mutex // guards the rest, and changes of held
-	flight   *flight    // the fetch under way
-	failures int        // since the last success
-	failed   error      // the last failure's
-	retryAt  time.Time  // before it, failed is the answer
+	mu        sync.Mutex // guards the rest, and changes of held
+	flight    *flight    // the fetch under way
+	abandoned *flight    // one that was given up and whose provider has not returned yet
+	failures  int        // since the last success
+	failed    error      // the last failure's
+	retryAt   time.Time  // before it, failed is the answer
+	previous  string     // access key id of the credential before the one held
 }
 
 // held is a credential with the times that matter; never changed once stored.
 type held struct {
 	credentials aws.Credentials
 	forever     bool
-	passing     bool      // without an end that is known, see passingLife
+	since       time.Time // when it was fetched
 	halfAt      time.Time // Keep refreshes from here on
 	refreshAt   time.Time // a caller starts a refresh in the background
 	blockAt     time.Time // callers wait for the refresh
+	until       time.Time // when it expires
+	doubt       time.Time // until when callers wait for another one; zero if it is not doubted
+	renewal     bool      // fetched because AWS refused the one before
 }
 
 // flight is one fetch. The results are valid once done is closed.
 type flight struct {
-	done   chan struct{}
-	cancel context.CancelCauseFunc
-	held   *held
-	err    error
+	done    chan struct{}
+	cancel  context.CancelCauseFunc
+	renewal bool // guarded by the Cached's mu
+	held    *held
+	err     error
+}
+
+// wait gives what the fetch brought, unless ctx ends before. A fetch that waits
+// for another one is not late meanwhile.
+func (f *flight) wait(ctx context.Context) (*held, error) {
+	if u := fetching(ctx); u != nil {
+		u.clock.stop(nil)
+		defer u.clock.start()
+	}
+	select {
+	case <-f.done:
+		return f.held, f.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // The windows before expiry. They are those of AWS's design for all SDKs, which
@@ -62,6 +83,8 @@ const (
 	shortLife, shortAhead   = 20 * time.Minute, 5 * time.Minute
 	mediumLife, mediumAhead = 90 * time.Minute, 15 * time.Minute
 	longAhead               = time.Hour
+
+	ever = 100 * 365 * 24 * time.Hour // as good as: what never expires
 )
 
 // passingLife is how long credentials are held that a credential_process gave without
@@ -74,7 +97,13 @@ const passingLife = 5 * time.Second
 // is not refreshed together.
 func hold(c aws.Credentials, now time.Time) *held {
 	if !c.CanExpire {
-		return &held{credentials: c, forever: true, passing: c.Source == processcreds.ProviderName, refreshAt: now.Add(passingLife)}
+		end := now.Add(ever)
+		h := &held{credentials: c, forever: true, since: now, halfAt: end, refreshAt: end, blockAt: end, until: end}
+		if c.Source == processcreds.ProviderName {
+			end = now.Add(passingLife)
+			h.refreshAt, h.blockAt, h.until = end, end, end
+		}
+		return h
 	}
 	life := c.Expires.Sub(now)
 	ahead := longAhead
@@ -87,19 +116,17 @@ func hold(c aws.Credentials, now time.Time) *held {
 	ahead = min(ahead+rand.N(ahead/10), life/2)
 	return &held{
 		credentials: c,
+		since:       now,
+		until:       c.Expires,
 		halfAt:      c.Expires.Add(-max(life/2, ahead)),
 		refreshAt:   c.Expires.Add(-ahead),
 		blockAt:     c.Expires.Add(-min(blockAhead, life/4)),
 	}
 }
 
-func (h *held) fresh(now time.Time) bool {
-	return h.forever && !h.passing || now.Before(h.refreshAt)
-}
+func (h *held) fresh(now time.Time) bool { return now.Before(h.refreshAt) }
 
-func (h *held) valid(now time.Time) bool {
-	return !h.passing && (h.forever || now.Before(h.credentials.Expires))
-}
+func (h *held) valid(now time.Time) bool { return now.Before(h.until) }
 
 // Retrieve gives the credential. It waits only when there is none or when it is
 // in its last minute and has not failed to be refreshed, and then no longer than
@@ -120,6 +147,9 @@ func (c *Cached) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		}
 		return h.credentials, nil
 	}
+	if !h.doubt.IsZero() && h.valid(now) {
+		return c.inDoubt(ctx, h)
+	}
 	out, err := c.await(ctx)
 	if err != nil && context.Cause(ctx) == nil && h.valid(time.Now()) {
 		return h.credentials, nil
@@ -135,10 +165,7 @@ func (c *Cached) RetrieveLong(ctx context.Context, least time.Duration) (aws.Cre
 	if h != nil && h.short(time.Now(), least) && !c.failing.Load() {
 		_, f, _ := c.join(ctx, time.Now(), func(now *held, _ time.Time) bool { return now != h })
 		if f != nil {
-			select {
-			case <-f.done:
-			case <-ctx.Done():
-			}
+			_, _ = f.wait(ctx) // Retrieve gives what is there then
 		}
 	}
 	return c.Retrieve(ctx)
@@ -147,26 +174,18 @@ func (c *Cached) RetrieveLong(ctx context.Context, least time.Duration) (aws.Cre
 // short reports that less than least is left, and that a new credential of the
 // same life would have more.
 func (h *held) short(now time.Time, least time.Duration) bool {
-	if h.forever || h.credentials.Expires.Sub(now) >= least {
+	if h.until.Sub(now) >= least {
 		return false
 	}
-	life := 2 * h.credentials.Expires.Sub(h.halfAt)
+	life := 2 * h.until.Sub(h.halfAt)
 	return !now.Before(h.halfAt) || life > least+time.Minute
 }
 
 // await takes part in a fetch until it is done or ctx ends.
 func (c *Cached) await(ctx context.Context) (aws.Credentials, error) {
 	h, f, err := c.join(ctx, time.Now(), (*held).fresh)
-	if err != nil {
-		return aws.Credentials{}, err
-	}
 	if f != nil {
-		select {
-		case <-f.done:
-			h, err = f.held, f.err
-		case <-ctx.Done():
-			return aws.Credentials{}, context.Cause(ctx)
-		}
+		h, err = f.wait(ctx)
 	}
 	if err != nil {
 		return aws.Credentials{}, err
@@ -179,6 +198,10 @@ func (c *Cached) await(ctx context.Context) (aws.Credentials, error) {
 func (c *Cached) join(ctx context.Context, now time.Time, good func(*held, time.Time) bool) (*held, *flight, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.joinLocked(ctx, now, good)
+}
+
+func (c *Cached) joinLocked(ctx context.Context, now time.Time, good func(*held, time.Time) bool) (*held, *flight, error) {
 	if h := c.held.Load(); h != nil && good(h, now) {
 		return h, nil, nil
 	}
@@ -187,6 +210,11 @@ func (c *Cached) join(ctx context.Context, now time.Time, good func(*held, time.
 	}
 	if now.Before(c.retryAt) {
 		return nil, nil, c.failed
+	}
+	if c.abandoned != nil { // a second fetch would only hang beside the first
+		c.retryAt = c.nextLocked(now)
+		c.quiet.Store(c.retryAt.UnixNano())
+		return nil, nil, c.abandoned.err
 	}
 	f, err := c.takeOffLocked(ctx, now)
 	return nil, f, err
@@ -211,32 +239,32 @@ func (c *Cached) takeOffLocked(ctx context.Context, now time.Time) (*flight, err
 }
 
 // fly fetches. Callers are freed when the time is over even if the provider
-// does not heed its context.
+// does not heed its context; what it brings nevertheless is served.
 func (c *Cached) fly(ctx context.Context, f *flight) {
 	defer f.cancel(nil)
 	late := fmt.Errorf("%v: no answer within %s", c.from, c.cache.timeout)
-	ctx, stop := context.WithTimeoutCause(ctx, c.cache.timeout, late)
-	defer stop()
-	freed := context.AfterFunc(ctx, func() { c.land(f, nil, context.Cause(ctx)) })
-	defer freed()
-	began := time.Now()
-	before := c.held.Load()
-	h, err := c.fetch(ctx)
-	ended := Fetch{Provider: c.String(), Key: c.key, Took: time.Since(began), Background: before != nil && began.Before(before.blockAt), Err: err}
-	if ctx.Err() != nil {
-		ended.Err = context.Cause(ctx) // AfterFunc has said so, or is about to
-	} else {
+	clock := newClock(c.cache.timeout, func() { f.cancel(late) })
+	defer clock.end()
+	context.AfterFunc(ctx, func() { c.abandon(f, context.Cause(ctx)) })
+	began, before := time.Now(), c.held.Load()
+	h, err := (*held)(nil), errUnfinished
+	defer func() { // whatever the provider does
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx) // and not how the provider puts it
+		}
 		c.land(f, h, err)
-	}
-	if h != nil && !h.forever && ended.Err == nil {
-		ended.Expires = h.credentials.Expires
-	}
-	c.cache.report(ctx, ended)
+		ended := Fetch{Provider: c.String(), Key: c.key, Took: time.Since(began), Background: before != nil && began.Before(before.blockAt), Err: err}
+		if h != nil && !h.forever {
+			ended.Expires = h.until
+		}
+		c.cache.report(ctx, ended)
+	}()
+	h, err = c.fetch(context.WithValue(ctx, underwayKey{}, &underway{&c.cache.budgets, clock}))
 }
 
 // fetch asks the provider, and refuses what nobody could use.
 func (c *Cached) fetch(ctx context.Context) (*held, error) {
-	got, err := c.from.Retrieve(context.WithValue(ctx, budgetsKey{}, &c.cache.budgets))
+	got, err := c.from.Retrieve(ctx)
 	now := time.Now()
 	switch {
 	case err != nil:
@@ -253,28 +281,60 @@ func (c *Cached) fetch(ctx context.Context) (*held, error) {
 	return h, nil
 }
 
-// land ends a fetch, once: what it brought is served, or its failure is
-// remembered for a while.
+// land ends a fetch: what it brought is served, or its failure is remembered
+// for a while.
 func (c *Cached) land(f *flight, h *held, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flight != f {
+	if c.abandoned == f {
+		c.abandoned = nil
+		if err != nil {
+			return // it has been remembered
+		}
+	}
+	if err != nil {
+		c.failLocked(f, err)
 		return
 	}
-	c.flight = nil
-	f.held, f.err = h, err
-	if err == nil {
-		c.failures, c.failed, c.retryAt = 0, nil, time.Time{}
-		c.held.Store(h)
-		c.quiet.Store(0)
-		c.failing.Store(false)
-	} else if !errors.Is(err, ErrClosed) {
+	h.renewal = f.renewal
+	if old := c.held.Load(); old != nil {
+		c.previous = old.credentials.AccessKeyID
+	}
+	c.failures, c.failed, c.retryAt = 0, nil, time.Time{}
+	c.held.Store(h)
+	c.quiet.Store(0)
+	c.failing.Store(false)
+	if c.flight == f {
+		c.flight = nil
+		f.held = h
+		close(f.done)
+	}
+}
+
+// abandon frees those who wait for a fetch before its provider returns.
+func (c *Cached) abandon(f *flight, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flight == f { // it has not landed
+		c.abandoned = f
+		c.failLocked(f, err)
+	}
+}
+
+// failLocked ends the fetch under way.
+func (c *Cached) failLocked(f *flight, err error) {
+	if !errors.Is(err, ErrClosed) {
+		if h := c.held.Load(); h != nil && !h.doubt.IsZero() && denied(err) {
+			c.held.Store(nil) // neither the services nor STS want to know of it
+		}
 		c.failures++
 		c.failed = err
 		c.retryAt = c.nextLocked(time.Now())
 		c.quiet.Store(c.retryAt.UnixNano())
 		c.failing.Store(true)
 	}
+	c.flight = nil
+	f.err = err
 	close(f.done)
 }
 
@@ -289,9 +349,10 @@ func (c *Cached) nextLocked(now time.Time) time.Time {
 		}
 		return next
 	}
+	_, paced := errors.AsType[*pacedError](c.failed)
 	switch {
-	case throttled(c.failed):
-		return now // the budget spaces the calls, and lets everybody go on at once
+	case paced:
+		return now
 	case denied(c.failed):
 		// STS goes on saying so until somebody changes a policy.
 		return now.Add(backoff(c.failures, 1500*time.Millisecond, 30*time.Second))
@@ -302,7 +363,7 @@ func (c *Cached) nextLocked(now time.Time) time.Time {
 // backoff doubles from first to longest with every failure, less up to a
 // quarter at random.
 func backoff(failures int, first, longest time.Duration) time.Duration {
-	d := min(first<<min(failures-1, 10), longest)
+	d := min(first<<min(max(failures-1, 0), 10), longest)
 	return d - rand.N(d/4)
 }
 
@@ -327,18 +388,13 @@ func (c *Cached) Keep(ctx context.Context) {
 
 // keepOnce refreshes if it is time, and says when to look again.
 func (c *Cached) keepOnce(ctx context.Context) (next time.Time, ok bool) {
-	young := func(h *held, now time.Time) bool { return h.forever || now.Before(h.halfAt) }
+	young := func(h *held, now time.Time) bool { return now.Before(h.halfAt) }
 	h, f, err := c.join(ctx, time.Now(), young)
 	if f != nil {
-		select {
-		case <-f.done:
-			h, err = f.held, f.err
-		case <-ctx.Done():
-			return time.Time{}, false
-		}
+		h, err = f.wait(ctx)
 	}
 	switch {
-	case errors.Is(err, ErrClosed):
+	case ctx.Err() != nil, errors.Is(err, ErrClosed):
 		return time.Time{}, false
 	case err != nil:
 		c.mu.Lock()
@@ -351,30 +407,12 @@ func (c *Cached) keepOnce(ctx context.Context) (next time.Time, ok bool) {
 	return h.halfAt, true
 }
 
-// Invalidate forgets the credential with this access key id, because AWS does
-// not accept it any more, and reports whether it was held. Another one that came
-// meanwhile stays.
-func (c *Cached) Invalidate(accessKeyID string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	h := c.held.Load()
-	if h == nil || h.credentials.AccessKeyID != accessKeyID {
-		return false
-	}
-	if from, ok := c.from.(invalidator); ok {
-		from.Invalidate(accessKeyID)
-	}
-	c.held.Store(nil)
-	c.retryAt = time.Time{}
-	return true
-}
-
 // idle reports that nothing would be lost with c.
 func (c *Cached) idle(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := c.held.Load()
-	return c.flight == nil && !now.Before(c.retryAt) && (h == nil || !h.valid(now))
+	return c.flight == nil && c.abandoned == nil && !now.Before(c.retryAt) && (h == nil || !h.valid(now))
 }
 
 // Key implements [Provider].

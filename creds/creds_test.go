@@ -184,6 +184,7 @@ func TestChainRecoversFromARecreatedHub(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(2 * time.Minute) // past the time when a refusal may mean that STS has not heard of the hub's session yet
 		w.deleteHub(t)
 		w.makeHub(t)
 		p.Invalidate(old.AccessKeyID)
