@@ -52,7 +52,7 @@ func (r *roleSessions) Retrieve(ctx context.Context) (aws.Credentials, error) {
 func explained(err error) error {
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() == "ValidationError" && strings.Contains(api.ErrorMessage(), "MaxSessionDuration") {
-		return fmt.Errorf("%w; ask for less (stile sessions edit NAME --duration), or have the role's maximum raised", err)
+		return fmt.Errorf("the role lasts less than was asked for (stile sessions edit NAME --duration asks for less): %w", err)
 	}
 	return err
 }

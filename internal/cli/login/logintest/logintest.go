@@ -276,8 +276,8 @@ func (w *World) Expire(t testing.TB) {
 }
 
 // Dana adds the source dana: an IAM user with a device, who may enter the roles
-// work and look in every account.
-func (w *World) Dana(t testing.TB) {
+// work and look in every account. seed is the device's.
+func (w *World) Dana(t testing.TB) (seed string) {
 	t.Helper()
 	admin := w.IAM(Account(0))
 	if _, err := admin.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String("dana")}); err != nil {
@@ -295,7 +295,7 @@ func (w *World) Dana(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seed := string(device.VirtualMFADevice.Base32StringSeed)
+	seed = string(device.VirtualMFADevice.Base32StringSeed)
 	if _, err := base32.StdEncoding.DecodeString(seed); err != nil {
 		t.Fatal(err)
 	}
@@ -322,4 +322,5 @@ func (w *World) Dana(t testing.TB) {
 	add.Stdin = strings.NewReader(*key.AccessKey.AccessKeyId + "\n" + *key.AccessKey.SecretAccessKey + "\n")
 	routetest.Run(t, add).Want(t, "")
 	w.Since()
+	return seed
 }
