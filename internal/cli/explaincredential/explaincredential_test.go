@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -147,6 +148,42 @@ func TestWhoHasToBeAskedIsTold(t *testing.T) {
 	has(t, r, 0, "kept until ")
 	r = w.Stile(t, nil, "explain-credential", "team-3/Nobody")
 	has(t, r, 1, "you have no permission set Nobody there, but Admin, ReadOnly")
+}
+
+// The one step of a role that takes a code of its own is the user's, whose policies are
+// asked about a refusal.
+func TestACodeOfItsOwnIsTold(t *testing.T) {
+	w := logintest.New(t)
+	w.Dana(t)
+	admin := w.IAM(logintest.Account(0))
+	if _, err := admin.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: aws.String("dana"), PolicyName: aws.String("no"),
+		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":{"Sid":"NeverLook","Effect":"Deny","Action":"sts:AssumeRole","Resource":"*"}}`)}); err != nil {
+		t.Fatal(err)
+	}
+	id, key, _ := w.Server.Administrator(logintest.Account(0))
+	inventory := filepath.Join(w.Dir, "own.json")
+	here := []string{"AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + key, "AWS_REGION=us-east-1"}
+	if r := w.Stile(t, here, "observe", "--accounts", string(logintest.Account(0)), "--out", inventory); r.Code != 0 && r.Code != 3 {
+		t.Fatalf("observe: exit %d, %s", r.Code, r.Stderr)
+	}
+	w.Stile(t, nil, "sessions", "add", "look", "--source", "dana", "--account", string(logintest.Account(0)), "--role", "look", "--duration", "2h").Want(t, "")
+	r := w.Stile(t, nil, "explain-credential", "--inventory", inventory, "look")
+	has(t, r, 1, "step 1: sts:AssumeRole arn:aws:iam::100000000000:role/look: refused", "one code for this role alone", "lasts 2h0m0s", "NeverLook")
+	if strings.Contains(r.Stdout, "step 2") {
+		t.Errorf("it has more steps than one: %s", r.Stdout)
+	}
+
+	path := filepath.Join(w.Dir, ".config/stile/sessions.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompt := regexp.MustCompile(`code: program\n *program: .*\n`).ReplaceAllString(string(text), "code: prompt\n")
+	if prompt == string(text) {
+		t.Fatalf("the code's program is not where it was: %s", text)
+	}
+	w.Write(t, ".config/stile/sessions.yaml", prompt)
+	has(t, w.Stile(t, nil, "explain-credential", "look"), 3, "first somebody has to: give an MFA code for it alone: stile whoami look")
 }
 
 func TestDeclaredWaysAndGuards(t *testing.T) {

@@ -1,6 +1,7 @@
 package explaincredential
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -110,7 +111,7 @@ func (o *options) caller(ctx context.Context, e *explanation, i int, before *cre
 	case e.Kind == "declared":
 		return access.ParseAddress(e.Source)
 	case e.Steps[0].by != nil:
-		by = e.Steps[0].by
+		by, region = e.Steps[0].by, cmp.Or(e.Region, "us-east-1") // which any will do
 	default:
 		return access.Address{}, fmt.Errorf("the policies are not asked about tokens and assertions of unknown content; the trust policy of %s decides, with what they say", e.Steps[i].Role)
 	}
