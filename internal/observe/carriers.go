@@ -137,6 +137,10 @@ func bucketPolicy(ctx context.Context, c *s3.Client, name *string, r *inventory.
 	if err := bucketEncryption(ctx, c, name, r); err != nil {
 		return err
 	}
+	return bucketDocument(ctx, c, name, r)
+}
+
+func bucketDocument(ctx context.Context, c *s3.Client, name *string, r *inventory.Resource) error {
 	doc, err := c.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: name})
 	if err != nil {
 		if none(err, "NoSuchBucketPolicy") {

@@ -25,8 +25,9 @@ func ssmService() jsonService {
 }
 
 // resource reads under which key a named resource is encrypted, that key if it is
-// the account's own, and the resource's policy where the same call tells it. Streams and parameters take an action each that
-// [Policy] does not have: kinesis:DescribeStreamSummary and ssm:DescribeParameters.
+// the account's own, and the resource's policy, but for streams. Streams and
+// parameters take an action each that [Policy] does not have:
+// kinesis:DescribeStreamSummary and ssm:DescribeParameters.
 func (r *reader) resource(ctx context.Context, id string) {
 	parsed, err := arn.Parse(id)
 	if err != nil {
@@ -71,7 +72,10 @@ func (r *reader) readResource(ctx context.Context, id arn.ARN, out *inventory.Re
 		err = topicPolicy(ctx, sns.NewFromConfig(cfg), out)
 		out.PolicyState = policyState(out.Policy)
 	case "dynamodb:table":
-		err = tableKey(ctx, dynamodb.NewFromConfig(cfg), out)
+		c := dynamodb.NewFromConfig(cfg)
+		if err = tableKey(ctx, c, out); err == nil {
+			documented(ctx, out, tableCarrier(c, out.ARN, "").policy)
+		}
 	case "s3:bucket":
 		region, err = r.bucketKey(ctx, cfg, id.Resource, out)
 	case "kinesis:stream":
@@ -86,6 +90,14 @@ func (r *reader) readResource(ctx context.Context, id arn.ARN, out *inventory.Re
 	}
 	out.KMSKey = wholeKey(out.KMSKey, region, r.account.ID)
 	return nil
+}
+
+// documented reads the policy of a resource where that is a call of its own. One
+// that may not be read is left as if nobody had looked, which is told as such.
+func documented(ctx context.Context, out *inventory.Resource, policy func(context.Context, *inventory.Resource) error) {
+	if err := policy(ctx, out); err == nil {
+		out.PolicyState = policyState(out.Policy)
+	}
 }
 
 // policyState is that of a policy that was read, "" for none.
@@ -143,7 +155,12 @@ func (r *reader) bucketKey(ctx context.Context, cfg aws.Config, name string, out
 		if err != nil {
 			return "", err
 		}
-		return region, bucketEncryption(ctx, s3.NewFromConfig(there), &name, out)
+		c := s3.NewFromConfig(there)
+		if err := bucketEncryption(ctx, c, &name, out); err != nil {
+			return "", err
+		}
+		documented(ctx, out, func(ctx context.Context, r *inventory.Resource) error { return bucketDocument(ctx, c, &name, r) })
+		return region, nil
 	}
 	return "", missing("bucket", name)
 }

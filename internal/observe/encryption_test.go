@@ -26,10 +26,10 @@ func TestWhatResourcesAreEncryptedUnder(t *testing.T) {
 		"arn:aws:sqs" + at + "bare":                 {Type: "sqs:queue", PolicyState: inventory.Absent},
 		"arn:aws:sns" + at + "orders":               {Type: "sns:topic", KMSKey: fakeKey, Policy: policyOf("arn:aws:sns" + at + "orders"), PolicyState: inventory.Exists},
 		"arn:aws:sns" + at + "bare":                 {Type: "sns:topic", PolicyState: inventory.Absent},
-		"arn:aws:s3:::reports":                      {Type: "s3:bucket", KMSKey: fakeKey},
-		"arn:aws:s3:::bare":                         {Type: "s3:bucket"},
+		"arn:aws:s3:::reports":                      {Type: "s3:bucket", KMSKey: fakeKey, Policy: policyOf("arn:aws:s3:::reports/*"), PolicyState: inventory.Exists},
+		"arn:aws:s3:::bare":                         {Type: "s3:bucket", PolicyState: inventory.Absent},
 		"arn:aws:s3:::somebodys":                    nil,
-		"arn:aws:dynamodb" + at + "table/Orders":    {Type: "dynamodb:table", KMSKey: fakeKey},
+		"arn:aws:dynamodb" + at + "table/Orders":    {Type: "dynamodb:table", KMSKey: fakeKey, Policy: tablePolicy, PolicyState: inventory.Exists},
 		"arn:aws:dynamodb" + at + "table/None":      nil,
 		"arn:aws:kinesis" + at + "stream/orders":    {Type: "kinesis:stream", KMSKey: key + "key/1234abcd-12ab-34cd-56ef-1234567890ab"},
 		"arn:aws:kinesis" + at + "stream/bare":      {Type: "kinesis:stream"},
@@ -67,6 +67,11 @@ func TestResourcesThatAreNotTold(t *testing.T) {
 		a := fill(t, f.World, f.fakes, request).Accounts[scopetest.Orders]
 		if _, state := inventory.Get(a.Resources, queue); state != inventory.NotAsked || len(a.Problems) != 1 || a.Problems[0].What != "resource "+queue || !strings.Contains(a.Problems[0].Why, "AccessDenied") {
 			t.Errorf("a queue that is refused is %v, beside %v", state, a.Problems)
+		}
+		f.fakes.deny = map[string]bool{"s3:GetBucketPolicy": true}
+		a = fill(t, f.World, f.fakes, asking(scopetest.Orders, inventory.AccountRequest{Resources: []string{"arn:aws:s3:::reports"}})).Accounts[scopetest.Orders]
+		if b := a.Resources["arn:aws:s3:::reports"]; b == nil || b.KMSKey != fakeKey || b.PolicyState != inventory.NotAsked || len(a.Problems) > 0 {
+			t.Errorf("a bucket whose policy is refused is %+v, beside %v", b, a.Problems)
 		}
 		f.fakes.deny, f.fakes.gone = nil, map[string]bool{"sqs:GetQueueAttributes": true}
 		a = fill(t, f.World, f.fakes, request).Accounts[scopetest.Orders]
