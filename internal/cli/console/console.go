@@ -50,7 +50,8 @@ func New(s *term.Streams) *cobra.Command {
 			"A browser is one identity in the console at a time. --new-session turns on AWS's multi-session support, up to five\n" +
 			"beside each other; --logout ends those there are before; --browser-profile and --container open another profile, or a\n" +
 			"container of Firefox with the add-on \"Open external links in a container\".\n\n" +
-			"The console's session ends with the credentials, unless --duration says otherwise; AWS lets chained roles choose none.\n" +
+			"The console's session ends with the credentials, unless --duration says otherwise; AWS lets chained roles choose none,\n" +
+			"nor those that are entered from an MFA session: a session of more than an hour is not (stile sessions edit NAME --duration 4h).\n" +
 			"An IAM user's own key is exchanged by GetFederationToken, which the user must be allowed. AWS signs in no session of\n" +
 			"an MFA code: for a user with a device too the console is by the key, and refuses what takes a code; enter a role for that.\n" +
 			"AWS_ENDPOINT_URL_SIGNIN is the sign-in endpoint to use; that of a local AWS is used when AWS_ENDPOINT_URL points at one.\n\n" +
@@ -87,7 +88,7 @@ func (o *options) run(ctx context.Context, address string) error {
 		req.Region = way.Region
 	}
 	if way.Chained && req.Duration != 0 {
-		o.streams.Note("stile: --duration is left off: AWS takes it for the first role alone; the console ends with the credentials")
+		o.streams.Note("stile: --duration is left off: AWS takes it for a first role alone, and none from an MFA session; the console ends with the credentials")
 		req.Duration = 0
 	}
 	c, err := way.Retrieve(ctx)
