@@ -23,7 +23,7 @@ type sealedRef struct {
 	open     bool   // holder names no single thing
 	use      catalog.KeyUse
 	actions  []string
-	contexts []string
+	contexts []string // values of use.ContextKey
 }
 
 // sealedRefs lists what perms name that may be under a KMS key of the target's or
@@ -88,7 +88,9 @@ func nounOf(service string) string {
 func holdsKeys(service string) bool { return nounOf(service) != "" }
 
 // sealed is what a resource is to the keys of a service; ok is false for what the
-// service's actions are not about.
+// service's actions are not about. The encryption context of S3 is no condition
+// here: it names the object, or with a bucket key the bucket, which says little that
+// the permission on the objects does not, and would leave the proof open.
 func sealed(resource string, use catalog.KeyUse) (ref sealedRef, ok bool) {
 	ref = sealedRef{holder: resource, open: true, use: use, actions: use.Actions}
 	if resource == catalog.Everything {
@@ -97,9 +99,6 @@ func sealed(resource string, use catalog.KeyUse) (ref sealedRef, ok bool) {
 	a, err := arn.Parse(resource)
 	if err != nil || a.Service != use.ViaService {
 		return ref, false
-	}
-	if use.ContextKey != "" {
-		ref.contexts = []string{resource}
 	}
 	switch a.Service {
 	case "s3":
@@ -111,17 +110,16 @@ func sealed(resource string, use catalog.KeyUse) (ref sealedRef, ok bool) {
 		if key == "" {
 			return ref, false // the bucket itself, which is no object
 		}
-		ref.contexts = append(ref.contexts, a.String()) // with a bucket key
 	case "dynamodb", "kinesis":
 		parts := strings.SplitN(a.Resource, "/", 3)
 		a.Resource = strings.Join(parts[:min(2, len(parts))], "/")
-		if use.ContextKey != "" {
-			ref.contexts = []string{a.String()}
-		}
 	case "sns":
 		a.Resource, _, _ = strings.Cut(a.Resource, ":")
 	}
 	ref.holder = a.String()
+	if use.ContextKey != "" && a.Service != "s3" {
+		ref.contexts = []string{ref.holder}
+	}
 	ref.open = strings.ContainsAny(a.Resource, "*?$") || strings.ContainsAny(a.Region, "*?$")
 	return ref, true
 }

@@ -22,7 +22,7 @@ type encrypted struct {
 	lost       bool   // key is what the service calls it, and leads to none
 	use        catalog.KeyUse
 	actions    []string // what of the key the item's actions use
-	contexts   []string // values, patterns among them, of use.ContextKey
+	contexts   []string // values of use.ContextKey
 }
 
 func (e *encrypted) String() string { return e.noun + " " + e.name }
@@ -180,11 +180,7 @@ func (g *keyGrant) conditions() []policy.Condition {
 	if g.use.ContextKey == "" || len(g.contexts) == 0 {
 		return out
 	}
-	operator := "StringEquals"
-	if slices.ContainsFunc(g.contexts, func(v string) bool { return strings.ContainsAny(v, "*?") }) {
-		operator = "StringLike"
-	}
-	return append(out, policy.Cond(operator, "kms:EncryptionContext:"+g.use.ContextKey, g.contexts...))
+	return append(out, policy.Cond("StringEquals", "kms:EncryptionContext:"+g.use.ContextKey, g.contexts...))
 }
 
 // permission is the identity side of g.

@@ -99,11 +99,8 @@ func (c *compiler) statement(s Statement) {
 	}
 	for i, cond := range s.Statement.Conditions {
 		if i < len(have.Statement.Conditions) {
-			mine := &have.Statement.Conditions[i]
-			mine.Values = policy.Texts(union(policy.Values(mine.Values), policy.Values(cond.Values))...)
-			if cond.Operator == "StringLike" {
-				mine.Operator = cond.Operator // patterns among the values of either
-			}
+			values := union(policy.Values(have.Statement.Conditions[i].Values), policy.Values(cond.Values))
+			have.Statement.Conditions[i].Values = policy.Texts(values...)
 		}
 	}
 }
