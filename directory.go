@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
@@ -29,8 +26,9 @@ type Account struct {
 }
 
 // Directory knows accounts. Accounts is called when a name is asked for that is
-// not known, and now and then; what it returns is kept. It must be safe for
-// concurrent use.
+// not known, and now and then, by one goroutine at a time and not on behalf of
+// one caller: ctx ends after five minutes, or with the [Pool]. What it returns is
+// kept, and used on when it fails.
 type Directory interface {
 	Accounts(ctx context.Context) ([]Account, error)
 }
@@ -105,90 +103,4 @@ func appendBelow(out []Account, n *inventory.Node, units []string) []Account {
 		out = appendBelow(out, child, units)
 	}
 	return out
-}
-
-// How long a directory's answer is good, and how soon it is asked again for a
-// name that it did not have.
-const (
-	bookLife  = 10 * time.Minute
-	bookRetry = 30 * time.Second
-)
-
-// book is what a directory said last.
-type book struct {
-	directory Directory
-
-	mu     sync.Mutex // guards the rest; held while the directory is asked
-	read   time.Time
-	all    []Account
-	byName map[string][]arn.AccountID
-}
-
-// resolve gives the id of an account.
-func (b *book) resolve(ctx context.Context, account string) (arn.AccountID, error) {
-	if id := arn.AccountID(account); id.Valid() {
-		return id, nil
-	}
-	switch {
-	case account == "":
-		return "", fmt.Errorf("choosing an account: none is given")
-	case b.directory == nil:
-		return "", fmt.Errorf("choosing an account: %q is not the id of one (twelve digits), and the pool has no Directory of names", account)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	ids := b.byName[account]
-	age := time.Since(b.read)
-	if b.read.IsZero() || age > bookLife || len(ids) == 0 && age > bookRetry {
-		if err := b.fillLocked(ctx); err != nil && len(ids) == 0 {
-			return "", fmt.Errorf("choosing account %q: %w", account, err)
-		}
-		ids = b.byName[account]
-	}
-	switch len(ids) {
-	case 0:
-		return "", fmt.Errorf("choosing an account: there is none named %q among the %d known", account, len(b.all))
-	case 1:
-		return ids[0], nil
-	}
-	return "", fmt.Errorf("choosing an account: %q is the name of several: %s and %s", account, ids[0], ids[1])
-}
-
-// list gives all accounts, in the order of their names.
-func (b *book) list(ctx context.Context) ([]Account, error) {
-	if b.directory == nil {
-		return nil, fmt.Errorf("the pool has no Directory of accounts")
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.read.IsZero() || time.Since(b.read) > bookLife {
-		if err := b.fillLocked(ctx); err != nil && b.read.IsZero() {
-			return nil, err
-		}
-	}
-	return b.all, nil
-}
-
-func (b *book) fillLocked(ctx context.Context) error {
-	all, err := b.directory.Accounts(ctx)
-	if err != nil {
-		return fmt.Errorf("listing accounts: %w", err)
-	}
-	for _, a := range all {
-		if !a.ID.Valid() {
-			return fmt.Errorf("listing accounts: %q is not the id of an account (twelve digits)", a.ID)
-		}
-	}
-	all = slices.Clone(all)
-	slices.SortFunc(all, func(x, y Account) int {
-		if c := strings.Compare(x.Name, y.Name); c != 0 {
-			return c
-		}
-		return strings.Compare(string(x.ID), string(y.ID))
-	})
-	b.all, b.byName, b.read = all, map[string][]arn.AccountID{}, time.Now()
-	for _, a := range all {
-		b.byName[a.Name] = append(b.byName[a.Name], a.ID)
-	}
-	return nil
 }

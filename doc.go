@@ -21,6 +21,15 @@
 // [Declared] reads stile's declarations, [Saved] an inventory. There is no default account: an empty or
 // unknown name is an error and never the service's own account.
 //
+// # Customers' accounts
+//
+// A service that works in the accounts of others gives each its external id by
+// Config.SessionFor, so that nobody can have it work in somebody else's account.
+// [Pool.WithSession] narrows a session to one customer, by tags or a policy:
+//
+//	tenant := pool.WithSession(creds.Role{Tags: map[string]string{"tenant": "acme"}})
+//	tables, err := stile.Client(ctx, tenant, dynamodb.NewFromConfig, account, role, "")
+//
 // # Credentials
 //
 // There is one credential for each distinct request to STS, whatever the number

@@ -53,15 +53,18 @@ func (p *Pool) Accounts(ctx context.Context, sel Selection) ([]Account, error) {
 
 // candidates are the accounts named, or all. The caller owns the slice.
 func (p *Pool) candidates(ctx context.Context, sel Selection) ([]Account, error) {
+	if len(sel.Accounts) == 0 {
+		known, err := p.accounts.list(ctx)
+		return slices.Clone(known), err
+	}
 	var known []Account
-	if p.accounts.directory != nil || len(sel.Accounts) == 0 {
+	if len(sel.Labels) == 0 && sel.Unit == "" {
+		known = p.accounts.known(ctx) // for their names; ids are enough
+	} else if p.accounts.directory != nil {
 		var err error
 		if known, err = p.accounts.list(ctx); err != nil {
 			return nil, err
 		}
-	}
-	if len(sel.Accounts) == 0 {
-		return slices.Clone(known), nil
 	}
 	var out []Account
 	seen := map[arn.AccountID]bool{}
@@ -95,7 +98,7 @@ func (s *Selection) fits(a *Account) bool {
 // EachOptions say how a function is run over accounts. The zero value is good.
 type EachOptions struct {
 	Concurrency int  // accounts worked in at once; default 16
-	StopOnError bool // start no more once one has failed, and cancel those under way
+	StopOnError bool // once one has failed, begin no other and cancel those under way
 	// Progress, if set, is called after each account, by one goroutine at a time.
 	Progress func(Progress)
 }
@@ -229,8 +232,14 @@ func overAccounts[T any](ctx context.Context, accounts []Account, fn func(contex
 		for range min(workers, len(accounts)) {
 			wg.Go(func() {
 				for a := range todo {
+					if ctx.Err() != nil {
+						continue
+					}
 					began := time.Now()
 					v, err := fn(ctx, a)
+					if err != nil && opt.StopOnError {
+						cancel() // before anybody can begin another
+					}
 					results <- Result[T]{Account: a, Value: v, Err: err, Took: time.Since(began)}
 				}
 			})
@@ -247,9 +256,6 @@ func overAccounts[T any](ctx context.Context, accounts []Account, fn func(contex
 			progress.Account, progress.Err = r.Account, r.Err
 			if r.Err != nil {
 				progress.Failed++
-				if opt.StopOnError {
-					cancel()
-				}
 			}
 			if opt.Progress != nil {
 				opt.Progress(progress)

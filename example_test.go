@@ -13,9 +13,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/stile-aws/stile"
+	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/inventory"
 	"github.com/stile-aws/stile/internal/scene"
+	"github.com/stile-aws/stile/stiletest"
 )
 
 // In a service, the configuration is the SDK's own: stile.New(ctx,
@@ -54,7 +56,7 @@ func ExampleNew() {
 	defer pool.Close()
 	_, err = pool.Config(context.Background(), "order", "", "")
 	fmt.Println(err)
-	// Output: choosing an account: there is none named "order" among the 1 known
+	// Output: choosing an account: there is none named "order" among the 1 known; did you mean "orders"?
 }
 
 func ExamplePool_Config() {
@@ -144,6 +146,64 @@ func ExampleSelfClient() {
 	me, err := stile.SelfClient(pool, sts.NewFromConfig, "").GetCallerIdentity(t.Context(), nil)
 	fmt.Println(*me.Account, err)
 	// Output: 111111111111 <nil>
+}
+
+// Each customer's role is entered with the external id agreed on with them.
+func ExampleConfig() {
+	t := scene.New()
+	defer t.End()
+	org := stiletest.New(t, "vendor", "acme", "globex")
+	agreed := map[string]string{org.ID("acme"): "7f1c9e", org.ID("globex"): "b2d004"}
+	for _, customer := range []string{"acme", "globex"} {
+		org.Role(customer+"/vendor", stiletest.Role{TrustedBy: []string{"vendor/service"}, ExternalID: agreed[org.ID(customer)]})
+	}
+	pool := org.Pool("vendor/service", stile.Config{
+		Role:    "vendor",
+		Session: creds.Role{SessionName: "vendor"},
+		SessionFor: func(_ context.Context, role arn.ARN) (creds.Role, error) {
+			id, ok := agreed[string(role.Account)]
+			if !ok {
+				return creds.Role{}, errors.New("no customer")
+			}
+			return creds.Role{ExternalID: id}, nil
+		},
+	})
+	for _, customer := range []string{"acme", "globex", "vendor"} {
+		cfg, err := pool.Config(t.Context(), customer, "", "")
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		me, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
+		fmt.Println(*me.Arn, err)
+	}
+	// Output:
+	// arn:aws:sts::222222222222:assumed-role/vendor/vendor <nil>
+	// arn:aws:sts::333333333333:assumed-role/vendor/vendor <nil>
+	// choosing the session of arn:aws:iam::111111111111:role/vendor: no customer
+}
+
+// One tenant's requests are made in sessions that may do nothing else.
+func ExamplePool_WithSession() {
+	t := scene.New()
+	defer t.End()
+	pool := newOrg(t).Pool("tooling/monitor", stile.Config{Role: "reader"})
+	tenant := pool.WithSession(creds.Role{
+		SessionName: "ann",
+		Policy:      `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:GetCallerIdentity","Resource":"*"}}`,
+	})
+	cfg, err := tenant.Config(t.Context(), "orders", "", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	me, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil)
+	fmt.Println(*me.Arn, err)
+	_, err = dynamodb.NewFromConfig(cfg).ListTables(t.Context(), nil)
+	fmt.Println("tables are listed:", err == nil)
+	// Output:
+	// arn:aws:sts::222222222222:assumed-role/reader/ann <nil>
+	// tables are listed: false
 }
 
 func ExamplePool_Accounts() {

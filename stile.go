@@ -37,6 +37,12 @@ type Config struct {
 	// Session has the parameters of each AssumeRole; its ARN is not used. Its
 	// SessionName is by default that of the program.
 	Session creds.Role
+	// SessionFor, if set, gives parameters of one role's AssumeRole, over those of
+	// Session: the external id that its account wants, say. It is asked when a
+	// configuration is made, which is then kept; see [Pool.WithSession] for what
+	// varies. An error is that of [Pool.Config], and nothing is kept. It may be
+	// called by several goroutines at once.
+	SessionFor func(ctx context.Context, role arn.ARN) (creds.Role, error)
 	// Directory knows accounts by name. Default: none, so that accounts are ids.
 	Directory Directory
 	// MaxAttempts is how often a client's request is tried. Default 10, by the
@@ -58,7 +64,9 @@ type Pool struct {
 	cache    *creds.Cache
 	from     *creds.Cached // the last hop before the roles of accounts
 	self     *creds.Cached
-	accounts book
+	accounts *book
+	session  creds.Role // goes over all others
+	derived  bool       // another pool's, which ends it
 
 	configs table[configKey, *aws.Config]
 	clients table[clientKey, any]
@@ -80,7 +88,7 @@ func New(ctx context.Context, cfg Config) (*Pool, error) {
 		source = creds.From("the AWS configuration", base.Credentials)
 	}
 	cfg.Session.SessionName = cmp.Or(cfg.Session.SessionName, programName())
-	p := &Pool{cfg: cfg, base: base, cache: creds.NewCache(cfg.Credentials), accounts: book{directory: cfg.Directory}}
+	p := &Pool{cfg: cfg, base: base, cache: creds.NewCache(cfg.Credentials), accounts: &book{directory: cfg.Directory}}
 	p.self = p.cache.Of(source)
 	via := make([]creds.Role, len(cfg.Via))
 	for i, r := range cfg.Via {
@@ -129,7 +137,13 @@ func programName() string {
 
 // Close ends what the pool does in the background. Its clients go on as long as
 // their credentials are valid.
-func (p *Pool) Close() { p.cache.Close() }
+func (p *Pool) Close() {
+	if p.derived {
+		return
+	}
+	p.accounts.close()
+	p.cache.Close()
+}
 
 // Self is the service's own configuration, with cached credentials. region may
 // be "", which is the one of Config.AWS.
@@ -160,8 +174,10 @@ func (p *Pool) Config(ctx context.Context, account, role, region string) (aws.Co
 	if err != nil {
 		return aws.Config{}, err
 	}
-	session := p.cfg.Session
-	session.ARN = ref
+	session, err := p.sessionOf(ctx, ref)
+	if err != nil {
+		return aws.Config{}, err
+	}
 	credential, err := p.cache.Chain(p.base, p.from, session)
 	if err != nil {
 		return aws.Config{}, err
@@ -171,25 +187,25 @@ func (p *Pool) Config(ctx context.Context, account, role, region string) (aws.Co
 }
 
 // roleARN names a role of an account.
-func (p *Pool) roleARN(account arn.AccountID, role string) (string, error) {
+func (p *Pool) roleARN(account arn.AccountID, role string) (arn.ARN, error) {
 	switch {
 	case role == "":
-		return "", fmt.Errorf("choosing a role in account %s: none is given, and the pool has no Config.Role", account)
+		return arn.ARN{}, fmt.Errorf("choosing a role in account %s: none is given, and the pool has no Config.Role", account)
 	case !strings.HasPrefix(role, "arn:"):
 		path, name := "/", role
 		if i := strings.LastIndexByte(role, '/'); i >= 0 {
 			path, name = "/"+strings.Trim(role[:i], "/")+"/", role[i+1:]
 		}
-		return arn.IAM(catalog.Partition(p.base.Region), account, "role", path, name).String(), nil
+		return arn.IAM(catalog.Partition(p.base.Region), account, "role", path, name), nil
 	}
 	a, err := arn.Parse(role)
 	if err != nil {
-		return "", fmt.Errorf("choosing a role in account %s: %w", account, err)
+		return arn.ARN{}, fmt.Errorf("choosing a role in account %s: %w", account, err)
 	}
 	if a.Account != account {
-		return "", fmt.Errorf("choosing a role in account %s: %s is of another account", account, role)
+		return arn.ARN{}, fmt.Errorf("choosing a role in account %s: %s is of another account", account, role)
 	}
-	return role, nil
+	return a, nil
 }
 
 // with is the base configuration with a credential and a Region.
