@@ -37,8 +37,8 @@ type Person struct {
 	Ask func(ctx context.Context, prompt string) (string, error)
 	// Secret asks for what nobody should see, such as a passphrase.
 	Secret func(ctx context.Context, prompt string, confirm bool) (string, error)
-	// Note tells what is waited for elsewhere, such as the prompt of a keyring that is
-	// locked. Without it none prompts.
+	// Note tells what is waited for, such as the next MFA code or the prompt of a keyring
+	// that is locked. Without it none prompts.
 	Note func(text string)
 }
 

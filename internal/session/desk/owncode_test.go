@@ -164,3 +164,28 @@ func TestAProfileForLongerTakesACodeOfItsOwn(t *testing.T) {
 		t.Errorf("the next process's lasts %s, want 4h", got)
 	}
 }
+
+// Whoever waits for the next code is told; nobody has to sit there silently.
+func TestWaitingForTheNextCodeIsSaid(t *testing.T) {
+	p := newPlace(t)
+	d := p.desk(t)
+	_, code := p.dana(t, d, session.Program)
+	p.guarded(t)
+	p.book.Source("dana").User.MFA.Program = "echo " + code
+	ctx, cancel := context.WithCancelCause(t.Context())
+	enough := errors.New("enough")
+	var notes []string
+	p.person.Note = func(text string) {
+		notes = append(notes, text)
+		cancel(enough)
+	}
+	got, err := p.whoami(t, p.desk(t), "hour")
+	want(t, got, err, "arn:aws:sts::222222222222:assumed-role/long/dana")
+	if len(notes) > 0 {
+		t.Errorf("told %q although the code was good", notes)
+	}
+	d = p.desk(t)
+	if _, err := d.Open(ctx, p.resolve(t, d, "long")); !errors.Is(err, enough) || len(notes) != 1 || !strings.Contains(notes[0], "waiting for the next") {
+		t.Errorf("%v, told %q, want once what is waited for", err, notes)
+	}
+}

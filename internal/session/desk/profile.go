@@ -132,7 +132,7 @@ func (d *Desk) profileSession(ctx context.Context, shared *session.Shared, name,
 	}
 	if command := cmp.Or(p["mfa_process"].Value, keys["mfa_process"].Value); command != "" { // as aws-vault has it
 		u.Code = func(ctx context.Context, refused error) (string, error) {
-			return byProgram(ctx, command, "AWS profile "+base, refused)
+			return d.byProgram(ctx, command, "AWS profile "+base, refused)
 		}
 	}
 	if role := profileRole(p, filepath.Base(serial)); role.Duration > creds.ChainedDuration {

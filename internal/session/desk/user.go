@@ -140,7 +140,7 @@ func (d *Desk) proof(ctx context.Context, source *session.Source) (mfa.User, err
 	switch device.Code {
 	case session.Program:
 		u.Code = func(ctx context.Context, refused error) (string, error) {
-			return byProgram(ctx, device.Program, "source "+source.Name, refused)
+			return d.byProgram(ctx, device.Program, "source "+source.Name, refused)
 		}
 	case session.TOTP:
 		u.Code = func(ctx context.Context, refused error) (string, error) { return d.totp(ctx, source.Name, refused) }
@@ -192,9 +192,9 @@ func (d *Desk) KnowKey(source, accessKeyID string) {
 
 // byProgram is the code that a program prints; when AWS refuses one, because it
 // was used before, that of the next moment.
-func byProgram(ctx context.Context, program, of string, refused error) (string, error) {
+func (d *Desk) byProgram(ctx context.Context, program, of string, refused error) (string, error) {
 	if refused != nil {
-		if err := mfa.Next(ctx); err != nil {
+		if err := d.nextCode(ctx); err != nil {
 			return "", err
 		}
 	}
@@ -208,6 +208,14 @@ func byProgram(ctx context.Context, program, of string, refused error) (string, 
 	return code, nil
 }
 
+// nextCode waits for the next code's time, which who waits for it is told.
+func (d *Desk) nextCode(ctx context.Context) error {
+	if note := d.cfg.Person.Note; note != nil && ctx.Value(asking{}) != nil {
+		note("AWS does not take this MFA code, as each is good once; waiting for the next, for half a minute at most")
+	}
+	return mfa.Next(ctx)
+}
+
 // totp makes the code of the moment; when AWS refuses one, because it was used
 // before, that of the next.
 func (d *Desk) totp(ctx context.Context, source string, refused error) (string, error) {
@@ -216,7 +224,7 @@ func (d *Desk) totp(ctx context.Context, source string, refused error) (string, 
 		return "", err
 	}
 	if refused != nil {
-		if err := mfa.Next(ctx); err != nil {
+		if err := d.nextCode(ctx); err != nil {
 			return "", err
 		}
 	}
