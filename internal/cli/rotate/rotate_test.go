@@ -3,7 +3,9 @@ package rotate_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stile-aws/stile/internal/cli"
@@ -209,6 +213,168 @@ func TestKilledAtEachStep(t *testing.T) {
 		if !strings.Contains(whole, step+"\n") {
 			t.Errorf("the steps are %q, want %s among them", whole, step)
 		}
+	}
+}
+
+// rotate rotates jane's key in this process, and tells step of every step before it
+// is done.
+func (w *world) rotate(t *testing.T, step func(string) error) error {
+	t.Helper()
+	for _, v := range w.Env {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	s := cli.System()
+	s.Out, s.Err = io.Discard, io.Discard
+	cmd := rotate.NewStepping(s, step)
+	cmd.SetArgs([]string{"jane"})
+	return cmd.ExecuteContext(t.Context())
+}
+
+// An editor that had the file open puts the old key back, after the new one was put
+// in its place: to end the old one would be to lose the last one that anybody has.
+func TestTheOldKeyStaysWhereTheNewOneIsNotInPlace(t *testing.T) {
+	w := newWorld(t)
+	was := w.text(t)
+	err := w.rotate(t, func(step string) error {
+		if step == "check" {
+			return os.WriteFile(w.file, []byte(was), 0o600)
+		}
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "the key in place is not the one that was put there; the old one stays") {
+		t.Errorf("rotating: %v, want that another key is in place", err)
+	}
+	if w.text(t) != was {
+		t.Error("the file changed")
+	}
+	w.works(t, "put back")
+	if r := w.Stile(t, nil, "rotate", "jane"); r.Code != 0 {
+		t.Errorf("the next run: %s", r.Stderr)
+	}
+	w.settled(t, "put back")
+}
+
+// A run that ended before it knew a key leaves open whose a new key is.
+func TestKeysThatMayBeSomebodyElsesAreNotDeleted(t *testing.T) {
+	w := newWorld(t)
+	was := w.text(t)
+	died := errors.New("died")
+	if err := w.rotate(t, func(step string) error {
+		if step == "create" {
+			return died
+		}
+		return nil
+	}); !errors.Is(err, died) {
+		t.Fatalf("rotating: %v, want %v", err, died)
+	}
+	out, err := w.iam.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: aws.String("jane")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := *out.AccessKey.AccessKeyId
+	use := w.Command(t, "whoami")
+	use.Env = append(slices.Clone(w.Env), "AWS_ACCESS_KEY_ID="+theirs, "AWS_SECRET_ACCESS_KEY="+*out.AccessKey.SecretAccessKey, "AWS_REGION=us-east-1")
+	routetest.Run(t, use).Want(t, user)
+	for range 2 { // nor by the run after the next
+		w.Stile(t, nil, "rotate", "jane").Refused(t, "key "+theirs+" was made after ")
+		if !slices.ContainsFunc(w.keys(t), func(k types.AccessKeyMetadata) bool {
+			return *k.AccessKeyId == theirs && k.Status == types.StatusTypeActive
+		}) {
+			t.Fatal("the other's key is gone")
+		}
+	}
+	if w.text(t) != was {
+		t.Error("the file changed")
+	}
+	w.works(t, "refused")
+	// The way out that it says.
+	if _, err := w.iam.DeleteAccessKey(t.Context(), &iam.DeleteAccessKeyInput{UserName: aws.String("jane"), AccessKeyId: &theirs}); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.Stile(t, nil, "rotate", "jane"); r.Code != 0 {
+		t.Errorf("with that key gone: %s", r.Stderr)
+	}
+	w.settled(t, "with that key gone")
+}
+
+// A journal tells of keys that people may have dealt with since: what is not as it
+// says is theirs.
+func TestWhatPeopleDidSinceTheLastRunIsLeftToThem(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		put     string // whose key they put in place, "" for leaving the old one
+		refused string
+	}{
+		{"another key of the user is there", "", "has another key"},
+		{"another key of the user is in place", "jane", "and the key in place is now "},
+		{"another user's key is in place", "bob", "and the key is of arn:aws:iam::111111111111:user/bob now"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			was, old := w.text(t), *w.keys(t)[0].AccessKeyId
+			died := errors.New("died")
+			if err := w.rotate(t, func(step string) error {
+				if step == "prove" {
+					return died
+				}
+				return nil
+			}); !errors.Is(err, died) {
+				t.Fatalf("rotating: %v, want %v", err, died)
+			}
+			for _, k := range w.keys(t) {
+				if *k.AccessKeyId == old {
+					continue
+				}
+				if _, err := w.iam.DeleteAccessKey(t.Context(), &iam.DeleteAccessKeyInput{UserName: aws.String("jane"), AccessKeyId: k.AccessKeyId}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := w.iam.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String("bob")}); err != nil {
+				t.Fatal(err)
+			}
+			whose := "jane"
+			if c.put != "" {
+				whose = c.put
+			}
+			out, err := w.iam.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: &whose})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := w.keys(t)
+			if c.put != "" {
+				text, _, err := rotate.Replace([]byte(was), "jane", desk.AccessKey{ID: *out.AccessKey.AccessKeyId, Secret: *out.AccessKey.SecretAccessKey})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(w.file, text, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.Stile(t, nil, "rotate", "jane").Refused(t, c.refused)
+			if diff := cmp.Diff(before, w.keys(t), cmpopts.IgnoreUnexported(types.AccessKeyMetadata{})); diff != "" {
+				t.Errorf("jane's keys changed (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Whose the new key is, AWS says; a user that was renamed meanwhile is another.
+func TestANewKeyOfSomebodyElseIsNotPutInPlace(t *testing.T) {
+	w := newWorld(t)
+	was := w.text(t)
+	err := w.rotate(t, func(step string) error {
+		if step != "prove" {
+			return nil
+		}
+		_, err := w.iam.UpdateUser(t.Context(), &iam.UpdateUserInput{UserName: aws.String("jane"), NewUserName: aws.String("janet")})
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), "is of arn:aws:iam::111111111111:user/people/janet, not of "+user) {
+		t.Errorf("rotating: %v, want that the key is another's", err)
+	}
+	if w.text(t) != was {
+		t.Error("the file changed")
 	}
 }
 
