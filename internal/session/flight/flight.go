@@ -45,7 +45,8 @@ func Do(ctx context.Context, dir, name string, have func() bool, fetch func(cont
 	if have() {
 		return nil
 	}
-	if last, ok := l.last(); ok && last.At.After(came) {
+	// What failed later than now failed before the clock was set back.
+	if last, ok := l.last(); ok && last.At.After(came) && !last.At.After(time.Now()) {
 		return awserr.As(last.Kind, &Error{Text: last.Text})
 	}
 	err = fetch(ctx)

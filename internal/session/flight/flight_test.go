@@ -1,6 +1,7 @@
 package flight_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -78,6 +79,28 @@ func TestThoseWhoWaitShareAFailureAndThoseWhoComeLaterDoNot(t *testing.T) {
 	again := false
 	if err := flight.Do(t.Context(), dir, "x", never, func(context.Context) error { again = true; return nil }); err != nil || !again {
 		t.Errorf("later: %v, fetched %v, want a fetch", err, again)
+	}
+}
+
+// A failure of before the clock was set back is none that anybody waited for.
+func TestFailuresOfTheFutureAreOver(t *testing.T) {
+	dir := t.TempDir()
+	never := func() bool { return false }
+	_ = flight.Do(t.Context(), dir, "x", never, func(context.Context) error { return errors.New("no") })
+	file := filepath.Join(dir, "x.lock")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, bytes.Replace(text, []byte(`"at":"20`), []byte(`"at":"21`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if at := flight.Failed(dir, "x"); at.Year() < 2100 {
+		t.Fatalf("it failed at %s, want a hundred years later", at)
+	}
+	fetched := false
+	if err := flight.Do(t.Context(), dir, "x", never, func(context.Context) error { fetched = true; return nil }); err != nil || !fetched {
+		t.Errorf("Do = %v, fetched %t, want a fetch", err, fetched)
 	}
 }
 

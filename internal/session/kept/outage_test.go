@@ -2,6 +2,11 @@ package kept_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +54,48 @@ func TestSilenceIsNotWaitedForWhileThereIsSomethingValid(t *testing.T) {
 		get(process(false), 8*time.Second)
 		if calls != 2 {
 			t.Errorf("a minute later AWS was asked %d times in all, want twice", calls)
+		}
+	})
+}
+
+// A clock that was set back since something failed leaves nobody with what is old.
+func TestFailuresOfTheFutureKeepNobodyFromRenewing(t *testing.T) {
+	dir := dir(t)
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		process := func() creds.Provider {
+			return kept.Open(dir, "").Wrap(creds.From("x", aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				if calls++; calls == 2 {
+					return aws.Credentials{}, errors.New("no STS")
+				}
+				return aws.Credentials{AccessKeyID: fmt.Sprint("ASIA", calls), SecretAccessKey: "s", CanExpire: true, Expires: time.Now().Add(14 * time.Minute)}, nil
+			})))
+		}
+		if got := get(t, process()); got != "ASIA1" {
+			t.Fatalf("got %s", got)
+		}
+		time.Sleep(2 * time.Minute) // it is not good any more
+		if got := get(t, process()); got != "ASIA1" || calls != 2 {
+			t.Fatalf("got %s after %d calls, want what is valid after renewing failed", got, calls)
+		}
+		locks, err := filepath.Glob(filepath.Join(dir, "locks", "*.lock"))
+		if err != nil || len(locks) != 1 {
+			t.Fatal(locks, err)
+		}
+		text, err := os.ReadFile(locks[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now().Format("2006-01-02T15:04")
+		later := time.Now().Add(time.Hour).Format("2006-01-02T15:04")
+		if !strings.Contains(string(text), now) {
+			t.Fatalf("the failure is %s, want one of %s", text, now)
+		}
+		if err := os.WriteFile(locks[0], []byte(strings.Replace(string(text), now, later, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := get(t, process()); got != "ASIA3" {
+			t.Errorf("got %s after %d calls, want a new one", got, calls)
 		}
 	})
 }
