@@ -1,8 +1,15 @@
 package verify_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,11 +35,12 @@ func TestMain(m *testing.M) {
 type world struct {
 	*testing.T
 	*routetest.World
+	env []string // of stile, beside the World's
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return &world{t, routetest.New(t)}
+	return &world{t, routetest.New(t), nil}
 }
 
 func (w *world) config(id, secret, token string) aws.Config {
@@ -117,10 +125,24 @@ spec: {account: tooling, region: us-east-1}
 	return w.Write(w.T, "declared.yaml", strings.Join(append([]string{common}, accesses...), "---\n"))
 }
 
+// podMay is an Access that lets a service account do what items of allow say.
+func podMay(name string, items ...string) string {
+	return `apiVersion: stile.dev/v1alpha1
+kind: Access
+metadata: {name: ` + name + `}
+spec:
+  from:
+    - serviceAccount: {cluster: ci, namespace: payroll, name: api}
+  to: {accounts: [orders-prod]}
+  as: payroll-api
+  allow: [` + strings.Join(items, ", ") + `]
+`
+}
+
 // exits runs stile and gives what it printed, errors included.
 func (w *world) exits(code int, args ...string) string {
 	w.Helper()
-	r := w.Stile(w.T, nil, args...)
+	r := w.Stile(w.T, w.env, args...)
 	if r.Code != code {
 		w.Fatalf("stile %s ends with %d, want %d:\n%s%s", strings.Join(args, " "), r.Code, code, r.Stdout, r.Stderr)
 	}
@@ -154,18 +176,7 @@ func TestDeclaredKeys(t *testing.T) {
 	open, closed := w.key(""), w.key(closedPolicy)
 	app := w.appRole()
 	openBefore, closedBefore := w.keyPolicy(open), w.keyPolicy(closed)
-	path := w.declare(`apiVersion: stile.dev/v1alpha1
-kind: Access
-metadata: {name: decrypts}
-spec:
-  from:
-    - serviceAccount: {cluster: ci, namespace: payroll, name: api}
-  to: {accounts: [orders-prod]}
-  as: payroll-api
-  allow:
-    - grant: kms/decrypt
-      resources: ["`+*open.Arn+`", "`+*closed.Arn+`"]
-`, `apiVersion: stile.dev/v1alpha1
+	path := w.declare(podMay("decrypts", `{grant: kms/decrypt, resources: ["`+*open.Arn+`", "`+*closed.Arn+`"]}`), `apiVersion: stile.dev/v1alpha1
 kind: Access
 metadata: {name: keeps-identity}
 spec:
@@ -227,17 +238,7 @@ func TestKeysThatCannotBe(t *testing.T) {
 		{"an alias", "arn:aws:kms:us-east-1:222222222222:alias/orders", "write the key's ARN"},
 		{"a key of an account that is not declared", "arn:aws:kms:us-east-1:444444444444:key/k", "has to be declared first"},
 	} {
-		path := w.declare(`apiVersion: stile.dev/v1alpha1
-kind: Access
-metadata: {name: decrypts}
-spec:
-  from:
-    - serviceAccount: {cluster: ci, namespace: payroll, name: api}
-  to: {accounts: [orders-prod]}
-  allow:
-    - grant: kms/decrypt
-      resources: ["` + test.key + `"]
-`)
+		path := w.declare(podMay("decrypts", `{grant: kms/decrypt, resources: ["`+test.key+`"]}`))
 		if got := w.exits(1, "plan", path); !strings.Contains(got, test.want) {
 			t.Errorf("%s: no %q in:\n%s", test.name, test.want, got)
 		}
@@ -261,20 +262,7 @@ func TestWhatIsUnderAKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := w.declare(`apiVersion: stile.dev/v1alpha1
-kind: Access
-metadata: {name: reads-and-sends}
-spec:
-  from:
-    - serviceAccount: {cluster: ci, namespace: payroll, name: api}
-  to: {accounts: [orders-prod]}
-  as: payroll-api
-  allow:
-    - grant: dynamodb/read
-      resources: ["arn:aws:dynamodb:us-east-1:${account}:table/Parcels"]
-    - grant: sqs/send
-      resources: ["arn:aws:sqs:us-east-1:${account}:orders"]
-`)
+	path := w.declare(podMay("reads-and-sends", `{grant: dynamodb/read, resources: ["arn:aws:dynamodb:us-east-1:${account}:table/Parcels"]}`, `{grant: sqs/send, resources: ["arn:aws:sqs:us-east-1:${account}:orders"]}`))
 	const assumed = "whether queue orders of account orders-prod (222222222222) is encrypted under a KMS key is not known: this endpoint does not have the service sqs; taken to need none"
 	w.contains(w.exits(2, "plan", path), "also kms:Decrypt, kms:DescribeKey: table Parcels is encrypted with the customer managed key "+*first.Arn,
 		"key "+*first.KeyId+": 1 statement(s) of ours put", "key policy yes", "assumed: "+assumed)
@@ -305,4 +293,101 @@ spec:
 		t.Fatal(err)
 	}
 	w.contains(w.exits(1, "verify", "--probe", "none", path), "denied ", "kms:Decrypt on "+*second.Arn, "NOT verified")
+}
+
+// queues is SQS in front of the local AWS, which has none: one queue, of which it
+// tells the attributes it is given, or refuses to.
+type queues struct {
+	forward http.Handler
+
+	mu  sync.Mutex
+	key string // KmsMasterKeyId
+	no  bool
+}
+
+func (q *queues) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("X-Amz-Target") != "AmazonSQS.GetQueueAttributes" {
+		q.forward.ServeHTTP(w, r)
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	if q.no {
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"__type":"com.amazonaws.sqs#AccessDenied","message":"Access to the resource is denied."}`)
+		return
+	}
+	attributes := map[string]string{"QueueArn": "arn:aws:sqs:us-east-1:222222222222:orders"}
+	if q.key != "" {
+		attributes["KmsMasterKeyId"] = q.key
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"Attributes": attributes}) // the client has gone
+}
+
+func (q *queues) set(key string, no bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.key, q.no = key, no
+}
+
+// withQueues puts SQS before the world, for stile alone.
+func (w *world) withQueues() *queues {
+	w.Helper()
+	at, err := url.Parse(w.URL)
+	if err != nil {
+		w.Fatal(err)
+	}
+	q := &queues{forward: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host = at.Scheme, at.Host // what was signed stays the Host
+	}}}
+	server := httptest.NewServer(q)
+	w.Cleanup(server.Close)
+	w.env = append(w.env, "AWS_ENDPOINT_URL="+server.URL)
+	return q
+}
+
+// TestAQueueUnderAKey: sending to a queue under a customer managed key takes the
+// use of the key, by whatever name the queue calls it; under SQS's own it takes
+// nothing, and where nobody tells it is taken to take nothing.
+func TestAQueueUnderAKey(t *testing.T) {
+	w := newWorld(t)
+	q := w.withQueues()
+	key := w.key(closedPolicy)
+	before := w.keyPolicy(key)
+	if _, err := kms.NewFromConfig(w.admin(routetest.Orders)).CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: aws.String("alias/orders"), TargetKeyId: key.KeyId}); err != nil {
+		t.Fatal(err)
+	}
+	path := w.declare(podMay("sends", `{grant: sqs/send, resources: ["arn:aws:sqs:us-east-1:${account}:orders"]}`))
+	const queue = "arn:aws:sqs:us-east-1:222222222222:orders"
+	also := "also kms:Decrypt, kms:GenerateDataKey: queue orders is encrypted with the customer managed key " + *key.Arn
+	for _, name := range []string{"alias/orders", *key.KeyId, *key.Arn, "arn:aws:kms:us-east-1:222222222222:alias/orders"} {
+		q.set(name, false)
+		plan := w.exits(2, "plan", path)
+		w.contains(plan, also, "key "+*key.KeyId+": 1 statement(s) of ours put, 1 of others kept", "key policy yes")
+		if strings.Contains(plan, "NOT ALLOWED") || strings.Contains(plan, "encrypted under a KMS key") {
+			t.Errorf("by %s the plan does not prove everything:\n%s", name, plan)
+		}
+	}
+	w.exits(0, "apply", "--yes", path)
+	w.contains(w.exits(0, "verify", path), "\nverified: ")
+	w.contains(w.exits(0, "can", "serviceaccount:ci/payroll/api", "sqs:SendMessage", queue), "allowed: ", "kms:GenerateDataKey on "+*key.Arn)
+
+	for _, name := range []string{"", "alias/aws/sqs"} { // SSE-SQS, or SQS's key of the account
+		q.set(name, false)
+		w.contains(w.exits(2, "plan", path), "key "+*key.KeyId+": 1 statement(s) of ours removed", "via the policy of key "+*key.KeyId)
+	}
+	w.exits(0, "apply", "--yes", path)
+	if got := w.keyPolicy(key); got != before {
+		t.Errorf("the policy of the key is %s\nwas %s", got, before)
+	}
+	w.exits(0, "verify", "--probe", "none", path)
+
+	q.set("", true)
+	const assumed = "whether queue orders of account orders-prod (222222222222) is encrypted under a KMS key is not known: "
+	w.contains(w.exits(0, "plan", path), "assumed: "+assumed, "AccessDenied", "taken to need none")
+	w.contains(w.exits(0, "verify", "--probe", "none", path), "assumed  "+assumed)
+
+	q.set("arn:aws:kms:us-east-1:444444444444:key/1234abcd-12ab-34cd-56ef-1234567890ab", false)
+	w.contains(w.exits(1, "plan", path), "of queue orders is in an account that is not declared", "declare the account of the key")
 }
