@@ -84,3 +84,42 @@ func TestTextsThatCannotStayAreMergedAllTheSame(t *testing.T) {
 		t.Error("MergeText merges into what is no policy")
 	}
 }
+
+// FuzzMergeText holds that what is put means what Merge means, whatever the text,
+// and that taking it out again gives the text as it was, or the same meaning where
+// the text could not stay.
+func FuzzMergeText(f *testing.F) {
+	for _, text := range []string{written, "", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`, `{"Statement" : [ {"Sid":"StileA","Effect":"Deny","Principal":"*","Action":"*","Resource":"*"} , {"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}],"Id":"]"}`} {
+		f.Add(text)
+	}
+	put := &plan.MergeOp{Kind: compile.KeyPolicy, Put: []policy.Statement{statement("StileA", "kms:Decrypt"), statement("StileB", "kms:Sign")}}
+	remove := &plan.MergeOp{Kind: compile.KeyPolicy, Remove: []string{"StileA", "StileB"}}
+	f.Fuzz(func(t *testing.T, text string) {
+		before := policy.NewDocument()
+		if text != "" {
+			parsed, err := policy.Parse([]byte(text))
+			if err != nil {
+				return
+			}
+			before = parsed
+		}
+		with := mergeText(t, text, *put)
+		got, err := policy.Parse([]byte(with))
+		if err != nil || !policy.Equal(got, plan.Merge(before, put)) {
+			t.Fatalf("MergeText(%q) = %q, %v; want what means %s", text, with, err, plan.Merge(before, put))
+		}
+		without := mergeText(t, with, *remove)
+		if _, a := before.FindSid("StileA"); a {
+			return
+		}
+		if _, b := before.FindSid("StileB"); b || len(before.Statements) == 0 {
+			return
+		}
+		if again, err := policy.Parse([]byte(without)); err != nil || !policy.Equal(again, before) {
+			t.Fatalf("taken out again: %q, %v; want what means %s", without, err, before)
+		}
+		if i := strings.Index(with, "StileA"); strings.HasPrefix(with, text[:min(len(text), max(0, i-len(`,{"Sid":"`)))]) && !before.Single && without != text && len(with) < catalog.KMSKeyPolicySize {
+			t.Fatalf("taken out again: %q, want %q", without, text)
+		}
+	})
+}
