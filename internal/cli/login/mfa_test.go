@@ -3,7 +3,10 @@ package login_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,22 +21,31 @@ import (
 
 // codes has dana's program print two codes that were not used, one after the other,
 // and then the last one again.
-func codes(t *testing.T, w *logintest.World, seed string) {
+func codes(t *testing.T, w *logintest.World, seed string) (first, second string) {
 	t.Helper()
 	world := w.Server.World()
 	if err := world.Advance(4 * mfa.Step); err != nil {
 		t.Fatal(err)
 	}
-	var lines string
-	for i := range 2 {
-		code, err := mfa.TOTP(seed, world.Now().Add(time.Duration(i)*mfa.Step))
-		if err != nil {
+	var codes [2]string
+	for i := range codes {
+		var err error
+		if codes[i], err = mfa.TOTP(seed, world.Now().Add(time.Duration(i)*mfa.Step)); err != nil {
 			t.Fatal(err)
 		}
-		lines += code + "\n"
 	}
-	w.Write(t, "codes", lines)
+	w.Write(t, "codes", codes[0]+"\n"+codes[1]+"\n")
 	w.Write(t, "code", fmt.Sprintf("cd %s; echo asked >>questions; head -n $(wc -l <questions) codes | tail -n 1", w.Dir))
+	return codes[0], codes[1]
+}
+
+// long lets the role work of account 1 last twelve hours, and adds the session work.
+func long(t *testing.T, w *logintest.World, flags ...string) {
+	t.Helper()
+	if _, err := w.IAM(logintest.Account(1)).UpdateRole(t.Context(), &iam.UpdateRoleInput{RoleName: aws.String("work"), MaxSessionDuration: aws.Int32(43200)}); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, w, append([]string{"sessions", "add", "work", "--source", "dana", "--account", string(logintest.Account(1)), "--role", "work"}, flags...)...)
 }
 
 // lasts is how long the credentials of an address last at the local AWS.
@@ -68,10 +80,7 @@ func TestALongSessionTakesOneCodeOfItsOwn(t *testing.T) {
 			}
 			codes(t, w, w.Dana(t))
 			id := string(logintest.Account(1))
-			if _, err := w.IAM(logintest.Account(1)).UpdateRole(t.Context(), &iam.UpdateRoleInput{RoleName: aws.String("work"), MaxSessionDuration: aws.Int32(43200)}); err != nil {
-				t.Fatal(err)
-			}
-			silent(t, w, "sessions", "add", "work", "--source", "dana", "--account", id, "--role", "work")
+			long(t, w)
 			says(t, w, words("whoami work"), "assumed-role/work/dana")
 			if got := lasts(t, w, "work"); got != time.Hour || w.Questions(t) != 1 {
 				t.Errorf("it lasts %s after %d questions, want an hour and one", got, w.Questions(t))
@@ -104,5 +113,63 @@ func TestALongSessionThatCannotLastIsSaid(t *testing.T) {
 	r := w.Stile(t, nil, "sessions", "edit", "work", "--via", filepath.Join(id, "look"))
 	if r.Code != 0 || !strings.Contains(r.Stderr, "session work: AWS lets a role that another enters last an hour") {
 		t.Errorf("exit %d, %s, want why it will not last", r.Code, r.Stderr)
+	}
+}
+
+func TestAHerdOfALongSessionAsksOnce(t *testing.T) {
+	for _, way := range []string{"locks", "broker"} {
+		t.Run(way, func(t *testing.T) {
+			w := logintest.New(t)
+			if way == "broker" {
+				w.WithBroker(t)
+			}
+			codes(t, w, w.Dana(t))
+			long(t, w, "--duration", "4h")
+			w.Since()
+			addresses := slices.Repeat([]string{"work"}, 10)
+			if n := logintest.Succeeded(t, addresses, w.Herd(t, addresses)); n != 1 {
+				t.Errorf("%d addresses", n)
+			}
+			if got := w.Since(); got["AssumeRole"] != 1 || got["GetSessionToken"] != 0 || w.Questions(t) != 1 {
+				t.Errorf("%v calls and %d questions, want one AssumeRole, no MFA session and one", got, w.Questions(t))
+			}
+		})
+	}
+}
+
+// Without somebody to ask it says what to run; at the terminal the prompt says what
+// the code is for.
+func TestThePersonIsAskedForTheCodeOfALongSession(t *testing.T) {
+	for _, way := range []string{"locks", "broker"} {
+		t.Run(way, func(t *testing.T) {
+			w := logintest.New(t)
+			if way == "broker" {
+				w.WithBroker(t)
+			}
+			first, second := codes(t, w, w.Dana(t))
+			long(t, w, "--duration", "4h")
+			book := filepath.Join(w.Dir, ".config/stile/sessions.yaml")
+			text, err := os.ReadFile(book)
+			if err != nil {
+				t.Fatal(err)
+			}
+			prompted := regexp.MustCompile(`code: program\n *program: .*\n`).ReplaceAllString(string(text), "code: prompt\n")
+			w.Write(t, ".config/stile/sessions.yaml", prompted)
+			w.Stile(t, []string{"STILE_NO_LOGIN=1"}, "credential-process", "work").Refused(t, "takes an MFA code of its own: run stile whoami work at a terminal")
+			w.Stile(t, nil, "credential-process", "work").Refused(t, "stile whoami work at a terminal asks for it") // there is none
+			code, said := converse(t, atTerminal(t, w, "BROWSER=/bin/false", "whoami", "work"), once("MFA code of dana for session work alone (dana): ", first))
+			if code != 0 || !strings.Contains(said, "assumed-role/work/dana") {
+				t.Errorf("exit %d, %s", code, said)
+			}
+			if got := lasts(t, w, "work"); got != 4*time.Hour {
+				t.Errorf("it lasts %s, want 4h", got)
+			}
+			// The code is used: the MFA session takes another.
+			code, said = converse(t, atTerminal(t, w, "BROWSER=/bin/false", "login", "dana"),
+				once("MFA code of dana (dana): ", first), once("AWS does not take this code; each is good once, so wait for the next. MFA code of dana (dana): ", second))
+			if code != 0 || !strings.Contains(said, "signed in to dana") {
+				t.Errorf("exit %d, %s", code, said)
+			}
+		})
 	}
 }

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,7 +29,11 @@ func (d *Desk) ownCode(ctx context.Context, t *session.Target, region string) (*
 			if ctx.Value(asking{}) == nil || d.cfg.Person.Ask == nil {
 				return "", &NeedLoginError{u.Name, name}
 			}
-			return d.prompt(ctx, u.Name+" for session "+name+" alone", u.Serial, refused)
+			code, err := d.prompt(ctx, u.Name+" for session "+name+" alone", u.Serial, refused)
+			if err != nil {
+				return "", fmt.Errorf("%w; stile whoami %s at a terminal asks for it", err, name)
+			}
+			return code, nil
 		}
 	}
 	role := t.Hops[0]
