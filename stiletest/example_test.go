@@ -51,6 +51,25 @@ func ExampleOrganization_Fault() {
 	// Output: <nil> 2
 }
 
+// Trouble that lasts is met by every attempt. Outside of a testing/synctest bubble
+// a pool with fewer of them keeps the test short.
+func ExampleFault() {
+	t := scene.New()
+	defer t.End()
+	org := stiletest.New(t, "tooling", "orders-prod")
+	org.Role("orders-prod/reader", stiletest.Role{TrustedBy: []string{"tooling/monitor"}, Allow: []string{"dynamodb:ListTables"}})
+	pool := org.Pool("tooling/monitor", stile.Config{Role: "reader", MaxAttempts: 1})
+	tables, err := stile.Client(t.Context(), pool, dynamodb.NewFromConfig, "orders-prod", "", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	org.Fault(stiletest.Fault{Service: "dynamodb", Trouble: stiletest.Broken, MustHit: true})
+	_, err = tables.ListTables(t.Context(), nil)
+	fmt.Println(err != nil, org.Calls("dynamodb:ListTables"))
+	// Output: true 1
+}
+
 // Credentials that the local AWS has come to see as expired are fetched anew.
 func ExampleOrganization_Advance() {
 	t := scene.New()

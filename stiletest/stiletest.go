@@ -33,6 +33,7 @@ import (
 	"github.com/stile-aws/stile"
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/diag"
 	"github.com/stile-aws/stile/internal/localaws"
 	"github.com/stile-aws/stile/internal/localaws/frontdoor"
 	"github.com/stile-aws/stile/internal/localaws/service"
@@ -106,7 +107,11 @@ func (o *Organization) id(account string) arn.AccountID {
 	o.t.Helper()
 	id, ok := o.ids[account]
 	if !ok {
-		o.t.Fatalf("stiletest: there is no account %q", account)
+		hint := ""
+		if near := diag.Suggest(account, o.names); near != "" {
+			hint = fmt.Sprintf("; did you mean %q?", near)
+		}
+		o.t.Fatalf("stiletest: there is no account %q%s", account, hint)
 	}
 	return id
 }
@@ -130,9 +135,10 @@ func (o *Organization) config(p aws.CredentialsProvider) aws.Config {
 type Role struct {
 	// TrustedBy are roles, as ACCOUNT/ROLE or ARNs, or whole accounts by name.
 	// The role's own account is always trusted. A role that is not there yet is
-	// made; it may assume roles, and nothing else unless Role says so later.
+	// made, as if by the zero Role.
 	TrustedBy []string
 	// Allow are actions allowed on everything. Policy, a document, says it finer.
+	// A role with neither may enter the roles that trust it, and nothing else.
 	Allow  []string
 	Policy string
 	// Trust is the whole trust policy, instead of TrustedBy.
@@ -180,13 +186,15 @@ func (o *Organization) roleLocked(name string, r Role) {
 	o.made[name] = true
 	delete(o.implied, name)
 	document := r.Policy
-	if len(r.Allow) > 0 && document == "" {
-		document = text(map[string]any{"Version": "2012-10-17", "Statement": map[string]any{"Effect": "Allow", "Action": r.Allow, "Resource": "*"}})
-	}
-	if document != "" {
-		if _, err := client.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &role, PolicyName: aws.String(policyName), PolicyDocument: &document}); err != nil {
-			o.t.Fatalf("stiletest: giving role %s its policy: %v", name, err)
+	if document == "" {
+		allow := r.Allow
+		if len(allow) == 0 {
+			allow = assuming
 		}
+		document = text(map[string]any{"Version": "2012-10-17", "Statement": map[string]any{"Effect": "Allow", "Action": allow, "Resource": "*"}})
+	}
+	if _, err := client.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &role, PolicyName: aws.String(policyName), PolicyDocument: &document}); err != nil {
+		o.t.Fatalf("stiletest: giving role %s its policy: %v", name, err)
 	}
 }
 
@@ -229,7 +237,7 @@ func (o *Organization) arnLocked(name string) string {
 	case strings.Contains(name, "/"):
 		account, role := o.split(name)
 		if !o.made[name] {
-			o.roleLocked(name, Role{Allow: assuming})
+			o.roleLocked(name, Role{})
 			o.implied[name] = true
 		}
 		return arn.IAM("aws", o.id(account), "role", "", role).String()
@@ -307,6 +315,11 @@ const (
 )
 
 // Fault says which calls go wrong, and how. Empty fields fit all calls.
+//
+// A client tries again what goes wrong, and a [stile.Pool] ten times, with pauses
+// that add up to two minutes. So a test of trouble that lasts is run in a
+// testing/synctest bubble, where pauses take no time and are as long as in earnest,
+// or with less patience, by stile.Config's MaxAttempts.
 type Fault struct {
 	Account   string // name; calls of its credentials
 	Service   string // "sts"
@@ -316,9 +329,13 @@ type Fault struct {
 	Times     int           // how many calls; 0 is all, until the fault is removed
 	// TakesEffect lets the call do its work before it goes wrong.
 	TakesEffect bool
+	// MustHit fails the test if no call has met the fault by its end, or by the
+	// time that the fault is removed. Otherwise that is only logged.
+	MustHit bool
 }
 
-// Fault makes calls go wrong until the function it returns is called.
+// Fault makes calls go wrong until the function it returns is called. A service,
+// operation or trouble that the local AWS does not know ends the test.
 func (o *Organization) Fault(f Fault) (remove func()) {
 	o.t.Helper()
 	fault := service.Fault{
@@ -327,8 +344,23 @@ func (o *Organization) Fault(f Fault) (remove func()) {
 	if f.Account != "" {
 		fault.Account = o.id(f.Account)
 	}
-	id := o.server.Faults().Add(o.server.World().Now(), fault)
-	return func() { o.server.Faults().Remove(id) }
+	id, err := o.server.AddFault(fault)
+	if err != nil {
+		o.t.Fatalf("stiletest: making calls go wrong: %v", err)
+	}
+	remove = sync.OnceFunc(func() {
+		o.t.Helper()
+		o.server.Faults().Remove(id)
+		switch {
+		case o.server.Faults().Hits(id) > 0:
+		case f.MustHit:
+			o.t.Errorf("stiletest: no call met the fault %+v", f)
+		default:
+			o.t.Logf("stiletest: no call met the fault %+v", f)
+		}
+	})
+	o.t.Cleanup(remove)
+	return remove
 }
 
 // Advance moves the local AWS's clock, so that credentials given out expire for

@@ -3,6 +3,7 @@ package stiletest_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -135,8 +136,21 @@ func TestCredentialsExpireInTheBubblesTime(t *testing.T) {
 
 func TestWrongNamesEndTheTest(t *testing.T) {
 	for name, use := range map[string]func(*stiletest.Organization){
-		"unknown account":  func(o *stiletest.Organization) { o.Admin("order") },
-		"not ACCOUNT/ROLE": func(o *stiletest.Organization) { o.Role("reader", stiletest.Role{}) },
+		"unknown account": func(o *stiletest.Organization) { o.Admin("order") },
+		"fault in an unknown service": func(o *stiletest.Organization) {
+			o.Fault(stiletest.Fault{Service: "dynamo", Trouble: stiletest.Broken})
+		},
+		"fault in an unknown operation": func(o *stiletest.Organization) {
+			o.Fault(stiletest.Fault{Service: "sts", Operation: "AssumeRol", Trouble: stiletest.Broken})
+		},
+		"fault in an operation that no service has": func(o *stiletest.Organization) {
+			o.Fault(stiletest.Fault{Operation: "AssumeRol", Trouble: stiletest.Broken})
+		},
+		"fault of an unknown kind":    func(o *stiletest.Organization) { o.Fault(stiletest.Fault{Service: "sts", Trouble: "brokn"}) },
+		"fault without a kind":        func(o *stiletest.Organization) { o.Fault(stiletest.Fault{Service: "sts"}) },
+		"slowness without a delay":    func(o *stiletest.Organization) { o.Fault(stiletest.Fault{Service: "sts", Trouble: stiletest.Slow}) },
+		"fault in an unknown account": func(o *stiletest.Organization) { o.Fault(stiletest.Fault{Account: "order", Trouble: stiletest.Broken}) },
+		"not ACCOUNT/ROLE":            func(o *stiletest.Organization) { o.Role("reader", stiletest.Role{}) },
 		"trusting what is not": func(o *stiletest.Organization) {
 			o.Role("tooling/x", stiletest.Role{TrustedBy: []string{"toolng/monitor"}})
 		},
@@ -150,6 +164,124 @@ func TestWrongNamesEndTheTest(t *testing.T) {
 		if !strings.HasPrefix(f.text, "stiletest: ") {
 			t.Errorf("%s: ended with %q", name, f.text)
 		}
+	}
+}
+
+func TestNamesThatAreNearlyRightAreSuggested(t *testing.T) {
+	for want, use := range map[string]func(*stiletest.Organization){
+		`there is no account "toolng"; did you mean "tooling"?`: func(o *stiletest.Organization) { o.Role("toolng/x", stiletest.Role{}) },
+		`there is no service "dynamo-db"; did you mean "dynamodb"?`: func(o *stiletest.Organization) {
+			o.Fault(stiletest.Fault{Service: "dynamo-db", Trouble: stiletest.Cut})
+		},
+		`sts serves no operation "AssumRole"; did you mean "AssumeRole"?`: func(o *stiletest.Organization) {
+			o.Fault(stiletest.Fault{Service: "sts", Operation: "AssumRole", Trouble: stiletest.Cut})
+		},
+		`the local AWS serves no operation "assumeRole"; did you mean "AssumeRole"?`: func(o *stiletest.Organization) {
+			o.Fault(stiletest.Fault{Operation: "assumeRole", Trouble: stiletest.Cut})
+		},
+	} {
+		f := &fatal{TB: t}
+		func() {
+			defer func() { _ = recover() }()
+			use(stiletest.New(f, "tooling"))
+		}()
+		if !strings.Contains(f.text, want) {
+			t.Errorf("ended with %q, want %q", f.text, want)
+		}
+	}
+}
+
+// A fault that no call meets is a test that tests nothing.
+func TestFaultsThatNoCallMeetsAreTold(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		fault   stiletest.Fault
+		removed bool
+		want    string // begins the errors
+	}{
+		{"met", stiletest.Fault{Service: "secretsmanager", Trouble: stiletest.Cut, Times: 1, MustHit: true}, false, ""},
+		{"met and removed", stiletest.Fault{Service: "secretsmanager", Trouble: stiletest.Cut, Times: 1, MustHit: true}, true, ""},
+		{"not met", stiletest.Fault{Service: "sts", Trouble: stiletest.Cut, MustHit: true}, false, "stiletest: no call met the fault"},
+		{"not met before it was removed", stiletest.Fault{Service: "sts", Trouble: stiletest.Cut, MustHit: true}, true, "stiletest: no call met the fault"},
+		{"not met, which may be", stiletest.Fault{Service: "sts", Trouble: stiletest.Cut}, false, ""},
+	} {
+		f := &lenient{TB: t}
+		org := stiletest.New(f, "tooling")
+		remove := org.Fault(c.fault)
+		client := secretsmanager.NewFromConfig(org.Admin("tooling"), func(o *secretsmanager.Options) { o.RetryMaxAttempts = 1 })
+		_, _ = client.ListSecrets(t.Context(), nil) // cut off, or not
+		if c.removed {
+			remove()
+		}
+		f.end()
+		if text := strings.Join(f.errors, "\n"); !strings.HasPrefix(text, c.want) || (text == "") != (c.want == "") || len(f.errors) > 1 {
+			t.Errorf("%s: the test fails with %q, want %q", c.name, f.errors, c.want)
+		}
+	}
+}
+
+// lenient is a test that keeps its errors to itself.
+type lenient struct {
+	testing.TB
+	errors   []string
+	cleanups []func()
+}
+
+func (l *lenient) Errorf(format string, a ...any) {
+	l.errors = append(l.errors, fmt.Sprintf(format, a...))
+}
+
+func (l *lenient) Cleanup(f func()) { l.cleanups = append(l.cleanups, f) }
+
+func (l *lenient) end() {
+	for _, f := range slices.Backward(l.cleanups) {
+		f()
+	}
+}
+
+func TestARoleInTheMiddleMayEnterOthersHoweverItWasMade(t *testing.T) {
+	for name, makeHub := range map[string]func(*stiletest.Organization){
+		"named only": func(*stiletest.Organization) {},
+		"made": func(o *stiletest.Organization) {
+			o.Role("hub/entry", stiletest.Role{TrustedBy: []string{"tooling/monitor"}})
+		},
+	} {
+		for _, first := range []bool{true, false} {
+			org := stiletest.New(t, "tooling", "hub", "orders")
+			if first {
+				makeHub(org)
+			}
+			org.Role("orders/reader", stiletest.Role{TrustedBy: []string{"hub/entry"}})
+			if !first {
+				makeHub(org)
+			}
+			cfg := org.As("hub/entry")
+			_, err := sts.NewFromConfig(cfg).AssumeRole(t.Context(), &sts.AssumeRoleInput{
+				RoleArn: aws.String("arn:aws:iam::333333333333:role/reader"), RoleSessionName: aws.String("test"),
+			})
+			if err != nil {
+				t.Errorf("%s, before the role that trusts it: %v: %v", name, first, err)
+			}
+		}
+	}
+}
+
+func TestTroubleThatLastsTakesNoTimeInABubble(t *testing.T) {
+	for trouble, want := range map[stiletest.Trouble]string{stiletest.Broken: "500", stiletest.Cut: "the connection was cut"} {
+		synctest.Test(t, func(t *testing.T) {
+			org := stiletest.New(t, "tooling", "orders")
+			org.Role("orders/reader", stiletest.Role{TrustedBy: []string{"tooling/monitor"}, Allow: []string{"secretsmanager:ListSecrets"}})
+			pool := org.Pool("tooling/monitor", stile.Config{Role: "reader"})
+			client, err := stile.Client(t.Context(), pool, secretsmanager.NewFromConfig, "orders", "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			org.Fault(stiletest.Fault{Service: "secretsmanager", Trouble: trouble, MustHit: true})
+			_, err = client.ListSecrets(t.Context(), nil)
+			if n := org.Calls("secretsmanager:ListSecrets"); n != stile.DefaultAttempts || err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%d attempts, %v, want %d and %s", n, err, stile.DefaultAttempts, want)
+			}
+		})
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -16,7 +14,6 @@ import (
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/localaws/oidc"
 	"github.com/stile-aws/stile/internal/localaws/service"
-	"github.com/stile-aws/stile/internal/localaws/wire"
 )
 
 // The control endpoints speak JSON, only to loopback, and only to who has the
@@ -161,44 +158,14 @@ func (s *Server) postFault(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &in) {
 		return
 	}
-	switch in.Kind {
-	case service.Throttle, service.ServerError, service.Unavailable, service.Outage, service.Latency:
-	default:
-		http.Error(w, "kind must be throttle, error, unavailable, outage or latency", http.StatusBadRequest)
-		return
-	}
-	if err := s.aim(&in); err != nil {
+	fault := in.Fault
+	fault.Delay, fault.For = in.Delay.Duration, in.For.Duration
+	id, err := s.AddFault(fault)
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	fault := in.Fault
-	fault.Delay, fault.For = in.Delay.Duration, in.For.Duration
-	reply(w, map[string]string{"id": s.faults.Add(s.world.Now(), fault)})
-}
-
-// aim makes sure that a fault can hit something: a typing error would be a fault
-// that never comes.
-func (s *Server) aim(f *controlFault) error {
-	if f.Kind == service.Latency && f.Delay.Duration <= 0 {
-		return errors.New("latency needs a delay")
-	}
-	s.world.RLock()
-	known := f.Account == "" || s.world.Accounts[f.Account] != nil
-	s.world.RUnlock()
-	if !known {
-		return fmt.Errorf("there is no account %s", f.Account)
-	}
-	if f.Service == "" {
-		return nil
-	}
-	model, err := wire.Load(f.Service)
-	if err != nil {
-		return fmt.Errorf("there is no service %q: want one of %s", f.Service, strings.Join(wire.Services(), ", "))
-	}
-	if _, ok := model.Operation(f.Operation); !ok && f.Operation != "" {
-		return fmt.Errorf("%s has no operation %q", f.Service, f.Operation)
-	}
-	return nil
+	reply(w, map[string]string{"id": id})
 }
 
 func (s *Server) deleteFaults(w http.ResponseWriter, _ *http.Request) {

@@ -100,13 +100,14 @@ type Cluster struct {
 
 // Server is a running local AWS.
 type Server struct {
-	world   *store.World
-	gate    *gate.Gate
-	kernel  *service.Kernel
-	faults  *service.Faults
-	token   string
-	control http.Handler
-	signin  *signin.Endpoint
+	world    *store.World
+	gate     *gate.Gate
+	kernel   *service.Kernel
+	services []*service.Service
+	faults   *service.Faults
+	token    string
+	control  http.Handler
+	signin   *signin.Endpoint
 }
 
 // services lists what is served, in the order in which unsigned requests are
@@ -143,8 +144,9 @@ func New(cfg Config) (*Server, error) {
 	if err := s.populate(cfg); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting local AWS: %w", err), world.Close())
 	}
+	s.services = services(world, s.verifier(cfg))
 	s.kernel, err = service.NewKernel(service.Config{
-		World: world, Gate: s.gate, Services: services(world, s.verifier(cfg)),
+		World: world, Gate: s.gate, Services: s.services,
 		Faults: s.faults, Intercept: cfg.Intercept, Logger: cfg.Logger,
 	})
 	if err != nil {

@@ -42,6 +42,9 @@ func (s *Scene) Cleanup(f func()) { s.cleanups = append(s.cleanups, f) }
 // Context does not end.
 func (s *Scene) Context() context.Context { return context.Background() }
 
+// Logf drops what a test would log.
+func (s *Scene) Logf(string, ...any) {}
+
 // Fatal panics.
 func (s *Scene) Fatal(a ...any) { panic(fmt.Sprint(a...)) }
 

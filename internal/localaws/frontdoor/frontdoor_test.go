@@ -283,6 +283,8 @@ func TestRoundTripperStatuses(t *testing.T) {
 		case "/late":
 			_ = http.NewResponseController(w).Flush() // supported, tested above
 			panic("boom")
+		case "/cut":
+			panic(http.ErrAbortHandler)
 		}
 	})
 	c := client(h)
@@ -294,6 +296,9 @@ func TestRoundTripperStatuses(t *testing.T) {
 	}
 	if resp, body := send(t, c, "HEAD", "https://x.amazonaws.com/head", ""); resp.ContentLength != 1234 || body != "" {
 		t.Errorf("HEAD = length %d, %q", resp.ContentLength, body)
+	}
+	if _, err := c.Get("https://x.amazonaws.com/cut"); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "the connection was cut") {
+		t.Errorf("a handler that cuts the connection: %v", err)
 	}
 	if _, err := c.Get("https://x.amazonaws.com/panic"); err == nil || !strings.Contains(err.Error(), "boom") {
 		t.Errorf("a panicking handler: %v", err)

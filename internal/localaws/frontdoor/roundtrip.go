@@ -147,6 +147,9 @@ func (x *exchange) run(handler http.Handler, in *http.Request) {
 	defer func() {
 		if p := recover(); p != nil {
 			err := fmt.Errorf("sending in process: the handler panicked: %v", p)
+			if p == http.ErrAbortHandler { // which is how a handler cuts the connection
+				err = fmt.Errorf("sending in process: the connection was cut: %w", io.ErrUnexpectedEOF)
+			}
 			_ = x.writer.CloseWithError(err) // for a reader that has begun; never fails
 			x.once.Do(func() {
 				x.err = err

@@ -50,6 +50,7 @@ type Fault struct {
 type Faults struct {
 	mu    sync.Mutex // guards all
 	on    []*activeFault
+	hits  map[string]int
 	added int
 	rand  *rand.Rand
 }
@@ -81,6 +82,13 @@ func (f *Faults) Remove(id string) bool {
 	before := len(f.on)
 	f.on = slices.DeleteFunc(f.on, func(a *activeFault) bool { return a.ID == id })
 	return len(f.on) < before
+}
+
+// Hits is how many calls a fault has hit, which may be off by now.
+func (f *Faults) Hits(id string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.hits[id]
 }
 
 // Clear switches all faults off.
@@ -117,6 +125,10 @@ func (f *Faults) trip(now time.Time, service, operation string, account arn.Acco
 			return false
 		}
 		hit = append(hit, a.Fault)
+		if f.hits == nil {
+			f.hits = map[string]int{}
+		}
+		f.hits[a.ID]++
 		a.left--
 		return a.Times > 0 && a.left == 0
 	})
