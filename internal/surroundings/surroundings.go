@@ -34,7 +34,8 @@ var names = []string{
 // ignored are variables that look as if they decided, and do not, or whose value
 // is part of the request.
 var ignored = []string{
-	"STILE_BROKER", InsideEnv, DeclarationsEnv, "STILE_ADDRESS", "STILE_EXPIRES", "AWS_PAGER", "AWS_CLI_AUTO_PROMPT", "AWS_DEFAULT_OUTPUT", "AWS_EXECUTION_ENV",
+	"STILE_BROKER", InsideEnv, DeclarationsEnv, "STILE_ADDRESS", "STILE_EXPIRES", "STILE_REGION", "STILE_ACCOUNT_ID", "STILE_ACCOUNT_NAME",
+	"AWS_PAGER", "AWS_CLI_AUTO_PROMPT", "AWS_DEFAULT_OUTPUT", "AWS_EXECUTION_ENV",
 }
 
 // InsideEnv tells the programs that give credentials, and stile below them, for what

@@ -1,5 +1,6 @@
 // Package used is what `stile use` leaves in a shell's environment, and how the
-// environment was before.
+// environment was before; `stile exec` tells its command where it is by the same
+// variables.
 //
 // Start with [Leave], for a process that has to work as if the shell used nothing,
 // or [Outside], which gives that environment. What is kept of the time before is
@@ -23,11 +24,17 @@ const (
 	ExpiresEnv = "STILE_EXPIRES"
 	// StateEnv is how to come back, see [State].
 	StateEnv = "STILE_USED"
+	// RegionEnv is the Region that stile has put into AWS_REGION for AddressEnv. It
+	// is not set where AWS_REGION is the person's own, see [Region].
+	RegionEnv = "STILE_REGION"
+	// AccountIDEnv and AccountNameEnv are the account's, where they are known.
+	AccountIDEnv   = "STILE_ACCOUNT_ID"
+	AccountNameEnv = "STILE_ACCOUNT_NAME"
 )
 
 // set are the variables that use sets.
 var set = []string{
-	AddressEnv, ExpiresEnv, StateEnv,
+	AddressEnv, ExpiresEnv, StateEnv, RegionEnv, AccountIDEnv, AccountNameEnv,
 	"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SDK_LOAD_CONFIG", "AWS_EC2_METADATA_DISABLED",
 	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCOUNT_ID", "AWS_CREDENTIAL_EXPIRATION",
 }
@@ -94,6 +101,44 @@ func Outside(environ []string) (before []string, state *State) {
 		}
 	}
 	return append(before, state.Before...), state
+}
+
+// Region is the Region of an environment for who goes to address, and the variable
+// that says it: AWS_REGION, or AWS_DEFAULT_REGION; "" for none. What stile itself has
+// put there for another address does not count, and what was there before does.
+func Region(environ []string, address string) (region, variable string) {
+	at, chosen := lookup(environ, AddressEnv), lookup(environ, RegionEnv)
+	if chosen == "" || at == address {
+		return regionOf(environ, "")
+	}
+	if region, variable = regionOf(environ, chosen); region != "" {
+		return region, variable
+	}
+	before, state := Outside(environ)
+	if state == nil {
+		return "", ""
+	}
+	return regionOf(before, "")
+}
+
+// regionOf is the Region that variables say, unless it is the one but.
+func regionOf(environ []string, but string) (region, variable string) {
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+		if value := lookup(environ, name); value != "" && value != but {
+			return value, name
+		}
+	}
+	return "", ""
+}
+
+// lookup is the value of a variable; the last counts, as os.Environ's readers take it.
+func lookup(environ []string, name string) string {
+	for _, v := range slices.Backward(environ) {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // Leave makes the environment of this process the one before use. The credentials

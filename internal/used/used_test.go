@@ -33,6 +33,31 @@ func TestOutside(t *testing.T) {
 	}
 }
 
+func TestRegion(t *testing.T) {
+	state := used.State{Choice: "c", Before: []string{"AWS_REGION=eu-west-1"}}.String()
+	for _, c := range []struct {
+		name         string
+		environ      []string
+		want, saidBy string
+	}{
+		{"nothing said", []string{"AWS_REGION="}, "", ""},
+		{"the person's", []string{"AWS_REGION=a", "AWS_DEFAULT_REGION=b"}, "a", "AWS_REGION"},
+		{"the other variable", []string{"AWS_DEFAULT_REGION=b"}, "b", "AWS_DEFAULT_REGION"},
+		{"the person's in a shell that uses something", []string{"AWS_REGION=a", "STILE_ADDRESS=other", "STILE_USED=" + state}, "a", "AWS_REGION"},
+		{"stile's for another address", []string{"AWS_REGION=a", "AWS_DEFAULT_REGION=a", "STILE_ADDRESS=other", "STILE_REGION=a"}, "", ""},
+		{"stile's for another address, and what was there before", []string{"AWS_REGION=a", "STILE_ADDRESS=other", "STILE_REGION=a", "STILE_USED=" + state}, "eu-west-1", "AWS_REGION"},
+		{"stile's for this address", []string{"AWS_REGION=a", "STILE_ADDRESS=here", "STILE_REGION=a"}, "a", "AWS_REGION"},
+		{"changed since", []string{"AWS_REGION=b", "AWS_DEFAULT_REGION=a", "STILE_ADDRESS=other", "STILE_REGION=a", "STILE_USED=" + state}, "b", "AWS_REGION"},
+		{"the last of several", []string{"AWS_REGION=a", "AWS_REGION=b"}, "b", "AWS_REGION"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got, saidBy := used.Region(c.environ, "here"); got != c.want || saidBy != c.saidBy {
+				t.Errorf("Region(%q) = %q, %q, want %q, %q", c.environ, got, saidBy, c.want, c.saidBy)
+			}
+		})
+	}
+}
+
 func TestLeave(t *testing.T) {
 	for name, value := range map[string]string{
 		"STILE_USED":  used.State{Choice: "c", Before: []string{"AWS_PROFILE=own"}}.String(),

@@ -78,8 +78,10 @@ type About struct {
 	Account string // id
 	Role    string // ARN; "" where nobody knows it
 	Name    string // of the role, or the session's source
-	Region  string // the account's default
+	Region  string // that it says for itself, "" for none
 	Caller  string // who goes there
+
+	RegionOf string `json:",omitempty"` // what says the Region, in words; "" for the account's declaration
 
 	AccountName string            `json:",omitempty"`
 	Labels      map[string]string // the account's; nil where they are not known

@@ -42,7 +42,7 @@ func (o *Options) Environ(ctx context.Context, s *term.Streams, way *route.Way) 
 	if err != nil {
 		return nil, nil, err
 	}
-	child := env.Child{Environ: s.Environ(), Region: way.Region}
+	child := way.Child(s.Environ())
 	if o.env {
 		return child.WithCredentials(c), func() error { return nil }, nil
 	}

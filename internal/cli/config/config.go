@@ -150,7 +150,6 @@ type options struct {
 	file
 	route    route.Options
 	template string
-	region   string
 	program  string
 
 	unchecked bool
@@ -181,7 +180,7 @@ func newStepping(s *term.Streams, step func(string) error) *cobra.Command {
 	o.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.template, "profile-template", "{account}-{role}", "the profiles' names; {account} is the account as in the address, {role} the role's name")
-	f.StringVar(&o.region, "region", "", "the profiles' Region; default: the account's, where declarations say one")
+	f.StringVar(&o.route.Region, "region", "", "the profiles' `REGION`; default: the session's or AWS profile's own, or the account's by declarations, where there is one")
 	f.BoolVar(&o.unchecked, "unchecked", false, "write profiles for addresses of which nobody can tell whether they lead anywhere")
 	f.StringVar(&o.program, "program", "", "the `PATH` of stile to write; default: stile if that is this program by $PATH, else where this program is")
 	return cmd
@@ -224,7 +223,7 @@ func (o *options) run(ctx context.Context, patterns []string) error {
 			heading = name
 		}
 		section := awsconfig.Section{Heading: heading, Settings: []awsconfig.Setting{{Name: "credential_process", Value: line}}}
-		if region := cmp.Or(o.region, p.Region); region != "" {
+		if region := cmp.Or(o.route.Region, p.Region); region != "" {
 			section.Settings = append(section.Settings, awsconfig.Setting{Name: "region", Value: region})
 		}
 		sections = append(sections, section)

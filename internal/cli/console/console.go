@@ -29,7 +29,6 @@ type options struct {
 	streams    *term.Streams
 	route      route.Options
 	service    string
-	region     string
 	duration   time.Duration
 	print      bool
 	logout     bool
@@ -62,9 +61,9 @@ func New(s *term.Streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
 	o.route.Flags(cmd)
+	o.route.RegionFlag(cmd, "the `REGION` to open")
 	f := cmd.Flags()
 	f.StringVar(&o.service, "service", "", "the `PAGE` to open: the path of a service's console (s3, ec2/v2/home) or a whole URL of the console")
-	f.StringVar(&o.region, "region", "", "the Region to open; default: the account's")
 	f.DurationVar(&o.duration, "duration", 0, "how long the console's session should last, 15m to 12h; default: as long as the credentials")
 	f.BoolVar(&o.print, "print", false, "print the sign-in URL and open nothing")
 	f.BoolVar(&o.logout, "logout", false, "end the browser's console sessions first")
@@ -83,10 +82,7 @@ func (o *options) run(ctx context.Context, address string) error {
 		return err
 	}
 	defer way.Close()
-	req := console.Request{Region: o.region, Service: o.service, Duration: o.duration, Endpoint: o.endpoint()}
-	if req.Region == "" {
-		req.Region = way.Region
-	}
+	req := console.Request{Region: way.Region.Name, Service: o.service, Duration: o.duration, Endpoint: o.endpoint()}
 	if way.Chained && req.Duration != 0 {
 		o.streams.Note("stile: --duration is left off: AWS takes it for a first role alone, and none from an MFA session; the console ends with the credentials")
 		req.Duration = 0

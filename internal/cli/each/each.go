@@ -63,6 +63,7 @@ func New(s *term.Streams) *cobra.Command {
 		},
 	}
 	o.route.Flags(cmd)
+	o.route.RegionFlag(cmd, "the `REGION` that the commands get")
 	o.child.Flags(cmd)
 	o.filter.Add(cmd)
 	f := cmd.Flags()

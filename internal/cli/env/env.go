@@ -40,11 +40,12 @@ func New(s *term.Streams) *cobra.Command {
 				format = "bash"
 			}
 			from := s.Environ()
-			child := env.Child{Environ: from, Region: way.Region}
+			child := env.Child{Environ: from, Region: way.Region.Name}
 			return env.Write(s.Out, cmp.Or(format, env.Format(s.Getenv("SHELL"))), from, child.WithCredentials(c))
 		},
 	}
 	o.Flags(cmd)
+	o.RegionFlag(cmd, "the `REGION` to set")
 	cmd.Flags().StringVar(&format, "format", "", "`SYNTAX`: "+strings.Join(env.Formats(), ", ")+"; sh is bash; default: $SHELL's, else bash")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(env.Formats(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd

@@ -47,6 +47,7 @@ func New(s *term.Streams) *cobra.Command {
 		},
 	}
 	o.route.Flags(cmd)
+	o.route.RegionFlag(cmd, "the `REGION` that the command gets")
 	o.child.Flags(cmd)
 	return cmd
 }

@@ -41,7 +41,7 @@ func (o *options) person(ctx context.Context, e *explanation, found *route.Found
 	}
 	d.Place(ctx, t)
 	e.Source, e.Kind, e.Account, e.AccountName, e.Role = t.Source.Name, t.Source.Kind(), string(t.Account), t.AccountName, cmp.Or(t.RoleARN(), t.Role())
-	e.Region = t.Region
+	e.Region, e.RegionFrom = found.Region.Name, found.Region.From
 	at := written{paths.Book, lines}
 	o.told(e, found, at, shared)
 	if e.Hold, err = o.route.Hold(o.streams, guard.Account{ID: t.Account, Name: t.AccountName, Labels: t.Labels}, t); err != nil {
@@ -138,12 +138,6 @@ func (o *options) told(e *explanation, found *route.Found, at written, shared *s
 	if found.Undeclared != nil {
 		e.Notes = append(e.Notes, "not by declarations: "+found.Undeclared.Error())
 	}
-	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
-		if value := o.streams.Getenv(name); value != "" && e.Region == "" {
-			e.Region = value
-			e.Config = append(e.Config, piece{"Region " + value, "environment variable " + name})
-		}
-	}
 }
 
 func where(s session.Setting) string { return fmt.Sprintf("%s:%d", s.File, s.Line) }
@@ -192,7 +186,8 @@ func (o *options) declared(ctx context.Context, e *explanation, found *route.Fou
 	}
 	r := &lead.Route
 	last := r.Hops[len(r.Hops)-1]
-	e.Source, e.Kind, e.Account, e.AccountName, e.Role, e.Region = r.Caller.Name, "declared", string(lead.Account), lead.AccountName, last.Role, lead.Region
+	e.Source, e.Kind, e.Account, e.AccountName, e.Role = r.Caller.Name, "declared", string(lead.Account), lead.AccountName, last.Role
+	e.Region, e.RegionFrom = lead.Region.Name, lead.Region.From
 	e.Config = append(e.Config, piece{"Access " + r.Access + " (pattern " + string(r.Pattern) + ")", declaration(found.From, r.Access)})
 	var err error
 	if e.Hold, err = o.route.Hold(o.streams, guard.Account{ID: lead.Account, Name: lead.AccountName, Labels: lead.Labels}, nil); err != nil {
@@ -225,7 +220,7 @@ func (o *options) declared(ctx context.Context, e *explanation, found *route.Fou
 	}
 	return func(ctx context.Context, i int) (*creds.Cached, string, func(), error) {
 		c, end, err := lead.Try(ctx, i+lead.Begun())
-		return c, lead.Region, end, err
+		return c, lead.Region.Name, end, err
 	}, nil
 }
 

@@ -58,6 +58,7 @@ func New(s *term.Streams) *cobra.Command {
 		},
 	}
 	o.route.Flags(cmd)
+	o.route.RegionFlag(cmd, "the `REGION` that a command with --region would be told")
 	f := cmd.Flags()
 	f.BoolVar(&o.try, "try", false, "go there although somebody has to be asked")
 	f.BoolVar(&o.noTry, "no-try", false, "go nowhere, and ask AWS nothing")
@@ -85,6 +86,7 @@ type explanation struct {
 	AccountName string      `json:"accountName,omitempty"`
 	Role        string      `json:"role,omitempty"`
 	Region      string      `json:"region,omitempty"`
+	RegionFrom  string      `json:"regionFrom,omitempty"` // what says the Region, in words
 	Config      []piece     `json:"config"`
 	Steps       []step      `json:"steps"`
 	Person      string      `json:"person,omitempty"` // what somebody has to do first

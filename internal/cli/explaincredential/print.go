@@ -16,7 +16,7 @@ func (o *options) show(e *explanation) error {
 		p("  ends in account %s\n", strings.TrimSpace(e.Account+" "+e.AccountName))
 	}
 	if e.Region != "" {
-		p("  Region %s\n", e.Region)
+		p("  Region %s (%s)\n", e.Region, e.RegionFrom)
 	}
 	p("configured\n")
 	for _, c := range e.Config {

@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +78,7 @@ func (f *Flags) liveUnits(ctx context.Context, s *term.Streams) (*units, error) 
 		return nil, err
 	}
 	defer way.Close()
-	cfg, err := scope.LoadDefault(ctx, "", cmp.Or(way.Region, "us-east-1"))
+	cfg, err := scope.LoadDefault(ctx, "", way.Region.Name)
 	if err != nil {
 		return nil, err
 	}

@@ -128,7 +128,7 @@ func (o *Options) fitting(ctx context.Context, s *term.Streams, pattern string) 
 // Place is an address, and what is known of it without going there.
 type Place struct {
 	known.Entry        // its Source is "" where nothing is known
-	Region      string // the account's default, "" where it is not known
+	Region      string // the session's or profile's own, or the account's by declarations; "" where none is known
 }
 
 // Places is [Options.Expand] with what is known of each address.
@@ -138,6 +138,7 @@ func (o *Options) Places(ctx context.Context, s *term.Streams, words []string) (
 		return nil, err
 	}
 	var all map[string]known.Entry
+	var homes func(*known.Entry) home
 	out := make([]Place, len(addresses))
 	for i, address := range addresses {
 		if to, err := target(address); err == nil {
@@ -156,10 +157,10 @@ func (o *Options) Places(ctx context.Context, s *term.Streams, words []string) (
 			}
 		}
 		if all == nil {
-			all = byName(known.Read(s).All())
+			all, homes = byName(known.Read(s).All()), homesOf(s)
 		}
 		out[i].Entry = all[address]
-		out[i].Address = address
+		out[i].Address, out[i].Region = address, homes(&out[i].Entry).region
 	}
 	return out, nil
 }

@@ -61,7 +61,7 @@ func (o *Options) shared(ctx context.Context, s *term.Streams, address string, p
 	r.first, r.about = grant, grant.About
 	cache := creds.NewCache(creds.Config{})
 	way := &Way{
-		Account: arn.AccountID(grant.Account), Role: grant.Role, Name: grant.Name, Region: grant.Region, Caller: grant.Caller,
+		Account: arn.AccountID(grant.Account), Role: grant.Role, Name: grant.Name, home: home{grant.Region, grant.RegionOf}, Caller: grant.Caller,
 		AccountName: grant.AccountName, Labels: grant.Labels, Chained: grant.Chained, narrowed: grant.Narrowed, instead: grant.Instead,
 		Credentials: cache.Of(r), end: func() { cache.Close(); r.close() },
 	}
@@ -144,7 +144,7 @@ func wishOf(req client.Request) (*wish, error) {
 // About is what a broker tells of the way.
 func (w *Way) About() client.About {
 	return client.About{
-		Account: string(w.Account), Role: w.Role, Name: w.Name, Region: w.Region, Caller: w.Caller,
+		Account: string(w.Account), Role: w.Role, Name: w.Name, Region: w.home.region, RegionOf: w.home.of, Caller: w.Caller,
 		AccountName: w.AccountName, Labels: w.Labels, Chained: w.Chained, Narrowed: w.narrowed, Instead: w.instead, SessionName: w.Credentials.SessionName(),
 	}
 }

@@ -21,6 +21,7 @@ type Found struct {
 	// Target is at Desk. It is an AWS profile when no session has its name.
 	Target  *session.Target
 	Desk    *desk.Desk
+	Region  Region // to work in by Target
 	Profile bool
 	// Undeclared is why no declaration leads there, nil when there are none.
 	Undeclared error
@@ -38,7 +39,7 @@ type Lead struct {
 	Route       compile.Route
 	Account     arn.AccountID
 	AccountName string
-	Region      string
+	Region      Region
 	Labels      map[string]string
 	Missing     error // why the caller's credentials are not at hand; nil when they are
 
@@ -95,6 +96,7 @@ func (o *Options) Lookup(ctx context.Context, s *term.Streams, address string, a
 		d.Close()
 		return nil, unresolved(s, address, d.Book(), problem, err)
 	}
+	found.Region = o.region(s, address, homeOf(s, found.Target))
 	return found, nil
 }
 
@@ -124,7 +126,7 @@ func (o *Options) lookupDeclared(ctx context.Context, s *term.Streams, found *Fo
 		c := &routes[i]
 		l := Lead{Route: c.route, Account: c.account, AccountName: c.name, Labels: c.labels, narrow: &p.narrow, keep: p.keep}
 		l.begin, l.Missing = start.begin(ctx, c)
-		l.Region = c.region
+		l.Region = o.region(s, address, home{region: c.region})
 		found.Leads = append(found.Leads, l)
 	}
 	return nil
@@ -136,7 +138,7 @@ func (l *Lead) Try(ctx context.Context, hops int) (c *creds.Cached, end func(), 
 	if l.Missing != nil {
 		return nil, nil, l.Missing
 	}
-	part := candidate{route: l.Route, account: l.Account, region: l.Region}
+	part := candidate{route: l.Route, account: l.Account}
 	part.route.Hops = l.Route.Hops[:hops]
 	cache := creds.NewCache(creds.Config{})
 	end = cache.Close

@@ -40,6 +40,7 @@ type Options struct {
 	Declarations string
 	As           string
 	TokenFile    string
+	Region       string // --region, of commands that have it: see RegionFlag
 	Limits
 	// NoBroker keeps Open from asking the user's broker.
 	NoBroker bool
@@ -88,11 +89,12 @@ type Way struct {
 	Account arn.AccountID // where it ends
 	Role    string        // the ARN of the role there; "" where nobody knows it, see Name
 	Name    string        // the role's name, or that of the session's source
-	Region  string        // the account's default
+	Region  Region        // to work in
 	Caller  string        // who goes it, as compile.Caller.Name
 
 	AccountName string            // "" where it is not known
 	Labels      map[string]string // the account's; nil where they are not known
+	address     string            // as it was asked for
 	// Chained is set unless the last role is known to be the first session: AWS
 	// lets chained ones last an hour, and choose no length of a console's session.
 	Chained bool
@@ -100,6 +102,7 @@ type Way struct {
 	// Credentials are cached and refreshed as long as the Way is open. Those who
 	// hand them out use Retrieve or Provider, which log it.
 	Credentials *creds.Cached
+	home        home   // what the end says of its Region
 	kept        string // what they are kept by for other processes, "" where those must find the way themselves
 	end         func()
 	narrowed    bool      // the end has the session policies that were wanted
@@ -137,6 +140,7 @@ func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*W
 	if err != nil {
 		return nil, err
 	}
+	way.address, way.Region = address, o.region(s, address, way.home)
 	if err := o.admit(s, p, way); err != nil {
 		way.Close()
 		return nil, fmt.Errorf("going to %s: %w", address, err)
@@ -242,7 +246,7 @@ func (c *candidate) open(b *beginning, p *pass, cache *creds.Cache) (*Way, error
 	}
 	last := c.route.Hops[len(c.route.Hops)-1]
 	a, _ := arn.Parse(last.Role) // stop has parsed it
-	w := &Way{AccountName: c.name, Labels: c.labels, narrowed: true, Chained: c.chained(), Account: c.account, Role: last.Role, Name: a.Name(), Region: c.region, Caller: c.route.Caller.Name, Credentials: at, end: end}
+	w := &Way{AccountName: c.name, Labels: c.labels, narrowed: true, Chained: c.chained(), Account: c.account, Role: last.Role, Name: a.Name(), home: home{region: c.region}, Caller: c.route.Caller.Name, Credentials: at, end: end}
 	if b.settled {
 		w.kept = at.Key()
 	}

@@ -138,7 +138,7 @@ func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, add
 	}
 	d.Place(ctx, t)
 	way := &Way{AccountName: t.AccountName, Labels: t.Labels, narrowed: !p.narrow.none(), instead: instead, Chained: chained(t),
-		Account: t.Account, Name: t.Role(), Region: opened.Region, Caller: t.Source.Name, Credentials: opened.Cached, end: d.Close}
+		Account: t.Account, Name: t.Role(), home: homeOf(s, t), Caller: t.Source.Name, Credentials: opened.Cached, end: d.Close}
 	if way.Name == "" {
 		way.Name = t.Source.Name
 	}

@@ -42,13 +42,11 @@ type starter struct {
 
 // begin gives the beginning of c, or says what is missing.
 func (st *starter) begin(ctx context.Context, c *candidate) (*beginning, error) {
-	if c.region == "" {
-		c.region = cmp.Or(st.streams.Getenv("AWS_REGION"), st.streams.Getenv("AWS_DEFAULT_REGION"), "us-east-1")
-	}
+	region := cmp.Or(c.region, st.streams.Getenv("AWS_REGION"), st.streams.Getenv("AWS_DEFAULT_REGION"), defaultRegion)
 	token := c.route.Caller.Subject != ""
-	load := func() (aws.Config, error) { return scope.LoadDefault(ctx, "", c.region) }
+	load := func() (aws.Config, error) { return scope.LoadDefault(ctx, "", region) }
 	if token {
-		load = func() (aws.Config, error) { return scope.LoadUnsigned(ctx, c.region) }
+		load = func() (aws.Config, error) { return scope.LoadUnsigned(ctx, region) }
 	}
 	cfg, err := load()
 	if err != nil {

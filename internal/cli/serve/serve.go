@@ -71,6 +71,7 @@ func New(s *term.Streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	o.route.Flags(cmd)
+	o.route.RegionFlag(cmd, "with --imds: the `REGION` that the instance is in")
 	f := cmd.Flags()
 	f.BoolVar(&o.imds, "imds", false, "speak the instance metadata service's protocol, version 2 alone")
 	f.StringVar(&o.listen, "listen", "", "the `ADDRESS:PORT` to listen on; default 127.0.0.1 and a random port")
@@ -124,7 +125,7 @@ func (o *options) run(ctx context.Context, words []string) (err error) {
 
 func (o *options) serveIMDS(ctx context.Context, way *route.Way, p aws.CredentialsProvider, guard local.Guard) error {
 	s, err := imds.Start(ctx, imds.Config{
-		Provider: p, Role: way.Name, Account: string(way.Account), Region: way.Region, Addr: o.listen, Guard: guard,
+		Provider: p, Role: way.Name, Account: string(way.Account), Region: way.Region.Name, Addr: o.listen, Guard: guard,
 	})
 	if err != nil {
 		return err

@@ -32,6 +32,8 @@ type profile struct {
 	address string
 	shell   int // the shell's process, 0 where nobody said it
 
+	region string // of clients that are not told another; "" for none
+
 	name string
 	args []string // of stile
 	line string   // the credential_process
@@ -175,6 +177,9 @@ func (p *profile) into(ctx context.Context, path string, paths session.Paths) (c
 		return false, 0, fmt.Errorf("%s: %w", path, err)
 	}
 	section := awsconfig.Section{Heading: headed + p.name, Settings: []awsconfig.Setting{{Name: "credential_process", Value: p.line}}}
+	if p.region != "" {
+		section.Settings = append(section.Settings, awsconfig.Setting{Name: "region", Value: p.region})
+	}
 	others := slices.DeleteFunc(sections, func(s awsconfig.Section) bool { return s.Heading == section.Heading })
 	kept := pruned(slices.Clone(others), recentIn(paths))
 	sections = append(kept, section)

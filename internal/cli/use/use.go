@@ -28,7 +28,6 @@ import (
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/state"
 	"github.com/stile-aws/stile/internal/cli/term"
-	"github.com/stile-aws/stile/internal/deliver/env"
 	"github.com/stile-aws/stile/internal/guard"
 	"github.com/stile-aws/stile/internal/used"
 )
@@ -38,7 +37,6 @@ type options struct {
 	route   route.Options
 	off     bool
 	env     bool
-	region  string
 	shell   string // whose function has called, "" for nobody's
 	process int    // that shell's, 0 where its function does not say it
 }
@@ -71,10 +69,10 @@ func New(s *term.Streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), append(args, "")[0]) },
 	}
 	o.route.Flags(cmd)
+	o.route.RegionFlag(cmd, "the `REGION` to set")
 	f := cmd.Flags()
 	f.BoolVar(&o.off, "off", false, "use nothing, and put back what was there before")
 	f.BoolVar(&o.env, "env", false, "put the credentials themselves into the environment, for programs that know nothing else; they end when they expire")
-	f.StringVar(&o.region, "region", "", "the Region; default: the environment's, or the account's where it is known")
 	f.StringVar(&o.shell, "shell", "", "")
 	_ = f.MarkHidden("shell") // for the function
 	help := cmd.HelpFunc()
@@ -100,7 +98,7 @@ type choice struct {
 
 func (o *options) choice(address string) string {
 	text, _ := json.Marshal(choice{
-		Address: address, Env: o.env, Region: o.region, Declarations: o.route.Declarations, As: o.route.As, TokenFile: o.route.TokenFile,
+		Address: address, Env: o.env, Region: o.route.Region, Declarations: o.route.Declarations, As: o.route.As, TokenFile: o.route.TokenFile,
 		ReadOnly: o.route.ReadOnly, Policy: o.route.PolicyFile, PolicyARNs: o.route.PolicyARNs,
 	}) // strings are always written
 	return string(text)
@@ -115,7 +113,7 @@ func (o *options) again(text string) (address string, err error) {
 	if err := json.Unmarshal([]byte(text), &c); err != nil || c.Address == "" {
 		return "", fmt.Errorf("stile use -: what this shell used before cannot be read; say the address")
 	}
-	o.env, o.region = c.Env, c.Region
+	o.env, o.route.Region = c.Env, c.Region
 	o.route.Declarations, o.route.As, o.route.TokenFile = c.Declarations, c.As, c.TokenFile
 	o.route.ReadOnly, o.route.PolicyFile, o.route.PolicyARNs = c.ReadOnly, c.Policy, c.PolicyARNs
 	return c.Address, nil
@@ -188,7 +186,7 @@ func (o *options) environment(ctx context.Context, address string, before []stri
 		return nil, err
 	}
 	defer way.Close()
-	child := env.Child{Environ: withRegion(before, o.region), Region: way.Region}
+	child := way.Child(before)
 	if o.env {
 		c, err := way.Retrieve(ctx)
 		if err != nil {
@@ -197,6 +195,9 @@ func (o *options) environment(ctx context.Context, address string, before []stri
 		return o.tell(child.WithCredentials(c), address, before, c.Expires), nil
 	}
 	p := profile{streams: o.streams, route: &o.route, address: address, shell: o.process}
+	if way.Region.Own {
+		p.region = way.Region.Name
+	}
 	if confirmed(way) {
 		o.route.Confirm = []string{string(way.Account)}
 	}
@@ -217,14 +218,6 @@ func (o *options) environment(ctx context.Context, address string, before []stri
 	return o.tell(to, address, before, expires), nil
 }
 
-// withRegion sets the Region, if one is wanted.
-func withRegion(environ []string, region string) []string {
-	if region == "" {
-		return environ
-	}
-	return append(environ[:len(environ):len(environ)], "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
-}
-
 // confirmed reports that a guard here has asked about the account; Open would
 // have failed without a yes.
 func confirmed(way *route.Way) bool {
@@ -243,7 +236,7 @@ func confirmed(way *route.Way) bool {
 // tell adds to an environment what says where it is, and how to come back to
 // before.
 func (o *options) tell(to []string, address string, before []string, expires time.Time) []string {
-	to = append(to[:len(to):len(to)], used.AddressEnv+"="+address)
+	to = to[:len(to):len(to)]
 	if !expires.IsZero() {
 		to = append(to, used.ExpiresEnv+"="+expires.UTC().Format(time.RFC3339))
 	}

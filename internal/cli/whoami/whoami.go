@@ -84,7 +84,7 @@ func find(ctx context.Context, s *term.Streams, o *route.Options, address string
 		if c, err = way.Retrieve(ctx); err != nil {
 			return nil, err
 		}
-		source, cfg.Region, cfg.Credentials = way.Caller, way.Region, way.Credentials
+		source, cfg.Region, cfg.Credentials = way.Caller, way.Region.Name, way.Credentials
 	} else {
 		if c, err = cfg.Credentials.Retrieve(ctx); err != nil {
 			return nil, fmt.Errorf("no credentials are at hand: %s; say an address, or stile exec ADDRESS -- COMMAND", none(s, err))

@@ -3,7 +3,7 @@
 //
 // A [Child] starts from the parent's environment. Everything by which AWS
 // clients would find other credentials, or another profile, is taken out;
-// endpoint, proxy, certificates and Region stay. Nothing here starts a program.
+// endpoint, proxy and certificates stay. Nothing here starts a program.
 package env
 
 import (
@@ -27,8 +27,9 @@ var removed = map[string]bool{
 	"AWS_ACCESS_KEY": true, "AWS_SECRET_KEY": true, "AWS_CREDENTIAL_EXPIRATION": true, "AWS_ACCOUNT_ID": true,
 	"AWS_PROFILE": true, "AWS_DEFAULT_PROFILE": true,
 	"AWS_ROLE_ARN": true, "AWS_WEB_IDENTITY_TOKEN_FILE": true, "AWS_ROLE_SESSION_NAME": true,
-	"AWS_EC2_METADATA_DISABLED": true,                                             // set anew below
-	used.AddressEnv:             true, used.ExpiresEnv: true, used.StateEnv: true, // of the parent
+	"AWS_EC2_METADATA_DISABLED": true, // set anew below
+	// Where the parent is.
+	used.AddressEnv: true, used.ExpiresEnv: true, used.StateEnv: true, used.RegionEnv: true, used.AccountIDEnv: true, used.AccountNameEnv: true,
 }
 
 // removedPrefix begins the variables of the container credentials provider.
@@ -38,8 +39,33 @@ const removedPrefix = "AWS_CONTAINER_"
 type Child struct {
 	// Environ is the parent's environment, NAME=VALUE each. It is not changed.
 	Environ []string
-	// Region is used when Environ has none.
+	// Region is the program's; "" leaves it Environ's.
 	Region string
+	// Place tells the program where it is. The zero Place tells nothing.
+	Place Place
+}
+
+// Place is where a program works.
+type Place struct {
+	Address                string // as it was asked for
+	AccountID, AccountName string // "" where they are not known
+	// Chosen is set when Region is not what Environ says: programs below that work
+	// elsewhere do not take it for the person's.
+	Chosen bool
+}
+
+// variables are those that say it.
+func (p *Place) variables(region string) []string {
+	if !p.Chosen {
+		region = ""
+	}
+	var out []string
+	for _, v := range [][2]string{{used.AddressEnv, p.Address}, {used.AccountIDEnv, p.AccountID}, {used.AccountNameEnv, p.AccountName}, {used.RegionEnv, region}} {
+		if p.Address != "" && v[1] != "" {
+			out = append(out, v[0]+"="+v[1])
+		}
+	}
+	return out
 }
 
 // Endpoint is a container credentials endpoint and how to be let in.
@@ -113,13 +139,15 @@ func (c Child) clean() []string {
 		}
 		out = append(out, v)
 	}
-	// boto3 reads AWS_DEFAULT_REGION alone, the other SDKs AWS_REGION, so each
-	// stands in for the other.
-	region, defaultRegion = cmp.Or(region, defaultRegion, c.Region), cmp.Or(defaultRegion, region, c.Region)
+	// boto3 reads AWS_DEFAULT_REGION alone, the other SDKs AWS_REGION: both are set.
+	if c.Region != "" {
+		region, defaultRegion = c.Region, c.Region
+	}
+	region, defaultRegion = cmp.Or(region, defaultRegion), cmp.Or(defaultRegion, region)
 	if region != "" {
 		out = append(out, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+defaultRegion)
 	}
-	return append(out, "AWS_EC2_METADATA_DISABLED=true")
+	return append(append(out, c.Place.variables(c.Region)...), "AWS_EC2_METADATA_DISABLED=true")
 }
 
 func without(environ []string, name string) []string {

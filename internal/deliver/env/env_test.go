@@ -65,7 +65,7 @@ func TestWithEndpoint(t *testing.T) {
 	}
 }
 
-func TestRegionOfTheParentWins(t *testing.T) {
+func TestRegion(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		parent []string
@@ -73,15 +73,39 @@ func TestRegionOfTheParentWins(t *testing.T) {
 		want   []string
 	}{
 		{"none anywhere", nil, "", nil},
-		{"the target's", nil, "eu-west-1", []string{"AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}},
-		{"AWS_REGION", []string{"AWS_REGION=us-east-2"}, "eu-west-1", []string{"AWS_REGION=us-east-2", "AWS_DEFAULT_REGION=us-east-2"}},
-		{"AWS_DEFAULT_REGION", []string{"AWS_DEFAULT_REGION=us-east-2"}, "eu-west-1", []string{"AWS_REGION=us-east-2", "AWS_DEFAULT_REGION=us-east-2"}},
-		{"both, different", []string{"AWS_DEFAULT_REGION=a", "AWS_REGION=b"}, "c", []string{"AWS_REGION=b", "AWS_DEFAULT_REGION=a"}},
+		{"its own", nil, "eu-west-1", []string{"AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}},
+		{"its own in the place of the parent's", []string{"AWS_DEFAULT_REGION=a", "AWS_REGION=b"}, "c", []string{"AWS_REGION=c", "AWS_DEFAULT_REGION=c"}},
+		{"AWS_REGION stands in", []string{"AWS_REGION=us-east-2"}, "", []string{"AWS_REGION=us-east-2", "AWS_DEFAULT_REGION=us-east-2"}},
+		{"AWS_DEFAULT_REGION stands in", []string{"AWS_DEFAULT_REGION=us-east-2"}, "", []string{"AWS_REGION=us-east-2", "AWS_DEFAULT_REGION=us-east-2"}},
+		{"both, different", []string{"AWS_DEFAULT_REGION=a", "AWS_REGION=b"}, "", []string{"AWS_REGION=b", "AWS_DEFAULT_REGION=a"}},
 		{"set to nothing", []string{"AWS_REGION="}, "eu-west-1", []string{"AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := env.Child{Environ: c.parent, Region: c.region}.WithEndpoint(env.Endpoint{URL: "u", TokenFile: "f"})
 			want := append(c.want, "AWS_EC2_METADATA_DISABLED=true", "AWS_CONTAINER_CREDENTIALS_FULL_URI=u", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=f")
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("environment (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPlace(t *testing.T) {
+	parent := []string{"STILE_ADDRESS=old", "STILE_REGION=old", "STILE_ACCOUNT_ID=old", "STILE_ACCOUNT_NAME=old", "STILE_USED=old", "STILE_EXPIRES=old", "STILE_KEEP=off"}
+	for _, c := range []struct {
+		name  string
+		place env.Place
+		want  []string
+	}{
+		{"told nothing", env.Place{Chosen: true}, nil},
+		{"the environment's Region", env.Place{Address: "a/b"}, []string{"STILE_ADDRESS=a/b"}},
+		{"all", env.Place{Address: "a/b", AccountID: "222222222222", AccountName: "a", Chosen: true},
+			[]string{"STILE_ADDRESS=a/b", "STILE_ACCOUNT_ID=222222222222", "STILE_ACCOUNT_NAME=a", "STILE_REGION=eu-west-1"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := env.Child{Environ: parent, Region: "eu-west-1", Place: c.place}.WithProfile("p")
+			want := slices.Concat([]string{"STILE_KEEP=off", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}, c.want,
+				[]string{"AWS_EC2_METADATA_DISABLED=true", "AWS_PROFILE=p", "AWS_SDK_LOAD_CONFIG=1"})
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("environment (-want +got):\n%s", diff)
 			}
