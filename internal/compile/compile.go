@@ -3,6 +3,7 @@ package compile
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func (o Options) Compile(set *access.Set, inv *inventory.Inventory) (*Wanted, di
 	c := &compiler{
 		set: set, world: world{inv}, options: o,
 		own: ownRoles(set), units: map[unitKey]*unit{}, providers: map[providerKey]*Provider{},
-		callers: map[string]*callerPolicy{}, statements: map[string]*Statement{},
+		callers: map[string]*callerPolicy{}, statements: map[string]*Statement{}, assumed: map[string]bool{},
 	}
 	c.checkProfiles()
 	c.choosePatterns(c.grants())
@@ -82,7 +83,7 @@ type compiler struct {
 	pending    []pendingPermission
 	routes     []Route
 	choices    []Choice
-	assumed    []string
+	assumed    map[string]bool // lines of Wanted.Assumed
 }
 
 type providerKey struct {
@@ -345,7 +346,7 @@ func (c *compiler) provider(g *grant, account *access.Account) string {
 
 // wanted gathers what was built, sorted.
 func (c *compiler) wanted() *Wanted {
-	w := &Wanted{Scope: c.set.Scope.Name, Routes: c.routes, Choices: c.choices, Assumed: slices.Sorted(slices.Values(c.assumed))}
+	w := &Wanted{Scope: c.set.Scope.Name, Routes: c.routes, Choices: c.choices, Assumed: slices.Sorted(maps.Keys(c.assumed))}
 	for _, p := range c.providers {
 		w.Providers = append(w.Providers, *p)
 	}

@@ -3,7 +3,6 @@ package compile
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -51,21 +50,32 @@ func sealedRefs(perms []Permission) []sealedRef {
 }
 
 // usesOf lists the ways in which actions, which may be patterns, use the key of a
-// resource that already is, by service.
+// resource, one for each service.
 func usesOf(actions []string) []catalog.KeyUse {
-	uses := catalog.KeyUses()
 	var out []catalog.KeyUse
-	for _, known := range slices.Sorted(maps.Keys(uses)) {
-		use := uses[known]
-		if !holdsKeys(use.ViaService) || !slices.ContainsFunc(actions, func(a string) bool { return WithinFold(known, a) }) {
-			continue
-		}
+	add := func(use catalog.KeyUse) {
 		i := slices.IndexFunc(out, func(u catalog.KeyUse) bool { return u.ViaService == use.ViaService })
 		if i < 0 {
 			out = append(out, use)
-			continue
+			return
 		}
 		out[i].Actions = union(out[i].Actions, use.Actions)
+	}
+	for _, action := range actions {
+		if !holdsKeys(catalog.ServiceOf(action)) {
+			continue
+		}
+		if !strings.ContainsAny(action, "*?") {
+			if use, ok := catalog.KeyUseOf(action); ok {
+				add(use)
+			}
+			continue
+		}
+		for known, use := range catalog.KeyUses() { // in any order: actions are put together sorted
+			if WithinFold(known, action) {
+				add(use)
+			}
+		}
 	}
 	return out
 }
@@ -179,7 +189,5 @@ func (c *compiler) findEncrypted(it *item, target *access.Account) {
 
 // assume notes what is taken to be so without having been seen.
 func (c *compiler) assume(format string, args ...any) {
-	if line := fmt.Sprintf(format, args...); !slices.Contains(c.assumed, line) {
-		c.assumed = append(c.assumed, line)
-	}
+	c.assumed[fmt.Sprintf(format, args...)] = true
 }
