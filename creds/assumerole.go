@@ -97,7 +97,7 @@ func (p *AssumeRole) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, &Error{Role: p.role.ARN, Err: err}
 	}
-	return credentials(out.Credentials, out.AssumedRoleUser, p.role.ARN)
+	return entered(out.Credentials, out.AssumedRoleUser, p.role.ARN)
 }
 
 // renew gets other credentials of the source, and reports whether it has any.
@@ -197,18 +197,30 @@ func optional(s string) *string {
 // origin is what the credentials name as their source in the SDK's own errors.
 const origin = "stile"
 
-func credentials(c *types.Credentials, user *types.AssumedRoleUser, role string) (aws.Credentials, error) {
+// FromSTS makes credentials of an answer of STS that are of an account, "" where
+// that is not known. Whoever asks STS beside the Providers here keeps to one form
+// by it.
+func FromSTS(c *types.Credentials, account string) (aws.Credentials, error) {
 	if c == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || c.Expiration == nil {
-		return aws.Credentials{}, &Error{Role: role, Err: errors.New("STS answered without credentials")}
+		return aws.Credentials{}, errors.New("STS answered without credentials")
 	}
-	out := aws.Credentials{
+	return aws.Credentials{
 		AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey, SessionToken: aws.ToString(c.SessionToken),
-		CanExpire: true, Expires: *c.Expiration, Source: origin,
-	}
+		CanExpire: true, Expires: *c.Expiration, AccountID: account, Source: origin,
+	}, nil
+}
+
+// entered makes credentials of the answer for a role.
+func entered(c *types.Credentials, user *types.AssumedRoleUser, role string) (aws.Credentials, error) {
+	account := ""
 	if user != nil {
 		if a, err := arn.Parse(aws.ToString(user.Arn)); err == nil {
-			out.AccountID = string(a.Account)
+			account = string(a.Account)
 		}
+	}
+	out, err := FromSTS(c, account)
+	if err != nil {
+		return aws.Credentials{}, &Error{Role: role, Err: err}
 	}
 	return out, nil
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/stile-aws/stile/creds"
 	"github.com/stile-aws/stile/internal/scene"
@@ -140,6 +142,60 @@ func ExampleSessionName() {
 }
 
 // What AWS does not accept any more is worth forgetting; a denial is not.
+// A client of one's own that AWS refused gets another credential, and makes its
+// call again. Clients of a stile.Pool do that by themselves.
+func ExampleCached_Renew() {
+	ctx := context.Background()
+	cache := creds.NewCache(creds.Config{})
+	defer cache.Close()
+	fetched := 0
+	p := cache.Of(creds.From("service", aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		fetched++
+		return aws.Credentials{AccessKeyID: fmt.Sprint("ASIA", fetched), SecretAccessKey: "s", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+	})))
+	call := func(c aws.Credentials) error {
+		if c.AccessKeyID == "ASIA1" {
+			return &smithy.GenericAPIError{Code: "ExpiredToken"}
+		}
+		return nil
+	}
+	c, err := p.Retrieve(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err = call(c); err != nil && p.Renew(ctx, c.AccessKeyID, err) {
+		c, _ = p.Retrieve(ctx) // there is another
+		err = call(c)
+	}
+	fmt.Println(c.AccessKeyID, err)
+	// Output: ASIA2 <nil>
+}
+
+func ExampleExpired() {
+	old := &smithy.GenericAPIError{Code: "ExpiredToken"}
+	unknown := &smithy.GenericAPIError{Code: "UnrecognizedClientException"} // dead, or in a Region that is not enabled
+	fmt.Println(creds.Refused(old), creds.Expired(old))
+	fmt.Println(creds.Refused(unknown), creds.Expired(unknown))
+	// Output:
+	// true true
+	// true false
+}
+
+// Of GetSessionToken, say, which no Provider here calls.
+func ExampleFromSTS() {
+	end := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	got, err := creds.FromSTS(&types.Credentials{
+		AccessKeyId: aws.String("ASIAIOSFODNN7EXAMPLE"), SecretAccessKey: aws.String("s"), SessionToken: aws.String("t"), Expiration: &end,
+	}, "111111111111")
+	fmt.Println(got.AccessKeyID, got.AccountID, got.Expires, err)
+	_, err = creds.FromSTS(nil, "")
+	fmt.Println(err)
+	// Output:
+	// ASIAIOSFODNN7EXAMPLE 111111111111 2026-11-22 12:00:00 +0000 UTC <nil>
+	// STS answered without credentials
+}
+
 func ExampleRefused() {
 	t := scene.New()
 	defer t.End()

@@ -85,7 +85,7 @@ func (p *WebIdentity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, &Error{Role: p.role.ARN, Err: err}
 	}
-	return credentials(out.Credentials, out.AssumedRoleUser, p.role.ARN)
+	return entered(out.Credentials, out.AssumedRoleUser, p.role.ARN)
 }
 
 // Key implements [Provider].

@@ -75,14 +75,11 @@ func Federate(ctx context.Context, cfg aws.Config, c aws.Credentials, how sessio
 	if err != nil {
 		return aws.Credentials{}, fmt.Errorf("federating user %s, which takes sts:GetFederationToken: %w", who.ARN.Name(), err)
 	}
-	f := out.Credentials
-	if f == nil || f.AccessKeyId == nil || f.SecretAccessKey == nil || f.SessionToken == nil || f.Expiration == nil {
-		return aws.Credentials{}, errors.New("STS answered GetFederationToken without credentials")
+	got, err := creds.FromSTS(out.Credentials, string(who.Account))
+	if err != nil {
+		return aws.Credentials{}, fmt.Errorf("federating user %s: %w", who.ARN.Name(), err)
 	}
-	return aws.Credentials{
-		AccessKeyID: *f.AccessKeyId, SecretAccessKey: *f.SecretAccessKey, SessionToken: *f.SessionToken,
-		CanExpire: true, Expires: *f.Expiration, AccountID: string(who.Account), Source: "stile",
-	}, nil
+	return got, nil
 }
 
 // LongTerm is the access key of a user's source, as it is in the secret store.

@@ -79,15 +79,12 @@ func (d *Desk) bySAML(ctx context.Context, cfg aws.Config, source *session.Sourc
 	if err != nil {
 		return aws.Credentials{}, fmt.Errorf("entering %s with an assertion of %s: %w", role.ARN, source.Name, err)
 	}
-	c := out.Credentials
-	if c == nil || c.AccessKeyId == nil || c.SecretAccessKey == nil || c.Expiration == nil {
-		return aws.Credentials{}, fmt.Errorf("entering %s: STS answered without credentials", role.ARN)
-	}
 	a, _ := arn.Parse(role.ARN) // checked when the address was resolved
-	return aws.Credentials{
-		AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey, SessionToken: aws.ToString(c.SessionToken),
-		CanExpire: true, Expires: *c.Expiration, AccountID: string(a.Account), Source: "stile",
-	}, nil
+	got, err := creds.FromSTS(out.Credentials, string(a.Account))
+	if err != nil {
+		return aws.Credentials{}, fmt.Errorf("entering %s: %w", role.ARN, err)
+	}
+	return got, nil
 }
 
 // assertion is the source's: the one that is kept, or another. One opens many

@@ -120,14 +120,11 @@ func (u *User) try(ctx context.Context, client *sts.Client, keys aws.Credentials
 	if err != nil {
 		return aws.Credentials{}, fmt.Errorf("beginning the MFA session of %s: %w", u.Name, err)
 	}
-	c := out.Credentials
-	if c == nil || c.AccessKeyId == nil || c.SecretAccessKey == nil || c.Expiration == nil {
-		return aws.Credentials{}, fmt.Errorf("beginning the MFA session of %s: STS answered without credentials", u.Name)
+	got, err := creds.FromSTS(out.Credentials, keys.AccountID)
+	if err != nil {
+		return aws.Credentials{}, fmt.Errorf("beginning the MFA session of %s: %w", u.Name, err)
 	}
-	return aws.Credentials{
-		AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey, SessionToken: aws.ToString(c.SessionToken),
-		CanExpire: true, Expires: *c.Expiration, AccountID: keys.AccountID, Source: "stile",
-	}, nil
+	return got, nil
 }
 
 // code is one that looks like a code.
