@@ -85,8 +85,9 @@ func Make(in Input) (*Plan, diag.List) {
 	for _, b := range compile.Budgets(in.Wanted, in.Inventory) {
 		p.Budgets = append(p.Budgets, Budget{Account: b.Account, What: b.What, Used: b.Used, Limit: b.Limit, Unit: b.Unit})
 	}
-	p.Access, p.Assumed = accessChanges(p, in, m.gone)
-	p.Assumed = slices.Sorted(slices.Values(union(p.Assumed, in.Wanted.Assumed)))
+	var assumed []string
+	p.Access, assumed = accessChanges(p, in, m.gone)
+	p.Assumed = union(slices.Clone(in.Wanted.Assumed), assumed)
 	return p, m.diags
 }
 

@@ -36,7 +36,7 @@ type Plan struct {
 	Reach  []*access.Account `json:"reach"`
 	Access []AccessChange    `json:"access"`
 	// Assumed says, one line each, what Access takes to be so though nobody looked
-	// or it could not be read.
+	// or it could not be read: first what Wanted rests on, then its proof.
 	Assumed []string         `json:"assumed,omitempty"`
 	Choices []compile.Choice `json:"choices"`
 	Steps   []Step           `json:"steps"` // in an order that respects After

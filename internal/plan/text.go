@@ -93,7 +93,12 @@ func (t *text) access() {
 
 // assumed tells what the proofs of access rest on unseen, as verify does.
 func (t *text) assumed() {
-	for _, line := range t.p.Assumed {
+	const most = 12
+	for i, line := range t.p.Assumed {
+		if i == most {
+			t.printf("  assumed: %d lines more, which --json has\n", len(t.p.Assumed)-most)
+			return
+		}
 		t.printf("  assumed: %s\n", line)
 	}
 }
