@@ -3,6 +3,7 @@ package env
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,7 +42,7 @@ func New(s *term.Streams) *cobra.Command {
 			}
 			from := s.Environ()
 			child := env.Child{Environ: from, Region: way.Region.Name}
-			return env.Write(s.Out, cmp.Or(format, env.Format(s.Getenv("SHELL"))), from, child.WithCredentials(c))
+			return env.Write(s.Out, cmp.Or(format, env.Format(s.Getenv("SHELL"))), withoutRegion(from), child.WithCredentials(c))
 		},
 	}
 	o.Flags(cmd)
@@ -49,4 +50,12 @@ func New(s *term.Streams) *cobra.Command {
 	cmd.Flags().StringVar(&format, "format", "", "`SYNTAX`: "+strings.Join(env.Formats(), ", ")+"; sh is bash; default: $SHELL's, else bash")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(env.Formats(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// withoutRegion is an environment as if it said no Region: it is printed though it is
+// the same, for those who read it elsewhere.
+func withoutRegion(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
+		return strings.HasPrefix(v, "AWS_REGION=") || strings.HasPrefix(v, "AWS_DEFAULT_REGION=")
+	})
 }
