@@ -104,7 +104,7 @@ func TestRegionIsTheSameEverywhere(t *testing.T) {
 		{"before the environment's", "here", []string{"AWS_REGION=us-west-2"}, nil, "eu-central-1", "session here", "eu-central-1"},
 		{"not what another was told", "here", used, nil, "eu-central-1", "session here", "eu-central-1"},
 		{"the flag before all", "here", []string{"AWS_REGION=us-west-2"}, []string{"--region", "eu-north-1"}, "eu-north-1", "--region", "eu-north-1"},
-		{"an AWS profile's own", "far", used, nil, "ap-south-1", "AWS profile far", "ap-south-1"},
+		{"an AWS profile's own", "far", used, nil, "ap-south-1", "AWS profile far", ""}, // config write overwrites no profile
 		{"a source's that is an AWS profile", "legacy", used, nil, "ap-south-1", "AWS profile far", "ap-south-1"},
 		{"the environment's", "plain", []string{"AWS_REGION=us-west-2"}, nil, "us-west-2", "environment variable AWS_REGION", ""},
 		{"the environment's other", "plain", []string{"AWS_DEFAULT_REGION=us-west-2"}, nil, "us-west-2", "environment variable AWS_DEFAULT_REGION", ""},
