@@ -5,9 +5,7 @@ package cli
 import (
 	"context"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	xterm "golang.org/x/term"
@@ -60,10 +58,22 @@ func System() *term.Streams {
 
 // Main runs the command line args (without the program's name) and returns the
 // exit code. SIGINT and SIGTERM end the command's context; a second one the process.
+// A command that one of them keeps from its work ends by that signal, which shells
+// show as 130 and 143. What cannot be written to standard output is a failure; where
+// only its reader went away the exit code is 141, without a word.
 func Main(args []string, s *term.Streams) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := term.Interruptible(context.Background())
 	defer stop()
-	context.AfterFunc(ctx, stop)
+	out, watched := term.NewOutput(s.Out), *s
+	s = &watched
+	s.Out = out
+	err := out.Checked(run(ctx, args, s))
+	code := term.Ended(ctx, err, term.Code(s, err))
+	term.Leave(ctx, code)
+	return code
+}
+
+func run(ctx context.Context, args []string, s *term.Streams) error {
 	root := Root(s)
 	root.SetArgs(args)
 	switch home := s.Getenv("HOME"); {
@@ -73,9 +83,9 @@ func Main(args []string, s *term.Streams) int {
 		s.Note("stile: run by sudo with the home %s of who called it: its sessions say what root runs, and what is kept there will be root's; sudo -H takes root's own", home)
 	}
 	if err := term.Misspelt(root, args); err != nil {
-		return term.Code(s, err)
+		return err
 	}
-	return term.Code(s, root.ExecuteContext(ctx))
+	return root.ExecuteContext(ctx)
 }
 
 // Root is the whole command tree.

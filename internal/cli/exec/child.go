@@ -31,7 +31,7 @@ var forwarded = []os.Signal{
 // status ours.
 func run(s *term.Streams, command, environ []string) error {
 	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = s.In, s.Out, s.Err, environ
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = s.In, s.Inherited(), s.Err, environ
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, forwarded...)
 	defer signal.Stop(signals)
@@ -64,9 +64,9 @@ func outcome(cmd *exec.Cmd, err error) error {
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
 	case ok && status.Signaled():
-		return &term.Exit{Code: signaled + int(status.Signal())}
+		return &term.Exit{Code: signaled + int(status.Signal()), Child: true}
 	case cmd.ProcessState.ExitCode() > 0:
-		return &term.Exit{Code: cmd.ProcessState.ExitCode()}
+		return &term.Exit{Code: cmd.ProcessState.ExitCode(), Child: true}
 	case err != nil:
 		return fmt.Errorf("running %s: %w", cmd.Path, err)
 	}

@@ -3,6 +3,7 @@
 package sessions
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -191,9 +192,14 @@ func newExport(s *term.Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			enc := yaml.NewEncoder(s.Out)
+			var text bytes.Buffer // an encoder's own errors of writing hide what went wrong
+			enc := yaml.NewEncoder(&text)
 			enc.SetIndent(2)
-			return errors.Join(enc.Encode(book), enc.Close())
+			if err := errors.Join(enc.Encode(book), enc.Close()); err != nil {
+				return err
+			}
+			_, err = text.WriteTo(s.Out)
+			return err
 		},
 	}
 }

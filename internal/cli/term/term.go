@@ -1,6 +1,9 @@
 // Package term is what the commands share about the terminal: the streams, the
 // exit codes, and the rules of output.
 //
+// Main ends every command the same way: Output.Checked says whether what was written
+// arrived, Code what went wrong, Ended whether somebody interrupted it.
+//
 // The rules: results go to standard output, everything else to standard error;
 // a terminal may be decorated, a pipe is plain; --json writes one JSON value
 // (or one a line, for events) and nothing else to standard output.
@@ -43,8 +46,7 @@ func (s *Streams) Getenv(name string) string {
 	return v
 }
 
-// Printf writes to standard output. A write error ends up with the next one
-// that is checked: a closed pipe is no failure of the command.
+// Printf writes to standard output. An error of it is found at the end: see Output.
 func (s *Streams) Printf(format string, args ...any) { fmt.Fprintf(s.Out, format, args...) }
 
 // Note writes a line to standard error, without what would steer a terminal or turn
@@ -86,8 +88,9 @@ const (
 // Exit is an error that carries an exit code. With Err nil everything has been
 // said already.
 type Exit struct {
-	Code int
-	Err  error
+	Code  int
+	Err   error
+	Child bool // the code is that of a program that was run, and stays what it is
 }
 
 func (e *Exit) Error() string {
@@ -109,7 +112,7 @@ func Code(s *Streams, err error) int {
 	}
 	if errors.Is(err, context.Canceled) {
 		s.Note("stile: interrupted")
-		return Failed
+		return Failed // 130 or 143, as Ended knows
 	}
 	code := Failed
 	if exit, ok := errors.AsType[*Exit](err); ok {
