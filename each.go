@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stile-aws/stile/arn"
@@ -216,26 +217,17 @@ func overAccounts[T any](ctx context.Context, accounts []Account, fn func(contex
 	}
 	return func(yield func(Result[T]) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		todo := make(chan Account)
 		results := make(chan Result[T])
-		go func() {
-			defer close(todo)
-			for _, a := range accounts {
-				select {
-				case todo <- a:
-				case <-ctx.Done():
-					return
-				}
-			}
-		}()
+		var begun atomic.Int64
 		var wg sync.WaitGroup
 		for range min(workers, len(accounts)) {
 			wg.Go(func() {
-				for a := range todo {
-					if ctx.Err() != nil {
-						continue
+				for ctx.Err() == nil {
+					i := int(begun.Add(1)) - 1
+					if i >= len(accounts) {
+						return
 					}
-					began := time.Now()
+					a, began := accounts[i], time.Now()
 					v, err := fn(ctx, a)
 					if err != nil && opt.StopOnError {
 						cancel() // before anybody can begin another

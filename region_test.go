@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,13 +21,14 @@ import (
 // disabled is AWS with a Region that no account has enabled: it refuses all
 // credentials in the words for those it does not know, after so long.
 type disabled struct {
-	next   aws.HTTPClient
-	region string
-	after  time.Duration
+	next    aws.HTTPClient
+	region  string
+	after   time.Duration
+	enabled atomic.Bool
 }
 
 func (d *disabled) Do(r *http.Request) (*http.Response, error) {
-	if !strings.Contains(r.Header.Get("Authorization"), "/"+d.region+"/dynamodb") {
+	if d.enabled.Load() || !strings.Contains(r.Header.Get("Authorization"), "/"+d.region+"/dynamodb") {
 		return d.next.Do(r)
 	}
 	time.Sleep(d.after) // the bubble's time
@@ -52,22 +54,23 @@ func tablesIn(t *testing.T, pool *stile.Pool, region string) func() error {
 }
 
 // partly makes a pool in a world where ap-east-1 is not enabled.
-func partly(t *testing.T, org *stiletest.Organization) *stile.Pool {
+func partly(t *testing.T, org *stiletest.Organization) (*stile.Pool, *disabled) {
 	t.Helper()
 	self := org.As("tooling/monitor")
-	self.HTTPClient = &disabled{next: self.HTTPClient, region: "ap-east-1"}
+	off := &disabled{next: self.HTTPClient, region: "ap-east-1"}
+	self.HTTPClient = off
 	pool, err := stile.New(t.Context(), stile.Config{AWS: &self, Directory: org, Role: "reader"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return pool
+	return pool, off
 }
 
 func TestARegionThatIsNotEnabledCostsHardlyAnyCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		org := newOrg(t)
-		pool := partly(t, org)
+		pool, _ := partly(t, org)
 		good, off := tablesIn(t, pool, "us-east-1"), tablesIn(t, pool, "ap-east-1")
 		if err := good(); err != nil {
 			t.Fatal(err)
@@ -112,7 +115,7 @@ func TestARegionThatIsNotEnabledTakesNoCredentialFromOthersInAnOutage(t *testing
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				org := newOrg(t)
-				pool := partly(t, org)
+				pool, _ := partly(t, org)
 				good, off := tablesIn(t, pool, "us-east-1"), tablesIn(t, pool, "ap-east-1")
 				if err := good(); err != nil {
 					t.Fatal(err)
@@ -130,6 +133,26 @@ func TestARegionThatIsNotEnabledTakesNoCredentialFromOthersInAnOutage(t *testing
 			})
 		})
 	}
+}
+
+func TestARegionThatWasEnabledIsAsAnyOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		org := newOrg(t)
+		pool, region := partly(t, org)
+		list := tablesIn(t, pool, "ap-east-1")
+		_ = list() // refused
+		time.Sleep(2 * time.Minute)
+		_ = list() // refused, with another credential too
+		region.enabled.Store(true)
+		if err := list(); err != nil {
+			t.Errorf("once the Region is enabled: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		org.Advance(2 * time.Hour)
+		if err := list(); err != nil {
+			t.Errorf("after the credential expired there: %v", err)
+		}
+	})
 }
 
 func TestAnOperationRenewsItsCredentialOnce(t *testing.T) {

@@ -29,6 +29,7 @@ type fakeSTS struct {
 	throttle bool
 	denied   bool
 	hung     bool
+	broken   bool // answers that it cannot answer
 	exits    bool // ends the goroutine that calls, as a test does that gives up
 	calls    []time.Time
 }
@@ -77,6 +78,8 @@ func (f *fakeSTS) RoundTrip(r *http.Request) (*http.Response, error) {
 		len(f.calls), time.Now().Add(f.life).UTC().Format(time.RFC3339))
 	code := ""
 	switch {
+	case f.broken:
+		status, code = http.StatusServiceUnavailable, "ServiceUnavailable"
 	case f.throttle:
 		status, code = http.StatusBadRequest, "Throttling"
 	case f.denied:
@@ -284,6 +287,36 @@ func TestAQueueThatDoesNotMoveIsLeft(t *testing.T) {
 			})
 		})
 	}
+}
+
+// It answers, but that is no progress for those who wait.
+func TestAQueueForAnSTSThatIsDownIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sts := &fakeSTS{life: time.Hour, broken: true}
+		cache := creds.NewCache(creds.Config{})
+		defer cache.Close()
+		began := time.Now()
+		failed := each(t.Context(), sts.roles(t, cache, 3000))
+		if took := time.Since(began); failed != 3000 || took > 35*time.Second {
+			t.Errorf("%d of 3000 failed, all were free after %s, want 30 s and the calls under way", failed, took)
+		}
+	})
+}
+
+func TestNobodyWaitsForLongAtAClosedGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sts := &fakeSTS{life: time.Hour, throttle: true}
+		cache := creds.NewCache(creds.Config{})
+		defer cache.Close()
+		began := time.Now()
+		failed := each(t.Context(), sts.roles(t, cache, 1000))
+		if took := time.Since(began); failed != 1000 || took > 10*time.Second {
+			t.Errorf("%d of 1000 failed, all knew after %s, want about 5 s", failed, took)
+		}
+		if n := sts.since(began); n > 100 {
+			t.Errorf("%d calls of a throttled STS, want those let in at first and a few that ask", n)
+		}
+	})
 }
 
 func TestCallsThatEndTheirGoroutineLeaveTheQueue(t *testing.T) {

@@ -85,7 +85,7 @@ func (c *Cached) Invalidate(accessKeyID string) bool {
 // doubted is h to be replaced now.
 func (h *held) doubted(now time.Time) *held {
 	d := *h
-	d.forever, d.doubt = false, now.Add(longestDoubt)
+	d.doubt = now.Add(longestDoubt)
 	d.halfAt, d.refreshAt, d.blockAt = now, now, now
 	return &d
 }
