@@ -124,7 +124,7 @@ func (d *Desk) Center(ctx context.Context, source *session.Source) (*idc.Client,
 	if err != nil {
 		return nil, err
 	}
-	c = idc.New(idc.Config{AWS: cfg, TokenDir: d.cfg.Paths.Tokens, CacheDir: filepath.Join(d.cfg.Paths.Cache, "idc"), LockDir: d.cfg.Paths.Locks}, source)
+	c = idc.New(idc.Config{AWS: cfg, TokenDir: d.cfg.Paths.Tokens, CacheDir: filepath.Join(d.cfg.Paths.Cache, "idc"), LockDir: d.cfg.Paths.Locks, Note: d.cfg.Person.Note}, source)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if first := d.clients[key]; first != nil {

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,6 +36,9 @@ type Config struct {
 	TokenDir string     // the AWS CLI's, ~/.aws/sso/cache
 	CacheDir string     // for what Identity Center lists
 	LockDir  string     // the same for all processes of a person
+	// Note tells the person a line, such as that a token could not be kept. Default:
+	// nobody is told.
+	Note func(text string)
 }
 
 // SignedOutError means that the person has to sign in.
@@ -54,6 +58,9 @@ type Client struct {
 	center session.IdentityCenter
 	oidc   *ssooidc.Client
 	portal *sso.Client
+
+	mu     sync.Mutex // guards unkept
+	unkept *unkept    // the last token that could not be written
 }
 
 // attempts is how often a call is made that the portal throttles: others use its

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 
 	"github.com/stile-aws/stile/internal/atomicfile"
+	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/session"
 )
 
@@ -157,7 +158,7 @@ func (c *Client) register(ctx context.Context, code bool) (registration, error) 
 func (c *Client) keep(r registration, out *ssooidc.CreateTokenOutput) error {
 	old, _ := c.read()
 	old.clientID, old.clientSecret, old.registered = r.ID, r.Secret, parseTime(r.Expires)
-	return c.write(&old, out)
+	return c.writeFields(c.next(&old, out))
 }
 
 // byCode signs in by authorization code with PKCE (RFC 7636).
@@ -217,6 +218,7 @@ func (c *Client) authorizePage(ctx context.Context, r registration, redirect, st
 const (
 	pollInterval = 5 * time.Second
 	slowDown     = 5 * time.Second
+	maxPoll      = 30 * time.Second // while AWS cannot be reached
 )
 
 // errDenied is that the person said no.
@@ -244,23 +246,39 @@ func (c *Client) byDevice(ctx context.Context, l *Login) error {
 	if err := l.Show(ctx, Page{URL: aws.ToString(started.VerificationUriComplete), Code: aws.ToString(started.UserCode)}); err != nil {
 		return err
 	}
-	pause := time.Duration(started.Interval) * time.Second
-	if pause <= 0 {
-		pause = pollInterval
+	out, err := poll(ctx, time.Duration(started.Interval)*time.Second, func() (*ssooidc.CreateTokenOutput, error) {
+		return c.oidc.CreateToken(ctx, &ssooidc.CreateTokenInput{
+			GrantType: aws.String(grantDevice), ClientId: aws.String(r.ID), ClientSecret: aws.String(r.Secret), DeviceCode: started.DeviceCode,
+		})
+	})
+	if err != nil {
+		return err
 	}
-	for {
+	return c.keep(r, out)
+}
+
+// poll asks again and again, at the pace that AWS wants, until the person has said
+// yes or no. A connection that fails says neither: it is asked less often while it
+// does (RFC 8628, section 3.5).
+func poll(ctx context.Context, interval time.Duration, ask func() (*ssooidc.CreateTokenOutput, error)) (*ssooidc.CreateTokenOutput, error) {
+	if interval <= 0 {
+		interval = pollInterval
+	}
+	var away error // that AWS cannot be asked now
+	for pause := interval; ; {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return context.Cause(ctx)
+			if away != nil {
+				return nil, fmt.Errorf("%w; Identity Center could not be asked: %w", context.Cause(ctx), away)
+			}
+			return nil, context.Cause(ctx)
 		}
-		out, err := c.oidc.CreateToken(ctx, &ssooidc.CreateTokenInput{
-			GrantType: aws.String(grantDevice), ClientId: aws.String(r.ID), ClientSecret: aws.String(r.Secret), DeviceCode: started.DeviceCode,
-		})
+		out, err := ask()
 		if err == nil {
-			return c.keep(r, out)
+			return out, nil
 		}
 		var pending *types.AuthorizationPendingException
 		var hasty *types.SlowDownException
@@ -268,13 +286,18 @@ func (c *Client) byDevice(ctx context.Context, l *Login) error {
 		var denied *types.AccessDeniedException
 		switch {
 		case errors.As(err, &denied):
-			return errDenied
+			return nil, errDenied
 		case errors.As(err, &expired):
-			return errUnused
+			return nil, errUnused
 		case errors.As(err, &hasty):
-			pause += slowDown
-		case !errors.As(err, &pending):
-			return err
+			interval += slowDown
+		case errors.As(err, &pending), ctx.Err() != nil:
+		case awserr.KindOf(err) == awserr.Transient, awserr.KindOf(err) == awserr.Throttled:
+			away, pause = err, min(2*pause, max(interval, maxPoll))
+			continue
+		default:
+			return nil, err
 		}
+		away, pause = nil, interval
 	}
 }

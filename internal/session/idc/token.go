@@ -50,27 +50,56 @@ func (t *Token) refreshable(now time.Time) bool {
 	return t.refresh != "" && t.clientID != "" && t.clientSecret != "" && now.Before(t.registered)
 }
 
-// read reads the token's file. Half a file, which the AWS CLI leaves for moments,
-// is none.
+// unkept is a token that is nowhere but here, as its file could not be written.
+type unkept struct {
+	token Token
+	spent string // the access token in the file, which is as good as gone
+}
+
+// read gives the token that is in the file, or should be.
 func (c *Client) read() (Token, bool) {
+	t, ok := c.stored()
+	if u := c.inMemory(); u != nil && ok && t.Access == u.spent {
+		return u.token, true
+	}
+	return t, ok
+}
+
+// stored reads the token's file. Half a file, which the AWS CLI leaves for moments,
+// is none.
+func (c *Client) stored() (Token, bool) {
 	path := c.tokenPath()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return Token{}, false
 	}
-	t := Token{fields: map[string]any{}}
-	if json.Unmarshal(text, &t.fields) != nil {
+	fields := map[string]any{}
+	if json.Unmarshal(text, &fields) != nil {
 		return Token{}, false
 	}
+	t, ok := c.parse(fields)
+	if info, err := os.Stat(path); err == nil {
+		t.written = info.ModTime()
+	}
+	return t, ok
+}
+
+// inMemory is the token that could not be written, nil when there is none.
+func (c *Client) inMemory() *unkept {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unkept
+}
+
+// parse reads the fields of a token's file.
+func (c *Client) parse(fields map[string]any) (Token, bool) {
+	t := Token{fields: fields}
 	field := func(name string) string { s, _ := t.fields[name].(string); return s }
 	if url := field("startUrl"); url != "" && url != c.center.StartURL {
 		return Token{}, false // of another source that had this name
 	}
 	t.Access, t.refresh, t.clientID, t.clientSecret = field("accessToken"), field("refreshToken"), field("clientId"), field("clientSecret")
 	t.Expires, t.registered = parseTime(field("expiresAt")), parseTime(field("registrationExpiresAt"))
-	if info, err := os.Stat(path); err == nil {
-		t.written = info.ModTime()
-	}
 	return t, t.Access != ""
 }
 
@@ -86,8 +115,8 @@ func parseTime(text string) time.Time {
 
 func formatTime(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05Z") }
 
-// write replaces the token's file, keeping the fields that are not ours.
-func (c *Client) write(t *Token, out *ssooidc.CreateTokenOutput) error {
+// next is what the token's file is to hold, with the fields that are not ours.
+func (c *Client) next(t *Token, out *ssooidc.CreateTokenOutput) map[string]any {
 	fields := maps.Clone(t.fields)
 	if fields == nil {
 		fields = map[string]any{}
@@ -101,7 +130,7 @@ func (c *Client) write(t *Token, out *ssooidc.CreateTokenOutput) error {
 	if out.RefreshToken != nil {
 		fields["refreshToken"] = *out.RefreshToken
 	}
-	return c.writeFields(fields)
+	return fields
 }
 
 func (c *Client) writeFields(fields map[string]any) error {
@@ -132,9 +161,15 @@ func (c *Client) Token(ctx context.Context) (Token, error) {
 	var t Token
 	have := func() bool {
 		t, _ = c.read()
-		return t.fresh(time.Now()) || !t.refreshable(time.Now())
+		return c.inMemory() == nil && (t.fresh(time.Now()) || !t.refreshable(time.Now()))
 	}
-	err := c.alone(ctx, have, func(ctx context.Context) error { return c.refresh(ctx, t) })
+	err := c.alone(ctx, have, func(ctx context.Context) error {
+		c.writeBack()
+		if t.fresh(time.Now()) || !t.refreshable(time.Now()) {
+			return nil
+		}
+		return c.refresh(ctx, t)
+	})
 	t, _ = c.read()
 	now := time.Now()
 	switch {
@@ -153,7 +188,8 @@ func (c *Client) refresh(ctx context.Context, t Token) error {
 	})
 	switch {
 	case err == nil:
-		return c.write(&t, out)
+		c.renew(&t, out)
+		return nil
 	case !refusedBy(err, "InvalidGrantException", "ExpiredTokenException", "InvalidClientException", "UnauthorizedClientException"):
 		return err
 	}
@@ -163,6 +199,44 @@ func (c *Client) refresh(ctx context.Context, t Token) error {
 	// AWS says that the refresh token is no good: nobody needs to try it again.
 	delete(t.fields, "refreshToken")
 	return errors.Join(c.writeFields(t.fields), &SignedOutError{c.name})
+}
+
+// renew keeps what AWS gave for a refresh token, which is spent by that: in memory
+// where it cannot be written, say for a disk that is full.
+func (c *Client) renew(spent *Token, out *ssooidc.CreateTokenOutput) {
+	fields := c.next(spent, out)
+	err := c.writeFields(fields)
+	if err == nil {
+		return
+	}
+	t, _ := c.parse(fields)
+	t.written = time.Now()
+	u := &unkept{token: t, spent: spent.Access}
+	c.mu.Lock()
+	if before := c.unkept; before != nil && before.token.Access == spent.Access {
+		u.spent = before.spent // which is what the file holds still
+	}
+	c.unkept = u
+	c.mu.Unlock()
+	if c.cfg.Note != nil {
+		c.cfg.Note(fmt.Sprintf("the sign-in to %s was refreshed and cannot be kept: %v; unless that is mended while this runs, stile login %s will be needed", c.name, err, c.name))
+	}
+}
+
+// writeBack tries again to write what could not be written, unless somebody has
+// signed in since. The caller has the lock.
+func (c *Client) writeBack() {
+	u := c.inMemory()
+	if u == nil {
+		return
+	}
+	t, ok := c.stored()
+	if !ok || t.Access == u.spent && c.writeFields(u.token.fields) != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unkept = nil
 }
 
 // replaced waits a moment for a program that does not know our lock, such as
