@@ -372,6 +372,7 @@ func TestAQueueUnderAKey(t *testing.T) {
 	w.exits(0, "apply", "--yes", path)
 	w.contains(w.exits(0, "verify", path), "\nverified: ")
 	w.contains(w.exits(0, "can", "serviceaccount:ci/payroll/api", "sqs:SendMessage", queue), "allowed: ", "kms:GenerateDataKey on "+*key.Arn)
+	w.contains(w.exits(1, "can", "serviceaccount:ci/payroll/api", "kms:Decrypt", "arn:aws:kms:us-east-1:222222222222:alias/orders"), "denied: ", "key "+*key.KeyId) // not through SQS
 
 	for _, name := range []string{"", "alias/aws/sqs"} { // SSE-SQS, or SQS's key of the account
 		q.set(name, false)
