@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -161,7 +162,7 @@ func compact(text []byte) (string, error) {
 func interactive(s *term.Streams) bool { return s.Ask && s.Terminal }
 
 // admit lets somebody through to where a way ends, or not.
-func (o *Options) admit(s *term.Streams, p *pass, w *Way) error {
+func (o *Options) admit(ctx context.Context, s *term.Streams, p *pass, w *Way) error {
 	if !p.narrow.none() && !w.narrowed {
 		return p.narrow.cannot("these credentials come from no call that takes a session policy")
 	}
@@ -178,26 +179,10 @@ func (o *Options) admit(s *term.Streams, p *pass, w *Way) error {
 	o.asking.Lock()
 	defer o.asking.Unlock()
 	s.Note("stile: %s. Go on? Only \"yes\" is taken.", question)
-	if line, err := readLine(s); err != nil || strings.TrimSpace(line) != "yes" {
-		return fmt.Errorf("%s; that was not done", question)
+	if s.Yes(ctx) {
+		return nil
 	}
-	return nil
-}
-
-// readLine reads no further than the line: what follows is for the command.
-func readLine(s *term.Streams) (string, error) {
-	var line []byte
-	one := make([]byte, 1)
-	for len(line) < 1024 {
-		n, err := s.In.Read(one)
-		if n == 1 && one[0] == '\n' {
-			return string(line), nil
-		}
-		if line = append(line, one[:n]...); err != nil {
-			return string(line), err
-		}
-	}
-	return "", errors.New("the answer is too long")
+	return cmp.Or(context.Cause(ctx), fmt.Errorf("%s; that was not done", question))
 }
 
 // A recorder logs the credentials of one way, each as often as it is handed out.

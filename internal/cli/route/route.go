@@ -141,7 +141,7 @@ func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*W
 		return nil, err
 	}
 	way.address, way.Region = address, o.region(s, address, way.home)
-	if err := o.admit(s, p, way); err != nil {
+	if err := o.admit(ctx, s, p, way); err != nil {
 		way.Close()
 		return nil, fmt.Errorf("going to %s: %w", address, err)
 	}

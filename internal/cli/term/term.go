@@ -10,7 +10,6 @@
 package term
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -131,21 +130,35 @@ func Code(s *Streams, err error) int {
 
 // Yes reports whether the next line of In is "yes". It is not when ctx ends
 // first: a terminal's read cannot be interrupted, and stays until the program ends.
+// It reads no further than the line: what follows is for the command.
 func (s *Streams) Yes(ctx context.Context) bool {
 	answer := make(chan string, 1)
-	go func() {
-		line, err := bufio.NewReader(s.In).ReadString('\n')
-		if err != nil {
-			line = "" // half an answer is none
-		}
-		answer <- line
-	}()
+	go func() { answer <- s.line() }()
 	select {
 	case line := <-answer:
 		return strings.TrimSpace(line) == "yes"
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// maxLine bounds an answer.
+const maxLine = 1 << 10
+
+// line is a line of In, "" for half of one, which is no answer.
+func (s *Streams) line() string {
+	var line []byte
+	one := make([]byte, 1)
+	for len(line) < maxLine {
+		n, err := s.In.Read(one)
+		if n == 1 && one[0] == '\n' {
+			return string(line)
+		}
+		if line = append(line, one[:n]...); err != nil {
+			return ""
+		}
+	}
+	return ""
 }
 
 // Args wants exactly n arguments, and says how the command is used when there

@@ -30,10 +30,10 @@ func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, er
 	if b, err := d.profileConsole(ctx, name, region); b != nil || err != nil {
 		return b, err
 	}
-	var asking atomic.Bool
+	var ask atomic.Pointer[asker]
 	withCode := func(o *stscreds.AssumeRoleOptions) {
 		serial := aws.ToString(o.SerialNumber)
-		o.TokenProvider = func() (string, error) { return d.profileCode(&asking, name, serial) }
+		o.TokenProvider = func() (string, error) { return d.profileCode(ask.Load(), name, serial) }
 	}
 	cfg, err := load(ctx, region, append(awsendpoint.LoadOptions(withCode), config.WithSharedConfigProfile(name), config.WithCredentialsProvider(nil))...)
 	if missing, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
@@ -69,23 +69,28 @@ func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, er
 		return b, nil
 	}
 	b.ask = func(ctx context.Context) error {
-		asking.Store(true)
-		defer asking.Store(false)
+		ask.Store(new(asker(func(serial string, refused error) (string, error) {
+			return d.prompt(context.WithValue(ctx, asking{}, true), "AWS profile "+name, serial, refused)
+		})))
+		defer ask.Store(nil)
 		_, err := d.store.Wrap(b.provider).Retrieve(ctx)
 		return err
 	}
 	return b, nil
 }
 
+// asker asks a person for the code of a device: the SDK has no context for it.
+type asker func(serial string, refused error) (string, error)
+
 // profileCode asks for the code of a device that a profile names: when the person
 // may be asked, never while its credentials are refreshed.
-func (d *Desk) profileCode(now *atomic.Bool, name, serial string) (string, error) {
-	if !now.Load() || d.cfg.Person.Ask == nil {
+func (d *Desk) profileCode(ask *asker, name, serial string) (string, error) {
+	if ask == nil || d.cfg.Person.Ask == nil {
 		return "", &NeedCodeError{name}
 	}
 	var refused error
 	for range mfaTries {
-		code, err := d.prompt(context.WithValue(context.Background(), asking{}, true), "AWS profile "+name, serial, refused)
+		code, err := (*ask)(serial, refused)
 		if err != nil || mfa.Shaped(code) {
 			return code, err
 		}

@@ -8,13 +8,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
-	"golang.org/x/term"
+	"golang.org/x/sys/unix"
 )
 
 // ErrNone means that this program has no terminal.
 var ErrNone = errors.New("there is no terminal to ask at")
+
+// ErrNoAnswer means that the person has ended the question, as by Ctrl-D.
+var ErrNoAnswer = errors.New("no answer was given")
 
 // Ask asks for a line. Show it is seen while it is typed.
 func Ask(ctx context.Context, prompt string, show bool) (string, error) {
@@ -24,9 +29,12 @@ func Ask(ctx context.Context, prompt string, show bool) (string, error) {
 	}
 	defer f.Close()
 	fd := int(f.Fd())
-	state, err := term.GetState(fd)
-	if err != nil {
-		return "", ErrNone
+	if !show {
+		shown, err := hide(fd)
+		if err != nil {
+			return "", ErrNone
+		}
+		defer shown()
 	}
 	if _, err := fmt.Fprint(f, prompt); err != nil {
 		return "", ErrNone
@@ -37,22 +45,64 @@ func Ask(ctx context.Context, prompt string, show bool) (string, error) {
 	}
 	read := make(chan line, 1)
 	go func() { // a terminal's read cannot be interrupted: when ctx ends this stays until the program does
-		if show {
-			text, err := bufio.NewReader(f).ReadString('\n')
-			read <- line{text, err}
-			return
-		}
-		text, err := term.ReadPassword(fd)
-		_, _ = fmt.Fprintln(f)
-		read <- line{string(text), err}
+		text, err := bufio.NewReader(f).ReadString('\n')
+		read <- line{text, err}
 	}()
 	select {
 	case l := <-read:
-		return strings.TrimSpace(l.text), l.err
+		if !show || l.err != nil {
+			_, _ = fmt.Fprintln(f)
+		}
+		if l.err != nil {
+			return "", ErrNoAnswer
+		}
+		return strings.TrimSpace(l.text), nil
 	case <-ctx.Done():
-		_ = term.Restore(fd, state)
+		_, _ = fmt.Fprintln(f)
 		return "", context.Cause(ctx)
 	}
+}
+
+// hide has the terminal show nothing of what is typed, until shown is called, or a
+// signal ends or stops the program that ends no question's context: a hang-up, say.
+func hide(fd int) (shown func(), err error) {
+	before, err := unix.IoctlGetTermios(fd, getTermios)
+	if err != nil {
+		return nil, err
+	}
+	hidden := *before
+	hidden.Lflag &^= unix.ECHO
+	hidden.Lflag |= unix.ICANON | unix.ISIG
+	hidden.Iflag |= unix.ICRNL
+	set := func(state *unix.Termios) { _ = unix.IoctlSetTermios(fd, setTermios, state) } // a terminal that is gone shows nothing anyway
+	signals, done := make(chan os.Signal, 1), make(chan struct{})
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTSTP} {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
+	set(&hidden)
+	go func() {
+		defer close(done)
+		for s := range signals {
+			set(before)
+			if s == syscall.SIGTSTP {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // goes on here when it is continued
+				set(&hidden)
+				continue
+			}
+			signal.Reset(s)
+			number, _ := s.(syscall.Signal)
+			_ = syscall.Kill(os.Getpid(), number)
+			return
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals) // nothing is sent any more
+		<-done
+		set(before)
+	}, nil
 }
 
 // tries is how often a person may mistype what is asked for twice.
