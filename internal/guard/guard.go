@@ -32,8 +32,8 @@ const FileName = surroundings.GuardFile
 
 // Account is where somebody wants to go.
 type Account struct {
-	ID   arn.AccountID
-	Name string // "" when not known
+	ID   arn.AccountID // "" where it is not known: see Guard.Asks
+	Name string        // "" when not known
 	// Labels are nil when they are not known, which is not the same as to have none.
 	Labels map[string]string
 }
@@ -164,12 +164,26 @@ type Error struct {
 
 // Error says which file keeps the account out, and why.
 func (e *Error) Error() string {
+	if e.Account.ID == "" && e.Account.Name == "" {
+		return fmt.Sprintf("nobody can tell which account this is, and %s goes by accounts: %s; work elsewhere, or change that file", e.File, e.Reason)
+	}
 	return fmt.Sprintf("account %s is kept out by %s: %s; work elsewhere, or change that file", e.Account.text(), e.File, e.Reason)
 }
 
+// Asks names the file that goes by accounts, "" when none does. Where one does and
+// an account's id is not known, find it out before Check: it would be kept out.
+func (g *Guard) Asks() string {
+	for i := range g.files {
+		if f := &g.files[i]; f.Allow != nil || f.Deny != nil || f.Confirm != nil {
+			return f.path
+		}
+	}
+	return ""
+}
+
 // Check lets an account pass, or gives an *Error. confirm is a question somebody
-// has to answer first, "" for none. Labels that are not known never help: they
-// allow nothing, and deny and confirm as if they fitted.
+// has to answer first, "" for none. What is not known of it never helps: ids, names
+// and labels allow nothing then, and deny and confirm as if they fitted.
 func (g *Guard) Check(a Account) (confirm string, err error) {
 	for i := range g.files {
 		f := &g.files[i]
@@ -193,12 +207,14 @@ func (g *Guard) Check(a Account) (confirm string, err error) {
 // fits tells why an account is one of the selection, "" when it is not.
 func (s *selection) fits(a Account, unknown bool) string {
 	for _, pattern := range s.Accounts {
-		if glob.Plain(pattern, string(a.ID)) || a.Name != "" && glob.Plain(pattern, a.Name) {
+		if a.ID != "" && glob.Plain(pattern, string(a.ID)) || a.Name != "" && glob.Plain(pattern, a.Name) {
 			return "account " + pattern
 		}
 	}
 	switch {
-	case unknown && a.Name == "" && slices.ContainsFunc(s.Accounts, func(p string) bool { return !arn.AccountID(p).Valid() }):
+	case unknown && a.ID == "" && len(s.Accounts) > 0:
+		return "accounts, and this one's id is not known"
+	case unknown && a.Name == "" && s.named():
 		return "accounts by name, and this one's is not known"
 	case len(s.Labels) == 0:
 		return ""
@@ -215,10 +231,20 @@ func (s *selection) fits(a Account, unknown bool) string {
 
 // unknown says what is not known of an account that was not allowed.
 func (s *selection) unknown(a Account) string {
-	if len(s.Labels) > 0 && a.Labels == nil {
+	switch {
+	case a.ID == "" && len(s.Accounts) > 0:
+		return ", and this one's id is not known"
+	case a.Name == "" && s.named():
+		return ", and this account's name is not known"
+	case len(s.Labels) > 0 && a.Labels == nil:
 		return ", and this account's labels are not known"
 	}
 	return ""
+}
+
+// named reports that accounts are selected by something else than their whole ids.
+func (s *selection) named() bool {
+	return slices.ContainsFunc(s.Accounts, func(p string) bool { return !arn.AccountID(p).Valid() })
 }
 
 func (s *selection) labels() string {

@@ -35,6 +35,7 @@ var (
 	prod    = guard.Account{ID: "222222222222", Name: "orders-prod", Labels: map[string]string{"env": "prod", "team": "orders"}}
 	bare    = guard.Account{ID: "333333333333", Name: "network", Labels: map[string]string{}}
 	unknown = guard.Account{ID: "444444444444"}
+	nobody  = guard.Account{} // not even the id is known
 )
 
 func TestCheck(t *testing.T) {
@@ -53,6 +54,11 @@ func TestCheck(t *testing.T) {
 		"denied by label, unknown ones too":    {[]string{"deny: {labels: {env: prod}}"}, []guard.Account{dev, bare}, nil, []guard.Account{prod, unknown}},
 		"denied by name, unknown ones too":     {[]string{`deny: {accounts: ["*-prod"]}`}, []guard.Account{dev, bare}, nil, []guard.Account{prod, unknown}},
 		"denied by id":                         {[]string{`deny: {accounts: ["222222222222"]}`}, []guard.Account{dev, bare, unknown}, nil, []guard.Account{prod}},
+		"denied by id, an unknown one too":     {[]string{`deny: {accounts: ["222222222222"]}`}, []guard.Account{dev}, nil, []guard.Account{prod, nobody}},
+		"denied by pattern of ids":             {[]string{`deny: {accounts: ["2222*"]}`}, nil, nil, []guard.Account{prod, nobody}},
+		"all allowed, an unknown one not":      {[]string{`allow: {accounts: ["*"]}`}, []guard.Account{dev, prod, unknown}, nil, []guard.Account{nobody}},
+		"confirmed by id, an unknown one too":  {[]string{`confirm: {accounts: ["222222222222"]}`}, []guard.Account{dev}, []guard.Account{prod, nobody}, nil},
+		"read only, whoever it is":             {[]string{"as: readonly"}, []guard.Account{dev, nobody}, nil, nil},
 		"deny beats allow":                     {[]string{"allow: {accounts: [orders-prod]}\ndeny: {labels: {env: prod}}"}, nil, nil, []guard.Account{prod}},
 		"confirmed by label, unknown ones too": {[]string{"confirm: {labels: {env: prod}}"}, []guard.Account{dev, bare}, []guard.Account{prod, unknown}, nil},
 		"what is below cannot loosen":          {[]string{"allow: {accounts: [orders-dev]}", "allow: {accounts: [orders-prod, orders-dev]}"}, []guard.Account{dev}, nil, []guard.Account{prod}},
@@ -79,6 +85,25 @@ func TestCheck(t *testing.T) {
 			if e := (*guard.Error)(nil); !errors.As(err, &e) || e.Account.ID != a.ID || !strings.Contains(err.Error(), guard.FileName) {
 				t.Errorf("%s: %s: %v, want it kept out with the file named", name, a.ID, err)
 			}
+		}
+	}
+}
+
+// Who asks which account it is must be told so wherever Check would need it.
+func TestAsks(t *testing.T) {
+	for _, c := range []struct {
+		files []string
+		want  bool
+	}{
+		{[]string{""}, false},
+		{[]string{"as: readonly"}, false},
+		{[]string{`deny: {accounts: ["222222222222"]}`}, true},
+		{[]string{"allow: {labels: {env: dev}}", "as: readonly"}, true},
+		{[]string{"confirm: {accounts: [x]}", ""}, true},
+	} {
+		g, err := tree(t, c.files...)
+		if err != nil || (g.Asks() != "") != c.want {
+			t.Errorf("%q: Asks = %q, %v, want %v", c.files, g.Asks(), err, c.want)
 		}
 	}
 }

@@ -32,6 +32,9 @@ func (o *options) show(e *explanation) error {
 		for _, file := range h.Guards {
 			p("guard %s\n", file)
 		}
+		if h.Later != "" {
+			p("note: %s\n", h.Later)
+		}
 		if h.Question != "" {
 			p("somebody has to answer: %s\n", h.Question)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/stile-aws/stile/internal/guard"
 	"github.com/stile-aws/stile/internal/handout"
 	"github.com/stile-aws/stile/internal/issuelog"
+	"github.com/stile-aws/stile/internal/scope"
 	"github.com/stile-aws/stile/policy"
 )
 
@@ -161,10 +162,21 @@ func compact(text []byte) (string, error) {
 // interactive reports that a person is there to see and to answer.
 func interactive(s *term.Streams) bool { return s.Ask && s.Terminal }
 
-// admit lets somebody through to where a way ends, or not.
+// admit lets somebody through to where a way ends, or not. Where a guard goes by
+// accounts and nobody knows which this is, STS is asked.
 func (o *Options) admit(ctx context.Context, s *term.Streams, p *pass, w *Way) error {
 	if !p.narrow.none() && !w.narrowed {
 		return p.narrow.cannot("these credentials come from no call that takes a session policy")
+	}
+	if file := p.guard.Asks(); file != "" && w.Account == "" {
+		w.whose = &whose{guard: file, region: w.Region.Name}
+		c, err := w.Credentials.Retrieve(ctx)
+		if err != nil {
+			return fmt.Errorf("going as %s, to find out for %s which account this is: %w", w.Caller, file, err)
+		}
+		if w.Account, err = w.whose.ask(ctx, c); err != nil {
+			return err
+		}
 	}
 	question, err := p.guard.Check(guard.Account{ID: w.Account, Name: w.AccountName, Labels: w.Labels})
 	if err != nil || question == "" {
@@ -227,6 +239,40 @@ func (r *recorder) record(c aws.Credentials, session string) error {
 	return nil
 }
 
+// whose knows whose account credentials are of that come from where nothing says it.
+// They may be another's whenever there are others: each is asked about.
+type whose struct {
+	guard  string // the file that goes by accounts
+	region string
+
+	mu      sync.Mutex // guards the rest
+	key     string     // the access key id that was asked about last
+	account arn.AccountID
+}
+
+// ask is the account of credentials.
+func (w *whose) ask(ctx context.Context, c aws.Credentials) (arn.AccountID, error) {
+	w.mu.Lock()
+	key, account := w.key, w.account
+	w.mu.Unlock()
+	if key == c.AccessKeyID {
+		return account, nil
+	}
+	cfg, err := scope.LoadDefault(ctx, "", w.region)
+	if err != nil {
+		return "", fmt.Errorf("reading the AWS configuration: %w", err)
+	}
+	cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })
+	who, err := creds.Identify(ctx, cfg)
+	if err != nil {
+		return "", fmt.Errorf("finding out which account this is, by which %s goes: %w", w.guard, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.key, w.account = c.AccessKeyID, who.Account
+	return who.Account, nil
+}
+
 // Provider gives the credentials of the way to those who serve them. Like
 // [Way.Retrieve] it logs each that is handed out.
 func (w *Way) Provider() aws.CredentialsProvider {
@@ -235,12 +281,21 @@ func (w *Way) Provider() aws.CredentialsProvider {
 		if err != nil {
 			return c, err
 		}
-		return w.logged(c)
+		return w.hand(ctx, c)
 	})
 }
 
-// logged gives c when it is in the log, or need not be.
-func (w *Way) logged(c aws.Credentials) (aws.Credentials, error) {
+// hand gives c when it is of the account that was let through, and in the log, or
+// need not be.
+func (w *Way) hand(ctx context.Context, c aws.Credentials) (aws.Credentials, error) {
+	if w.whose != nil {
+		switch account, err := w.whose.ask(ctx, c); {
+		case err != nil:
+			return aws.Credentials{}, err
+		case account != w.Account:
+			return aws.Credentials{}, fmt.Errorf("%s gives credentials of account %s now, and %s let %s through; begin anew", w.Caller, account, w.whose.guard, w.Account)
+		}
+	}
 	if w.log == nil {
 		return c, nil
 	}

@@ -129,6 +129,52 @@ func TestNoCommandEscapesAGuard(t *testing.T) {
 	}
 }
 
+// whereabouts makes ways of which nothing says to which account they lead: an AWS
+// profile, a program, a user. All lead to account tooling.
+func whereabouts(t *testing.T, w *routetest.World) []string {
+	t.Helper()
+	key, secret, _ := w.Server.Administrator(routetest.Tooling)
+	answer := fmt.Sprintf(`{"Version":1,"AccessKeyId":%q,"SecretAccessKey":%q}`, key, secret)
+	program := w.Write(t, "answer.sh", "echo '"+answer+"'\n")
+	w.Write(t, ".config/stile/sessions.yaml", "sources:\n- name: asked\n  process: {command: sh "+program+"}\n- name: by-profile\n  profile: {name: tooling}\n")
+	return []string{"tooling", "asked", "by-profile"}
+}
+
+// A guard that goes by ids holds where nobody has said which account it is: STS says it,
+// before anybody has the credentials.
+func TestGuardsHoldWhereTheAccountIsNotKnown(t *testing.T) {
+	w := routetest.New(t)
+	for _, address := range whereabouts(t, w) {
+		for _, c := range []struct {
+			guard string
+			flags []string
+			want  string // "" for success
+		}{
+			{`deny: {accounts: ["111111111111"]}`, nil, "account 111111111111 is kept out by"},
+			{`deny: {accounts: ["1111*"]}`, nil, "account 111111111111 is kept out by"},
+			{`deny: {accounts: ["222222222222"]}`, nil, ""},
+			{`allow: {accounts: ["222222222222"]}`, nil, "account 111111111111 is kept out by"},
+			{`allow: {accounts: ["111111111111"]}`, nil, ""},
+			{`allow: {accounts: [tooling]}`, nil, "this account's name is not known"},
+			{`confirm: {accounts: ["111111111111"]}`, nil, "say --confirm 111111111111"},
+			{`confirm: {accounts: ["111111111111"]}`, []string{"--confirm", "111111111111"}, ""},
+		} {
+			w.Write(t, ".stile-guard.yaml", c.guard)
+			for _, args := range [][]string{{"exec", address, "--", "sh", "-c", "echo begun"}, {"each", address, "--", "sh", "-c", "echo begun"}, {"env", address}, {"credential-process", address}} {
+				said, ok := stile(t, w, nil, with(args, c.flags...)...)
+				if ok != (c.want == "") || !strings.Contains(said, c.want) || !ok && (strings.Contains(said, "begun") || strings.Contains(said, "AKIA") || strings.Contains(said, "account  ")) {
+					t.Errorf("%s %q with %s: ok %v, %s; want %q", args, c.flags, c.guard, ok, said, c.want)
+				}
+			}
+		}
+	}
+	w.Write(t, "answer.sh", `echo '{"Version":1,"AccessKeyId":"AKIAUNKNOWN","SecretAccessKey":"hush"}'`)
+	said, ok := stile(t, w, nil, "exec", "asked", "--", "sh", "-c", "echo begun")
+	if ok || strings.Contains(said, "begun") || !strings.Contains(said, "finding out which account this is, by which") {
+		t.Errorf("STS does not know whose they are: ok %v, %s, want it kept out", ok, said)
+	}
+}
+
 func TestSessionPolicies(t *testing.T) {
 	w := routetest.New(t)
 	w.Apply(t, routetest.Example(t, "payroll"))

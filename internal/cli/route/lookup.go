@@ -176,6 +176,7 @@ type Hold struct {
 	Guards   []string `json:"guards"`             // files
 	Question string   `json:"question,omitempty"` // that somebody has to answer
 	Refusal  string   `json:"refusal,omitempty"`
+	Later    string   `json:"later,omitempty"`  // what is found out before a guard is asked
 	Limits   string   `json:"limits,omitempty"` // the session policies
 	Why      string   `json:"limitsBy,omitempty"`
 }
@@ -194,6 +195,10 @@ func (o *Options) Hold(s *term.Streams, account guard.Account, to *session.Targe
 			h.Refusal = err.Error()
 		}
 		h.Limits = limits(h.Limits, instead)
+	}
+	if file := p.guard.Asks(); file != "" && account.ID == "" {
+		h.Later = "which account this is, by which " + file + " goes, shows when there are credentials"
+		return h, nil
 	}
 	question, err := p.guard.Check(account)
 	if err != nil {

@@ -107,6 +107,7 @@ type Way struct {
 	end         func()
 	narrowed    bool      // the end has the session policies that were wanted
 	instead     string    // what it ends as for their sake, in words; "" for what was asked for
+	whose       *whose    // asks whose account it is, for a guard; nil where that is known, or no matter
 	log         *recorder // nil for a way that only finds out
 }
 
@@ -119,7 +120,7 @@ func (w *Way) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return c, fmt.Errorf("going as %s: %w", w.Caller, err)
 	}
-	return w.logged(c)
+	return w.hand(ctx, c)
 }
 
 // Open finds the way to address: ACCOUNT/ROLE, a role's ARN, or the name of a
