@@ -121,7 +121,7 @@ func TestPoolsWithASessionShareAllButTheirClients(t *testing.T) {
 	if of(pool) == of(tenant) {
 		t.Error("another session has the same client")
 	}
-	if of(tenant) != of(tenant) {
+	if first := of(tenant); of(tenant) != first {
 		t.Error("the same session has another client")
 	}
 	tenant.Close()

@@ -49,7 +49,7 @@ type Cache struct {
 	timeout time.Duration
 	budgets budgets
 
-	mu      sync.Mutex // guards the rest of its paragraph
+	mu      sync.Mutex // guards entries and pruneAt
 	entries map[string]*Cached
 	pruneAt int // entries to have before the next look for unused ones
 

@@ -245,7 +245,7 @@ func (c *Cached) fly(ctx context.Context, f *flight) {
 	late := fmt.Errorf("%v: no answer within %s", c.from, c.cache.timeout)
 	clock := newClock(c.cache.timeout, func() { f.cancel(late) })
 	defer clock.end()
-	context.AfterFunc(ctx, func() { c.abandon(f, context.Cause(ctx)) })
+	landed := context.AfterFunc(ctx, func() { c.abandon(f, context.Cause(ctx)) })
 	began, before := time.Now(), c.held.Load()
 	h, err := (*held)(nil), errUnfinished
 	defer func() { // whatever the provider does
@@ -253,6 +253,7 @@ func (c *Cached) fly(ctx context.Context, f *flight) {
 			err = context.Cause(ctx) // and not how the provider puts it
 		}
 		c.land(f, h, err)
+		landed()
 		ended := Fetch{Provider: c.String(), Key: c.key, Took: time.Since(began), Background: before != nil && began.Before(before.blockAt), Err: err}
 		if h != nil && !h.forever {
 			ended.Expires = h.until

@@ -93,12 +93,15 @@ func (k *clock) ring() {
 		return
 	default:
 		if left := k.left - k.wastedLocked(now); left > 0 {
-			k.timer.Reset(left)
+			k.timer.Reset(max(left, glance)) // while nobody calls STS, nothing of it is wasted
 			return
 		}
 	}
 	k.over()
 }
+
+// glance is how often a queue is looked at, at most.
+const glance = 50 * time.Millisecond
 
 // wastedLocked is how much of the time in a queue STS was silent.
 func (k *clock) wastedLocked(now time.Time) time.Duration {
