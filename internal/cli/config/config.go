@@ -177,6 +177,7 @@ func newStepping(s *term.Streams, step func(string) error) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	o.route.Flags(cmd)
+	o.route.SweepFlags(cmd)
 	o.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.template, "profile-template", "{account}-{role}", "the profiles' names; {account} is the account as in the address, {role} the role's name")

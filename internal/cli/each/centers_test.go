@@ -125,7 +125,8 @@ func TestEachRunsInWhatIsChosen(t *testing.T) {
 		{[]string{"release"}, []string{"one", "other:team-0/Dev", "other:team-1/Dev", "team-2/Admin"}},
 		{[]string{"*"}, []string{"one", "two"}},
 		{[]string{"--label", "env=prod", "*", "team-3/*"}, []string{"one"}},
-		{[]string{"--source", "other", "*/Dev", "team-0/*"}, []string{"team-0/Dev", "team-1/Dev"}},
+		{[]string{"--source", "other", "*/Dev", "team-0/*"}, []string{"other:team-0/Dev", "other:team-1/Dev"}},
+		{[]string{"--source", "other", "release", "acme:*/Admin"}, []string{"other:team-0/Dev", "other:team-1/Dev"}},
 		{[]string{"--except", "release", "one", "two", "team-2/*"}, []string{"team-2/ReadOnly", "two"}},
 		{[]string{"--except", "100000000002/Admin", "--except", "t*", "two", "team-2/*"}, []string{"team-2/ReadOnly"}},
 		{[]string{"--ou", "Prod", "--inventory", "acme.json", "team-0/*", "team-3/*"}, []string{"team-3/Admin", "team-3/ReadOnly"}},
@@ -142,6 +143,7 @@ func TestEachRunsInWhatIsChosen(t *testing.T) {
 	for want, args := range map[string][]string{
 		"of 2 addresses none is left":   {"--label", "env=test", "*"},
 		"there is no source nobody":     {"--source", "nobody", "*"},
+		"of 0 addresses none is left":   {"--source", "other", "acme:*/Admin"},
 		"give --inventory FILE":         {"--ou", "Prod", "*"},
 		"no session has a name like":    {"x*"},
 		"declarations have no names of": {"--declarations", ".", "*"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -36,18 +37,23 @@ func New(s *term.Streams) *cobra.Command {
 		Short: "Run a command in many accounts, side by side",
 		Long: "Run a command once for each address, side by side, each time with that role's credentials (as stile exec does).\n\n" +
 			"A group's name (stile sessions) stands for its members, and * for anything: '*/reader' is the role reader in every\n" +
-			"account that declarations lead to, or where they lead to none, in every account where Identity Center lists it;\n" +
-			"'acme:*/*' is all that source acme lists. A pattern without a slash is one of sessions' names: '*' is every session\n" +
-			"that has a name. A pattern that fits nothing is an error before anything is run.\n\n" +
-			"--source, --label, --ou and --except leave some of them out; labels and organizational units are those of stile ls.\n" +
-			"--except takes addresses, groups and patterns. It is an error when nothing is left.\n\n" +
+			"account that declarations lead to, where Identity Centers list it, or that a session enters by it: each once, by the\n" +
+			"declared way where there is one. 'acme:*/*' is all of source acme, 'declared:*/*' all that is declared. A pattern\n" +
+			"without a slash is one of sessions' names: '*' is every session that has a name.\n\n" +
+			"It is an error before anything is run when a pattern fits nothing, and when a source cannot be asked what it lists (you\n" +
+			"are not signed in, and cannot be asked): what it lists would be left out. --cached goes on with what it listed before,\n" +
+			"and says what is not known.\n\n" +
+			"--source, --label, --ou and --except leave some of them out; of patterns --source asks that source alone. Labels and\n" +
+			"organizational units are those of stile ls; --except takes addresses, groups and patterns. It is an error when nothing is\n" +
+			"left.\n\n" +
+			"STILE_ADDRESS, STILE_ACCOUNT_ID and STILE_ACCOUNT_NAME tell a command where it is. Regions are as for stile exec.\n\n" +
 			"The command's lines come behind the address they are from; a summary ends on standard error. The commands have no\n" +
 			"standard input. Interrupted, they are too, and no more are begun; a second interrupt ends stile at once.\n\n" +
 			"With --read-only, or under a guard that wants it, sessions that end as another role or as a federated user are told of\n" +
 			"before the commands run, a line for each way.\n\n" +
 			"On a terminal each command that has ended is told. --json prints a line for each: address, exit (the command's status;\n" +
-			"-1 when it was not run to its end), error (why it was not, such as no credentials), seconds, and skipped when it was not\n" +
-			"begun.\n\n" +
+			"-1 when there is none), signal (the name of the one that ended it), error (why it was not run to its end, such as no\n" +
+			"credentials), seconds, and skipped when it was not begun.\n\n" +
 			"Exit status: 0 when every command ended with 0, 1 when one did not, or had no credentials.",
 		Example: "  stile each '*/reader' -- aws dynamodb list-tables\n" +
 			"  stile each --label env=prod --except sandbox/reader '*/reader' -- ./audit\n" +
@@ -63,6 +69,7 @@ func New(s *term.Streams) *cobra.Command {
 		},
 	}
 	o.route.Flags(cmd)
+	o.route.SweepFlags(cmd)
 	o.route.RegionFlag(cmd, "the `REGION` that the commands get")
 	o.child.Flags(cmd)
 	o.filter.Add(cmd)
@@ -91,7 +98,7 @@ func (o *options) run(ctx context.Context, patterns, command []string) error {
 	width := 0
 	jobs := make([]job, len(addresses))
 	for i, address := range addresses {
-		width = max(width, len(address))
+		width = max(width, utf8.RuneCountInString(address))
 		jobs[i] = job{address: address, environ: func(ctx context.Context) ([]string, func(), error) { return o.environ(ctx, address) }}
 	}
 	ended := 0
@@ -118,6 +125,7 @@ func (o *options) run(ctx context.Context, patterns, command []string) error {
 
 // chosen are the addresses to work in.
 func (o *options) chosen(ctx context.Context, words []string) ([]string, error) {
+	o.route.Only = o.filter.Source
 	if o.filter.None() && len(o.except) == 0 {
 		return o.route.Expand(ctx, o.streams, words)
 	}
@@ -201,6 +209,8 @@ func outcome(r *result) string {
 	switch {
 	case r.Error != "":
 		return strings.TrimPrefix(r.Error, "going to "+r.Address+": ") // it stands behind the address
+	case r.Signal != "":
+		return fmt.Sprintf("ended by %s after %.1f s", r.Signal, r.Seconds)
 	case r.Exit != 0:
 		return fmt.Sprintf("exit status %d after %.1f s", r.Exit, r.Seconds)
 	}

@@ -5,10 +5,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/stile-aws/stile/internal/cli/child"
 )
@@ -23,13 +27,14 @@ type job struct {
 // result is what became of a job.
 type result struct {
 	Address string  `json:"address"`
-	Exit    int     `json:"exit"` // -1 when the command was not run to its end
-	Error   string  `json:"error,omitempty"`
+	Exit    int     `json:"exit"`             // -1 when the command has no status: see the next two
+	Signal  string  `json:"signal,omitempty"` // that ended it, as SIGTERM
+	Error   string  `json:"error,omitempty"`  // why it was not run to its end
 	Seconds float64 `json:"seconds"`
 	Skipped bool    `json:"skipped,omitempty"` // not begun, because the run was stopped before
 }
 
-func (r *result) ok() bool { return r.Exit == 0 && r.Error == "" && !r.Skipped }
+func (r *result) ok() bool { return r.Exit == 0 && !r.Skipped }
 
 // runner runs one command for many jobs, side by side.
 type runner struct {
@@ -74,8 +79,8 @@ func (r *runner) run(ctx context.Context, jobs []job) []result {
 
 const graceTime = 10 * time.Second
 
-func (r *runner) one(ctx context.Context, j *job) result {
-	res := result{Address: j.address, Exit: -1}
+func (r *runner) one(ctx context.Context, j *job) (res result) {
+	res = result{Address: j.address, Exit: -1}
 	if ctx.Err() != nil {
 		res.Skipped = true
 		return res
@@ -103,11 +108,23 @@ func (r *runner) one(ctx context.Context, j *job) result {
 		res.Exit = 0
 	case errors.As(err, &exit) && exit.Exited():
 		res.Exit = exit.ExitCode()
-	default:
-		res.Error = child.StartError(err).Error()
+	case errors.As(err, &exit):
+		res.Signal = signalOf(exit.ProcessState)
+	default: // not begun, or interrupted by us
+		res.Error, res.Signal = child.StartError(err).Error(), signalOf(cmd.ProcessState)
 	}
-	res.Seconds = time.Since(began).Seconds()
 	return res
+}
+
+// signalOf names the signal that ended a process, "" where none did.
+func signalOf(state *os.ProcessState) string {
+	if state == nil {
+		return ""
+	}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return unix.SignalName(status.Signal())
+	}
+	return ""
 }
 
 // lines writes the output of many commands to one place, whole lines at a time,
@@ -115,7 +132,7 @@ func (r *runner) one(ctx context.Context, j *job) result {
 type lines struct {
 	mu    sync.Mutex
 	to    io.Writer
-	width int  // of the longest address
+	width int  // of the longest address, in characters
 	plain bool // without addresses
 }
 
@@ -162,7 +179,7 @@ func (w *lineWriter) line(text []byte) {
 	var b bytes.Buffer
 	if !w.plain {
 		b.WriteString(w.address)
-		for range w.width - len(w.address) {
+		for range w.width - utf8.RuneCountInString(w.address) {
 			b.WriteByte(' ')
 		}
 		b.WriteString("  ")

@@ -242,8 +242,9 @@ func TestRefusals(t *testing.T) {
 		{"no address", nil, []string{"payroll-api", "--", "true"}, "want ACCOUNT/ROLE"},
 		{"a service account as the address", nil, []string{"serviceaccount:ci/payroll/api", "--", "true"}, "a service account is where ways begin"},
 		{"a user's ARN", nil, []string{"arn:aws:iam::222222222222:user/jane", "--", "true"}, "want ACCOUNT/ROLE or the ARN of a role"},
-		{"no command", nil, []string{"orders-prod/payroll-api"}, "want stile exec ACCOUNT/ROLE -- COMMAND"},
-		{"no dashes", nil, []string{"orders-prod/payroll-api", "true"}, "want stile exec ACCOUNT/ROLE -- COMMAND"},
+		{"no address at all", nil, nil, "want stile exec ADDRESS"},
+		{"no address before the dashes", nil, []string{"--", "true"}, "want stile exec ADDRESS"},
+		{"an unknown flag behind the address", nil, []string{"orders-prod/payroll-api", "--reed-only", "--", "true"}, "unknown flag: --reed-only"},
 		{"no token anywhere", away, []string{"orders-prod/payroll-api", "--", "true"}, "no token of serviceaccount:ci/payroll/api at hand; give --token-file FILE"},
 		{"another service account's token", nil, []string{"orders-prod/payroll-api", "--token-file", foreign, "--", "true"}, "is of system:serviceaccount:payroll:other"},
 		{"no JWT in the token file", nil, []string{"orders-prod/payroll-api", "--token-file", garbage, "--", "true"}, "it is not a JWT"},
@@ -390,5 +391,49 @@ func TestRolesAndUsersGoWithTheirOwnCredentials(t *testing.T) {
 	end, err := time.Parse(time.RFC3339, strings.TrimSpace(r.Stdout))
 	if left := time.Until(end); err != nil || left < 3*time.Hour+59*time.Minute {
 		t.Errorf("the user's session ends at %s, %v, want in four hours", r.Stdout, err)
+	}
+}
+
+// Flags before the command are stile's, and behind it the command's, with dashes
+// between or without.
+func TestFlagsAroundTheCommand(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	const there, script = "orders-prod/payroll-api", `echo "$AWS_REGION $*"`
+	for _, c := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no dashes", []string{there, "sh", "-c", script, "sh", "--query", "Arn"}, "us-east-1 --query Arn"},
+		{"a flag before the address", []string{"--region", "eu-west-1", there, "sh", "-c", script, "sh", "--region", "x"}, "eu-west-1 --region x"},
+		{"a flag behind the address, with dashes", []string{there, "--region", "eu-west-1", "--", "sh", "-c", script, "sh", "--", "-f"}, "eu-west-1 -- -f"},
+		{"a flag behind the address, without", []string{there, "--region=eu-west-1", "sh", "-c", script, "sh", "-x"}, "eu-west-1 -x"},
+		{"flags in both places", []string{"--no-broker", there, "--region=eu-west-1", "--", "sh", "-c", script}, "eu-west-1 "},
+		{"help is the command's", []string{there, "sh", "-c", script, "sh", "--help"}, "us-east-1 --help"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if r := w.Stile(t, nil, append([]string{"exec"}, c.args...)...); r.Code != 0 || r.Stdout != c.want+"\n" {
+				t.Errorf("exit %d, %q, want %q; %s", r.Code, r.Stdout, c.want, r.Stderr)
+			}
+		})
+	}
+	if r := w.Stile(t, nil, "exec", there, "--help"); r.Code != 0 || !strings.Contains(r.Stdout, "Usage:") {
+		t.Errorf("help behind the address: exit %d, %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+}
+
+// Without a command it is the person's shell, which knows where it is; one below
+// another, too.
+func TestShell(t *testing.T) {
+	w := routetest.New(t)
+	w.Apply(t, routetest.Example(t, "payroll"))
+	cmd := w.Command(t, "stile", "exec", "orders-prod/payroll-api")
+	cmd.Env = append(cmd.Env, "SHELL=/bin/sh")
+	cmd.Stdin = strings.NewReader("echo $STILE_ADDRESS\nwhoami\necho 'echo $STILE_ADDRESS; whoami' | stile exec tooling/ci-account-iam-role\necho $STILE_ADDRESS\nexit 5\n")
+	r := routetest.Run(t, cmd)
+	want := "orders-prod/payroll-api\n" + payroll + " us-east-1\ntooling/ci-account-iam-role\narn:aws:sts::111111111111:assumed-role/ci-account-iam-role/ci-ci-namespace-ci-serviceaccount us-east-1\norders-prod/payroll-api\n"
+	if r.Stdout != want || r.Code != 5 {
+		t.Errorf("exit %d, %q, want %q; %s", r.Code, r.Stdout, want, r.Stderr)
 	}
 }

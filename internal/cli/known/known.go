@@ -186,7 +186,11 @@ func (b *Book) LabelWords(text string) []string {
 // All lists everything, each address once, in the order in which commands take an
 // address for one or the other.
 func (b *Book) All() []Entry {
-	out := slices.Concat(b.Declared(), Sessions(b.book), Own(b.book))
+	return once(slices.Concat(b.Declared(), Sessions(b.book), Own(b.book), b.Listed(), b.profiles()))
+}
+
+// Listed is what Identity Centers listed before, SOURCE: before what several did.
+func (b *Book) Listed() []Entry {
 	labels := b.Labels()
 	var listed []Entry
 	for _, c := range b.centers() {
@@ -200,8 +204,7 @@ func (b *Book) All() []Entry {
 	for i := range listed {
 		listed[i].Labels = labels[arn.AccountID(listed[i].AccountID)]
 	}
-	out = append(out, Distinct(listed)...)
-	return once(append(out, b.profiles()...))
+	return Distinct(listed)
 }
 
 // once keeps the first of each address.
@@ -384,18 +387,18 @@ func (b *Book) Declared() []Entry {
 			})
 		}
 	}
-	out = append(out, b.here()...)
+	here, _ := b.Here()
+	out = append(out, here...)
 	slices.SortStableFunc(out, func(x, y Entry) int { return cmp.Compare(x.Address, y.Address) })
 	return once(out)
 }
 
-// here is what the declarations of the working directory name a role for, whoever
-// has applied them.
-func (b *Book) here() []Entry {
+// Here is what the declarations of the working directory name a role for, whoever
+// has applied them, and whether there are some that can be read.
+func (b *Book) Here() (out []Entry, ok bool) {
 	if b.set == nil {
-		return nil
+		return nil, false
 	}
-	var out []Entry
 	for _, a := range b.set.Accesses {
 		if a.As == "" || a.Via == access.ResourcePolicy || !a.Expires.IsZero() && !time.Now().Before(a.Expires) {
 			continue
@@ -408,7 +411,7 @@ func (b *Book) here() []Entry {
 			}
 		}
 	}
-	return out
+	return out, true
 }
 
 // Sessions are those with names.

@@ -2,8 +2,6 @@ package route
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -14,9 +12,10 @@ import (
 )
 
 // Expand gives the addresses that words stand for, each once, sorted: a group's name
-// stands for its members, and * in ACCOUNT/ROLE for anything. A pattern without a
-// slash is one of names of sessions. A pattern that fits nothing is an error. What
-// is no pattern is taken as it is.
+// stands for its members, and * in ACCOUNT/ROLE for anything, of declarations and of
+// all sources. A pattern without a slash is one of names of sessions. A pattern that
+// fits nothing is an error, and so is one where a source cannot be looked through; see
+// [Sweep]. What is no pattern is taken as it is.
 func (o *Options) Expand(ctx context.Context, s *term.Streams, words []string) ([]string, error) {
 	words, err := o.spread(s, words)
 	if err != nil {
@@ -97,34 +96,6 @@ func (o *Options) Meanings(s *term.Streams, words []string) (func(*known.Entry) 
 	}, nil
 }
 
-// fitting lists the addresses that fit a pattern: of declarations, or else of
-// people's sources.
-func (o *Options) fitting(ctx context.Context, s *term.Streams, pattern string) (out []string, err error) {
-	if names := !strings.Contains(pattern, "/"); names && o.declaredOnly() {
-		return nil, fmt.Errorf("expanding %s: declarations have no names of sessions; */%s is a role in every account", pattern, pattern)
-	} else if !names {
-		err = o.maps(ctx, s, func(a atlas, from string) error {
-			out, err = a.fitting(pattern, from)
-			return err
-		})
-		if err == nil || o.declaredOnly() {
-			return out, err
-		}
-	}
-	people, listErr := listed(ctx, s, pattern)
-	switch {
-	case listErr != nil:
-		return nil, fmt.Errorf("expanding %s: %w", pattern, listErr)
-	case len(people) > 0:
-		return people, nil
-	case err == nil:
-		return nil, fmt.Errorf("expanding %s: no session has a name like that (stile sessions list); */ROLE is a role in every account", pattern)
-	case errors.Is(err, errNoDeclarations):
-		return nil, fmt.Errorf("expanding %s: nothing fits that people's sources list (stile ls), and there are %w", pattern, err)
-	}
-	return nil, err
-}
-
 // Place is an address, and what is known of it without going there.
 type Place struct {
 	known.Entry        // its Source is "" where nothing is known
@@ -157,12 +128,18 @@ func (o *Options) Places(ctx context.Context, s *term.Streams, words []string) (
 			}
 		}
 		if all == nil {
-			all, homes = byName(known.Read(s).All()), homesOf(s)
+			all, homes = everything(s), homesOf(s)
 		}
 		out[i].Entry = all[address]
 		out[i].Address, out[i].Region = address, homes(&out[i].Entry).region
 	}
 	return out, nil
+}
+
+// everything is what is known, by all names it has.
+func everything(s *term.Streams) map[string]known.Entry {
+	b := known.Read(s)
+	return byName(slices.Concat(b.All(), b.Listed())) // SOURCE: before what is declared, too
 }
 
 // byName indexes entries by all names they have; the first of a name counts.
@@ -176,21 +153,6 @@ func byName(all []known.Entry) map[string]known.Entry {
 		}
 	}
 	return out
-}
-
-// fitting lists the known addresses that fit a pattern.
-func (a atlas) fitting(pattern, from string) ([]string, error) {
-	var out []string
-	wild := known.Wild(pattern)
-	for _, address := range a.addresses() {
-		if wild.MatchString(address) {
-			out = append(out, address)
-		}
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("expanding %s: no address fits by %s%s", pattern, from, a.known())
-	}
-	return out, nil
 }
 
 // addresses lists where the routes end, each once, sorted.

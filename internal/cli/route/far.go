@@ -188,7 +188,7 @@ func (r *remote) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	if err == nil {
 		r.settle(refused)
-		c := credentials(grant)
+		c := credentialsOf(grant)
 		if r.keep != nil {
 			_ = r.keep.store.Put(r.keep.granted(), c) // the broker has it for who comes next
 		}
@@ -282,7 +282,7 @@ func (r *remote) close() {
 	}
 }
 
-func credentials(g *client.Grant) aws.Credentials {
+func credentialsOf(g *client.Grant) aws.Credentials {
 	return aws.Credentials{
 		AccessKeyID: g.AccessKeyID, SecretAccessKey: g.SecretAccessKey, SessionToken: g.SessionToken,
 		AccountID: g.AccountID, Source: g.Source, CanExpire: !g.Expires.IsZero(), Expires: g.Expires,

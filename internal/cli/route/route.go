@@ -42,6 +42,7 @@ type Options struct {
 	TokenFile    string
 	Region       string // --region, of commands that have it: see RegionFlag
 	Limits
+	Sweep
 	// NoBroker keeps Open from asking the user's broker.
 	NoBroker bool
 	far      far

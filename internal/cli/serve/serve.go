@@ -71,6 +71,7 @@ func New(s *term.Streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	o.route.Flags(cmd)
+	o.route.SweepFlags(cmd)
 	o.route.RegionFlag(cmd, "with --imds: the `REGION` that the instance is in")
 	f := cmd.Flags()
 	f.BoolVar(&o.imds, "imds", false, "speak the instance metadata service's protocol, version 2 alone")
