@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"os"
+	"os/user"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -47,8 +48,15 @@ import (
 	"github.com/stile-aws/stile/internal/surroundings"
 )
 
-// System is the process's own streams and environment.
+// System is the process's own streams and environment. Where HOME is not set, as under
+// some services, it is set to what the system has for the user, for all that is run
+// from here too.
 func System() *term.Streams {
+	if os.Getenv("HOME") == "" {
+		if me, err := user.Current(); err == nil && me.HomeDir != "" {
+			_ = os.Setenv("HOME", me.HomeDir)
+		}
+	}
 	return &term.Streams{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Terminal: xterm.IsTerminal(int(os.Stderr.Fd())), Ask: xterm.IsTerminal(int(os.Stdin.Fd())),

@@ -42,7 +42,7 @@ func TestCommandsEndByTheSignalThatInterruptsThem(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cmd := w.Command(t, "stile", c.args...)
-			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal whose keys could be meant
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}       // no terminal whose keys could be meant
 			said, err := os.Create(filepath.Join(t.TempDir(), "said")) // a file: what is run in the background may have it open for longer
 			if err != nil {
 				t.Fatal(err)

@@ -3,6 +3,8 @@ package cli_test
 import (
 	"bytes"
 	"os"
+	"os/user"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -128,5 +130,20 @@ func TestAReaderThatGoesAwayIsToldNothing(t *testing.T) {
 	s := &term.Streams{Out: broken{syscall.EPIPE}, Err: &said, Env: func(string) (string, bool) { return "", false }}
 	if code := cli.Main([]string{"--version"}, s); code != 141 || said.Len() > 0 {
 		t.Errorf("exit %d, said %q, want 141 and nothing", code, said.String())
+	}
+}
+
+// A service may run without HOME: the system knows whose home it is.
+func TestHomeNeedNotBeInTheEnvironment(t *testing.T) {
+	if me, err := user.Current(); err != nil || me.HomeDir == "" {
+		t.Skip("the system knows no home either")
+	}
+	w := routetest.New(t)
+	w.Env = slices.DeleteFunc(slices.Clone(w.Env), func(v string) bool { return strings.HasPrefix(v, "HOME=") })
+	for _, name := range []string{"CONFIG", "CACHE", "DATA"} { // what the real home has is not looked at
+		w.Env = append(w.Env, "XDG_"+name+"_HOME="+filepath.Join(w.Dir, strings.ToLower(name)))
+	}
+	if r := w.Stile(t, nil, "sessions", "list"); r.Code != 0 {
+		t.Errorf("exit %d, %s", r.Code, r.Stderr)
 	}
 }

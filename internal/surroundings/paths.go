@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
+	"syscall"
 )
 
 // KeepEnv set to "off" has no credentials kept where other processes find them; a
@@ -25,7 +27,7 @@ func Off(value string) bool {
 type Paths struct {
 	Book    string // sessions.yaml
 	Cache   string // what can be had again, nothing secret
-	Locks   string // one directory for all processes of a person
+	Locks   string // one directory for all processes of a person, see FindPaths
 	Tokens  string // the AWS CLI's cache of sign-ins
 	Secrets string // the secret store
 	Runtime string // in memory and of this person alone; "" when there is no such place
@@ -33,11 +35,13 @@ type Paths struct {
 
 // FindPaths finds them by the environment, as the XDG base directory
 // specification has it. Where it names no runtime directory, one in memory is
-// taken, if there is any.
+// taken, if there is any. Locks are with the state, and where that cannot be written,
+// as in a home that is mounted to be read, in the runtime directory: all processes of
+// a person find the same.
 func FindPaths(getenv func(string) string) (Paths, error) {
 	home := getenv("HOME")
 	if !path.IsAbs(home) {
-		return Paths{}, errors.New("finding your sessions: HOME is not set")
+		return Paths{}, errors.New("finding your sessions: HOME is not set, and the system knows no home of yours; set HOME")
 	}
 	base := func(name, otherwise string) string {
 		if dir := getenv(name); path.IsAbs(dir) { // others are to be ignored, says the specification
@@ -52,14 +56,35 @@ func FindPaths(getenv func(string) string) (Paths, error) {
 		Tokens:  path.Join(home, ".aws", "sso", "cache"),
 		Secrets: path.Join(base("XDG_DATA_HOME", ".local/share"), "secrets"),
 	}
-	if Off(getenv(KeepEnv)) {
-		return p, nil
-	}
-	p.Runtime = inMemory(home)
+	runtime := inMemory(home)
 	if dir := getenv("XDG_RUNTIME_DIR"); path.IsAbs(dir) {
-		p.Runtime = path.Join(dir, "stile")
+		runtime = path.Join(dir, "stile")
+	}
+	if !writable(p.Locks) && runtime != "" && writable(runtime) && own(runtime) {
+		p.Locks = path.Join(runtime, "locks")
+	}
+	if !Off(getenv(KeepEnv)) {
+		p.Runtime = runtime
 	}
 	return p, nil
+}
+
+// writable reports that files can be made in a directory, or it can be made where
+// there is none yet. Nothing is made to find out: all who ask get the same answer.
+func writable(dir string) bool {
+	const toWrite = 2 // W_OK of access(2)
+	for dir := range Upwards(dir) {
+		if err := syscall.Access(dir, toWrite); !errors.Is(err, fs.ErrNotExist) {
+			return err == nil
+		}
+	}
+	return false
+}
+
+// own reports a directory that is this user's or does not exist.
+func own(dir string) bool {
+	info, err := os.Lstat(dir)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir() && Mine(info)
 }
 
 // shared is where every user may put something in memory.

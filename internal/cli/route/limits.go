@@ -250,8 +250,11 @@ type whose struct {
 	account arn.AccountID
 }
 
-// ask is the account of credentials.
+// ask is the account of credentials: what comes with them, else what STS says.
 func (w *whose) ask(ctx context.Context, c aws.Credentials) (arn.AccountID, error) {
+	if said := arn.AccountID(c.AccountID); said.Valid() {
+		return said, nil
+	}
 	w.mu.Lock()
 	key, account := w.key, w.account
 	w.mu.Unlock()
