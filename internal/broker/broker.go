@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/stile-aws/stile/internal/broker/client"
+	"github.com/stile-aws/stile/internal/filelock"
 )
 
 // Session is a way to credentials that is held open.
@@ -106,8 +107,8 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Place.Prepare(); err != nil {
 		return fmt.Errorf("preparing the broker's directory: %w", err)
 	}
-	lock, err := client.TryLock(cfg.Place.Lock)
-	if errors.Is(err, client.ErrLocked) {
+	lock, err := filelock.Try(cfg.Place.Lock)
+	if errors.Is(err, filelock.ErrHeld) {
 		return ErrRunning
 	}
 	if err != nil {
@@ -210,7 +211,7 @@ func sweep(own client.Place) {
 		if other.Socket == own.Socket {
 			continue
 		}
-		if lock, err := client.TryLock(other.Lock); err == nil {
+		if lock, err := filelock.Try(other.Lock); err == nil {
 			_ = os.Remove(other.Socket)
 			lock.Remove()
 		}
@@ -221,7 +222,7 @@ func sweep(own client.Place) {
 		if q == own.Queue {
 			continue
 		}
-		if lock, err := client.TryLock(q); err == nil {
+		if lock, err := filelock.Try(q); err == nil {
 			lock.Remove()
 		}
 	}

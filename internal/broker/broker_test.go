@@ -15,6 +15,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/broker"
 	"github.com/stile-aws/stile/internal/broker/client"
+	"github.com/stile-aws/stile/internal/filelock"
 )
 
 // ways is what a broker of these tests opens: sessions that are made up, and
@@ -358,7 +359,7 @@ func TestStopServesThoseWhoWait(t *testing.T) {
 func startAfter(t *testing.T, w *ways, p client.Place) *running {
 	t.Helper()
 	for {
-		lock, err := client.TryLock(p.Lock)
+		lock, err := filelock.Try(p.Lock)
 		if err == nil {
 			lock.Remove()
 			return startAt(t, w, p, 0)
@@ -419,8 +420,8 @@ func TestABrokerThatLeavesLetsItsSuccessorBe(t *testing.T) {
 	first.cancel()
 	first.wait(t)
 	second.get(t, "a")
-	if _, err := client.TryLock(second.place.Lock); !errors.Is(err, client.ErrLocked) {
-		t.Errorf("the successor's lock: %v, want %v", err, client.ErrLocked)
+	if _, err := filelock.Try(second.place.Lock); !errors.Is(err, filelock.ErrHeld) {
+		t.Errorf("the successor's lock: %v, want %v", err, filelock.ErrHeld)
 	}
 }
 

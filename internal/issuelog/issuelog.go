@@ -116,7 +116,8 @@ func write(path string, line []byte, limit int64) (err error) {
 }
 
 // rotate moves the file away. Who has it open still writes into it, where it is
-// found all the same. Only the holder of its lock may take its name.
+// found all the same. Only the holder of its lock may take its name; the lock is the
+// log's own, which is open already (and not package filelock's).
 func rotate(path string, f *os.File) error {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
 		return err

@@ -1,7 +1,7 @@
 // Package client asks the user's broker for credentials, and starts the broker
 // where none runs.
 //
-// Beside the standard library it imports package surroundings alone, so that a
+// Beside the standard library it imports packages surroundings and filelock alone, so that a
 // program that is run for every call of an AWS client can use it before anything
 // else. Start with [New] and [Client.Get]. Whoever gets [ErrUnavailable] does the work itself: the broker
 // makes things faster and asks people less often, and nothing depends on it.

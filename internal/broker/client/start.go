@@ -8,57 +8,11 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/stile-aws/stile/internal/filelock"
 )
 
 const startTime = 10 * time.Second
-
-// ErrLocked means that another process has the lock.
-var ErrLocked = errors.New("another process has the lock")
-
-// FileLock is a lock among processes. It ends with the process.
-type FileLock struct {
-	file *os.File
-	path string
-}
-
-// TryLock takes the lock of a file, or gives ErrLocked.
-func TryLock(path string) (*FileLock, error) {
-	for {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-			_ = f.Close()
-			if errors.Is(err, syscall.EWOULDBLOCK) {
-				return nil, ErrLocked
-			}
-			return nil, fmt.Errorf("locking %s: %w", path, err)
-		}
-		if same(f, path) {
-			return &FileLock{f, path}, nil
-		}
-		_ = f.Close() // its holder has removed it meanwhile
-	}
-}
-
-func same(f *os.File, path string) bool {
-	a, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	b, err := os.Lstat(path)
-	return err == nil && os.SameFile(a, b)
-}
-
-// Remove gives the lock back, and removes its file, unless another has that place
-// by now: somebody may have cleaned the directory up.
-func (l *FileLock) Remove() {
-	if same(l.file, l.path) {
-		_ = os.Remove(l.path)
-	}
-	_ = l.file.Close()
-}
 
 // start starts a broker, or waits for the one that another client starts.
 func (c *Client) start(ctx context.Context) (net.Conn, error) {
@@ -68,12 +22,12 @@ func (c *Client) start(ctx context.Context) (net.Conn, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("%w: none came up within %s", ErrUnavailable, startTime))
 	defer stop()
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		lock, err := TryLock(c.Place.Queue)
+		lock, err := filelock.Try(c.Place.Queue)
 		if err == nil {
 			defer lock.Remove()
 			return c.startLocked(ctx)
 		}
-		if !errors.Is(err, ErrLocked) {
+		if !errors.Is(err, filelock.ErrHeld) {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		if conn, err := c.dial(ctx); err == nil {

@@ -13,14 +13,13 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stile-aws/stile/access"
 	"github.com/stile-aws/stile/arn"
 	"github.com/stile-aws/stile/internal/apply"
 	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/compile"
+	"github.com/stile-aws/stile/internal/filelock"
 	"github.com/stile-aws/stile/internal/plan"
 	"github.com/stile-aws/stile/internal/surroundings"
 )
@@ -34,7 +33,7 @@ func Dir(s *term.Streams) (string, error) { return surroundings.State(s.Getenv) 
 type Journal struct {
 	dir  string
 	file *os.File
-	lock *os.File
+	lock *filelock.Lock
 }
 
 // Open takes the scope's lock and begins a run. It fails at once when another
@@ -51,17 +50,17 @@ func Open(s *term.Streams, scope string) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
+	path := filepath.Join(dir, "lock")
+	lock, err := filelock.Try(path)
+	if errors.Is(err, filelock.ErrHeld) {
+		return nil, fmt.Errorf("locking scope %q: another stile works on it on this computer (%s)", scope, path)
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = lock.Close()
-		return nil, fmt.Errorf("locking scope %q: another stile works on it on this computer (%s)", scope, lock.Name())
+	if err != nil {
+		return nil, fmt.Errorf("locking scope %q: %w", scope, err)
 	}
 	file, err := openJournal(filepath.Join(dir, "journal.jsonl"))
 	if err != nil {
-		_ = lock.Close()
+		lock.Release()
 		return nil, err
 	}
 	return &Journal{dir: dir, file: file, lock: lock}, nil
@@ -95,7 +94,7 @@ func (j *Journal) Record(e apply.Event) {
 // Close gives up the lock.
 func (j *Journal) Close() {
 	_ = j.file.Close()
-	_ = j.lock.Close()
+	j.lock.Release()
 }
 
 // Applied remembers a plan that was applied whole: its routes, and where its

@@ -10,7 +10,8 @@ import (
 
 // lockState takes the lock of a state file: FILE.lock, which stays when the
 // lock is given up, for to remove it would be to race with the next one who
-// takes it. The system gives the lock up when the process ends.
+// takes it. The system gives the lock up when the process ends. (It is not that of
+// package filelock: the local AWS imports nothing of what is tested against it.)
 func lockState(file string) (*os.File, error) {
 	name := file + ".lock"
 	lock, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)

@@ -16,9 +16,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stile-aws/stile/internal/awserr"
+	"github.com/stile-aws/stile/internal/filelock"
 )
 
 // Error is the failure of another process that this one waited for.
@@ -46,62 +45,30 @@ func Do(ctx context.Context, dir, name string, have func() bool, fetch func(cont
 		return nil
 	}
 	// What failed later than now failed before the clock was set back.
-	if last, ok := l.last(); ok && last.At.After(came) && !last.At.After(time.Now()) {
+	if last, ok := read(l.File()); ok && last.At.After(came) && !last.At.After(time.Now()) {
 		return awserr.As(last.Kind, &Error{Text: last.Text})
 	}
 	err = fetch(ctx)
 	if err != nil && !errors.Is(err, context.Canceled) { // who was interrupted speaks for nobody else
-		l.record(err)
+		record(l.File(), err)
 	}
 	return err
 }
 
-// Lock is a lock that one process of all has.
-type Lock struct {
-	file *os.File
-}
-
-// The pauses between looks at a lock that somebody else has.
-const (
-	firstPause = 2 * time.Millisecond
-	maxPause   = 40 * time.Millisecond
-)
-
-// Acquire waits for the lock of a name, until ctx ends. The file stays: a lock
-// whose file may go can be had twice.
-func Acquire(ctx context.Context, dir, name string) (*Lock, error) {
+// Acquire waits for the lock of a name, until ctx ends.
+func Acquire(ctx context.Context, dir, name string) (*filelock.Lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, name+".lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-	if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ELOOP) {
-		return nil, fmt.Errorf("locking %s: %w; remove it, it is no lock of stile's", name, err)
-	}
-	if err != nil {
+	l, err := filelock.Acquire(ctx, filepath.Join(dir, name+".lock"))
+	switch {
+	case errors.Is(err, filelock.ErrHeld):
+		return nil, fmt.Errorf("waiting for another process to finish %s: %w", name, context.Cause(ctx))
+	case err != nil:
 		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}
-	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return &Lock{f}, nil
-		}
-		if err != unix.EWOULDBLOCK && err != unix.EINTR {
-			_ = f.Close()
-			return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			_ = f.Close()
-			return nil, fmt.Errorf("waiting for another process to finish %s: %w", name, context.Cause(ctx))
-		}
-	}
+	return l, nil
 }
-
-// Release gives the lock up.
-func (l *Lock) Release() { _ = l.file.Close() }
 
 // outcome is the last failure, kept in the lock's file.
 type outcome struct {
@@ -112,8 +79,8 @@ type outcome struct {
 
 const maxOutcome = 64 << 10
 
-func (l *Lock) last() (outcome, bool) {
-	text, err := io.ReadAll(io.NewSectionReader(l.file, 0, maxOutcome))
+func read(f io.ReaderAt) (outcome, bool) {
+	text, err := io.ReadAll(io.NewSectionReader(f, 0, maxOutcome))
 	if err != nil || len(text) == 0 {
 		return outcome{}, false
 	}
@@ -129,19 +96,19 @@ func Failed(dir, name string) time.Time {
 		return time.Time{}
 	}
 	defer f.Close()
-	last, _ := (&Lock{f}).last()
+	last, _ := read(f)
 	return last.At
 }
 
 // record leaves a failure for those who wait. Without it they try themselves.
-func (l *Lock) record(err error) {
+func record(f *os.File, err error) {
 	kind := awserr.KindOf(err)
 	if kind == awserr.Canceled { // our time was over, not that of those who wait
 		kind = awserr.Transient
 	}
 	text, e := json.Marshal(outcome{At: time.Now(), Text: awserr.Text(err), Kind: kind})
-	if e != nil || l.file.Truncate(0) != nil {
+	if e != nil || f.Truncate(0) != nil {
 		return
 	}
-	_, _ = l.file.WriteAt(text, 0)
+	_, _ = f.WriteAt(text, 0)
 }
