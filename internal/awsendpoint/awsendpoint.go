@@ -1,12 +1,15 @@
 // Package awsendpoint makes the clients that AWS's SDK builds for the credentials
 // of a profile go where AWS_ENDPOINT_URL points, as all others do.
 //
-// [LoadOptions] is all of it. The SDK builds these clients before it has read that
+// [LoadOptions] is that. [Load] is for calls that need nothing of a profile. The SDK builds these clients before it has read that
 // variable (config v1.33.15, order of defaultAWSConfigResolvers), so they would ask
 // the real AWS.
 package awsendpoint
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -46,6 +49,40 @@ func LoadOptions(assume ...func(*stscreds.AssumeRoleOptions)) []func(*config.Loa
 			}
 		}),
 	}
+}
+
+// Load is config.LoadDefaultConfig for those who bring their own credentials, or need
+// none: that the profile of AWS_PROFILE is not there, or leads nowhere, does not
+// matter to them. Without it the profile default is read, if there is one.
+func Load(ctx context.Context, options ...func(*config.LoadOptions) error) (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if !aside(err) {
+		return cfg, err
+	}
+	cfg, err = config.LoadDefaultConfig(ctx, append(options, config.WithSharedConfigProfile(defaultProfile))...)
+	if !aside(err) {
+		return cfg, err
+	}
+	empty, err := os.CreateTemp("", "stile-config-")
+	if err != nil {
+		return cfg, fmt.Errorf("making an AWS config: %w", err)
+	}
+	defer os.Remove(empty.Name())
+	_, err = empty.WriteString("[" + defaultProfile + "]\n")
+	if err := errors.Join(err, empty.Close()); err != nil {
+		return cfg, fmt.Errorf("making an AWS config: %w", err)
+	}
+	return config.LoadDefaultConfig(ctx, append(options, config.WithSharedConfigProfile(defaultProfile),
+		config.WithSharedConfigFiles([]string{empty.Name()}), config.WithSharedCredentialsFiles([]string{}))...)
+}
+
+const defaultProfile = "default"
+
+// aside reports an error of the profile that was chosen, not of the files.
+func aside(err error) bool {
+	_, missing := errors.AsType[config.SharedConfigProfileNotExistError](err)
+	_, role := errors.AsType[config.SharedConfigAssumeRoleError](err)
+	return missing || role
 }
 
 func atSTS(c *sts.Client) *sts.Client {

@@ -50,6 +50,7 @@ var jsonCommands = map[string][]string{
 	"secrets status":     {"secrets", "status"},
 	"rotate":             {"rotate", "--keep-old", "jane"},
 	"login":              {"login"},
+	"console":            {"console", "--print", "orders-prod/payroll-api"},
 	"explain-credential": {"explain-credential", "orders-prod/payroll-api"},
 }
 

@@ -77,7 +77,7 @@ func sharedFiles() string {
 // LoadUnsigned is as LoadDefault, without any credentials: for calls that are
 // not signed, where those at hand may be missing or broken.
 func LoadUnsigned(ctx context.Context, region string) (aws.Config, error) {
-	return config.LoadDefaultConfig(ctx, append(loadOptions(region), config.WithCredentialsProvider(aws.AnonymousCredentials{}))...)
+	return awsendpoint.Load(ctx, append(loadOptions(region), config.WithCredentialsProvider(aws.AnonymousCredentials{}))...)
 }
 
 func loadOptions(region string) []func(*config.LoadOptions) error {

@@ -31,6 +31,7 @@ type options struct {
 	service    string
 	duration   time.Duration
 	print      bool
+	json       bool
 	logout     bool
 	newSession bool
 	profile    string
@@ -66,6 +67,7 @@ func New(s *term.Streams) *cobra.Command {
 	f.StringVar(&o.service, "service", "", "the `PAGE` to open: the path of a service's console (s3, ec2/v2/home) or a whole URL of the console")
 	f.DurationVar(&o.duration, "duration", 0, "how long the console's session should last, 15m to 12h; default: as long as the credentials")
 	f.BoolVar(&o.print, "print", false, "print the sign-in URL and open nothing")
+	f.BoolVar(&o.json, "json", false, "with --print: one JSON object with url, address, account, role and region")
 	f.BoolVar(&o.logout, "logout", false, "end the browser's console sessions first")
 	f.BoolVar(&o.newSession, "new-session", false, "sign in beside the browser's other console sessions")
 	f.StringVar(&o.profile, "browser-profile", "", "the `NAME` of the browser's profile; $BROWSER must name Firefox, Chrome or one of its kin")
@@ -77,6 +79,9 @@ func New(s *term.Streams) *cobra.Command {
 }
 
 func (o *options) run(ctx context.Context, address string) error {
+	if o.json && !o.print {
+		return errors.New("--json is of --print: without it the page is opened, and not printed")
+	}
 	way, err := o.route.Open(ctx, o.streams, address)
 	if err != nil {
 		return err
@@ -112,11 +117,23 @@ func (o *options) run(ctx context.Context, address string) error {
 	if page, err = o.before(page); err != nil {
 		return err
 	}
-	if o.print {
+	switch {
+	case o.json:
+		return o.streams.JSON(printed{URL: page, Address: address, Account: string(way.Account), Role: way.Name, Region: way.Region.Name})
+	case o.print:
 		o.streams.Printf("%s\n", page)
 		return nil
 	}
 	return o.show(ctx, page)
+}
+
+// printed is --json. The URL lets in whoever has it.
+type printed struct {
+	URL     string `json:"url"`
+	Address string `json:"address"`
+	Account string `json:"account,omitempty"` // id
+	Role    string `json:"role"`
+	Region  string `json:"region"`
 }
 
 // endpoint is where to sign in instead of at AWS, "" for there.

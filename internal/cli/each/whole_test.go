@@ -177,3 +177,17 @@ type result struct {
 	Exit                   int
 	Seconds                float64
 }
+
+// An Identity Center needs no AWS profile: one in the environment that is not there,
+// or leads nowhere, is nobody's business.
+func TestUnrelatedProfilesAreNoMatter(t *testing.T) {
+	w := logintest.New(t)
+	w.Write(t, "config", "[profile broken]\nrole_arn = arn:aws:iam::100000000000:role/x\nsource_profile = zz\n")
+	for _, env := range [][]string{{"AWS_PROFILE=zz"}, {"AWS_DEFAULT_PROFILE=zz"}, {"AWS_PROFILE=broken", "AWS_CONFIG_FILE=" + filepath.Join(w.Dir, "config")}} {
+		for _, args := range [][]string{{"login", "acme"}, {"ls", "team-1/"}, {"exec", "team-1/Admin", "--", "true"}, {"console", "--print", "team-1/Admin"}, {"each", "team-1/*", "--", "true"}} {
+			if r := w.Stile(t, env, args...); r.Code != 0 {
+				t.Errorf("%q, stile %q: exit %d, %s", env, args, r.Code, r.Stderr)
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -79,12 +80,14 @@ func has(command string) bool {
 	return err == nil
 }
 
-func start(ctx context.Context, words []string) error {
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), words[0], words[1:]...)
+func start(ctx context.Context, command []string) error {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal's signals
-	if err := cmd.Start(); err != nil {
+	complaints, err := overhear(cmd)
+	if err != nil {
 		return err
 	}
+	defer complaints.Close()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }() // goes on as long as the browser does
 	moment := time.NewTimer(attention)
@@ -92,10 +95,53 @@ func start(ctx context.Context, words []string) error {
 	select {
 	case err := <-ended:
 		if err != nil {
-			return fmt.Errorf("%s: %w", words[0], err)
+			return fmt.Errorf("%s: %w", command[0], said(err, lastLine(complaints)))
 		}
 	case <-moment.C:
 	case <-ctx.Done():
 	}
 	return nil
+}
+
+// overhear starts a command and gives its standard error to read. The browser, which
+// outlives this program, keeps both ends of the pipe: it is never ended for writing,
+// and never waits for a reader.
+func overhear(cmd *exec.Cmd) (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	cmd.Stderr, cmd.ExtraFiles = w, []*os.File{r}
+	if err := cmd.Start(); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	for _, end := range []*os.File{r, w} { // as the browser has them, too
+		if err := syscall.SetNonblock(int(end.Fd()), true); err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
+	}
+	return r, nil
+}
+
+// lastLine is the last line of what a pipe holds.
+func lastLine(pipe *os.File) string {
+	text := make([]byte, maxSaid)
+	n, _ := syscall.Read(int(pipe.Fd()), text)
+	lines := strings.Split(strings.TrimSpace(string(text[:max(n, 0)])), "\n")
+	return lines[len(lines)-1]
+}
+
+// maxSaid bounds what is read of a browser's complaint: a pipe holds no more.
+const maxSaid = 64 << 10
+
+// maxLine bounds what is quoted of it.
+const maxLine = 300
+
+// said adds to an error what the command has said of it.
+func said(err error, line string) error {
+	if line == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %.*q", err, maxLine, line)
 }

@@ -68,3 +68,24 @@ func TestNoBrowserIsSaid(t *testing.T) {
 		t.Error("a browser that is not there opened the page")
 	}
 }
+
+// What a browser that fails complains of is told, its last line of it; one that goes
+// on is not ended for writing, however much.
+func TestComplaintsAreQuoted(t *testing.T) {
+	open := func(script string) error {
+		path := filepath.Join(t.TempDir(), "browser")
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return browser.Open(t.Context(), func(name string) string { return map[string]string{"BROWSER": path}[name] }, "https://x.example")
+	}
+	if err := open("echo one >&2; printf 'no \\033display\\n' >&2; exit 3"); err == nil || !strings.HasSuffix(err.Error(), `exit status 3: "no \x1bdisplay"`) {
+		t.Errorf("a browser that complains: %v", err)
+	}
+	if err := open("exit 3"); err == nil || !strings.HasSuffix(err.Error(), "exit status 3") {
+		t.Errorf("a browser that says nothing: %v", err)
+	}
+	if err := open("head -c 300000 /dev/zero >&2; head -c 300000 /dev/zero >&2; exit 0"); err != nil {
+		t.Errorf("a browser that says much: %v", err)
+	}
+}

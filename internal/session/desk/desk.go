@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/awsendpoint"
 	"github.com/stile-aws/stile/internal/catalog"
 	"github.com/stile-aws/stile/internal/secretstore"
 	"github.com/stile-aws/stile/internal/session"
@@ -98,7 +99,11 @@ func load(ctx context.Context, region string, more ...func(*config.LoadOptions) 
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(callTimeout)),
 		config.WithCredentialsProvider(aws.AnonymousCredentials{}),
 	}, more...)
-	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	read := awsendpoint.Load
+	if len(more) > 0 { // a profile is meant
+		read = config.LoadDefaultConfig
+	}
+	cfg, err := read(ctx, options...)
 	if err != nil {
 		if _, unread := session.ReadShared(ProfileFiles(os.Getenv)); unread != nil {
 			return cfg, unread // which says what to do
