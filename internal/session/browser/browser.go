@@ -126,8 +126,12 @@ func overhear(cmd *exec.Cmd) (*os.File, error) {
 
 // lastLine is the last line of what a pipe holds.
 func lastLine(pipe *os.File) string {
+	fd := int(pipe.Fd()) // which may have made it blocking, and a child of the browser may have it yet
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		return ""
+	}
 	text := make([]byte, maxSaid)
-	n, _ := syscall.Read(int(pipe.Fd()), text)
+	n, _ := syscall.Read(fd, text) // none is nothing said
 	lines := strings.Split(strings.TrimSpace(string(text[:max(n, 0)])), "\n")
 	return lines[len(lines)-1]
 }

@@ -85,6 +85,9 @@ func TestComplaintsAreQuoted(t *testing.T) {
 	if err := open("exit 3"); err == nil || !strings.HasSuffix(err.Error(), "exit status 3") {
 		t.Errorf("a browser that says nothing: %v", err)
 	}
+	if err := open("(exec sleep 5) & exit 3"); err == nil || !strings.HasSuffix(err.Error(), "exit status 3") {
+		t.Errorf("a browser that leaves something behind: %v", err)
+	}
 	if err := open("head -c 300000 /dev/zero >&2; head -c 300000 /dev/zero >&2; exit 0"); err != nil {
 		t.Errorf("a browser that says much: %v", err)
 	}
