@@ -34,8 +34,8 @@ type clock struct {
 	queue   *budget       // what it was stopped for; nil when for another fetch
 }
 
-// newClock starts a clock that calls over, in a goroutine of its own, when the
-// time is over. End it.
+// newClock starts a clock that calls over, which must not wait, when the time is
+// over. End it.
 func newClock(limit time.Duration, over func()) *clock {
 	k := &clock{over: over, left: limit, since: time.Now()}
 	k.mu.Lock()
@@ -56,7 +56,7 @@ func (k *clock) stop(queue *budget) {
 	k.left -= now.Sub(k.since)
 	k.since, k.queue = now, queue
 	if k.timer.Stop(); queue != nil {
-		k.timer.Reset(max(k.left, 0))
+		k.setLocked(k.left)
 	}
 }
 
@@ -70,7 +70,16 @@ func (k *clock) start() {
 	now := time.Now()
 	k.left -= k.wastedLocked(now)
 	k.since, k.queue = now, nil
-	k.timer.Reset(max(k.left, 0))
+	k.setLocked(k.left)
+}
+
+// setLocked rings when d has passed.
+func (k *clock) setLocked(d time.Duration) {
+	if d <= 0 {
+		k.over()
+		return
+	}
+	k.timer.Reset(d)
 }
 
 func (k *clock) end() {
@@ -93,7 +102,7 @@ func (k *clock) ring() {
 		return
 	default:
 		if left := k.left - k.wastedLocked(now); left > 0 {
-			k.timer.Reset(max(left, glance)) // while nobody calls STS, nothing of it is wasted
+			k.setLocked(max(left, glance)) // while nobody calls STS, nothing of it is wasted
 			return
 		}
 	}
