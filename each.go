@@ -218,21 +218,20 @@ func overAccounts[T any](ctx context.Context, accounts []Account, fn func(contex
 	return func(yield func(Result[T]) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		results := make(chan Result[T])
+		one := func(a Account) {
+			began := time.Now()
+			v, err := fn(ctx, a)
+			if err != nil && opt.StopOnError {
+				cancel() // before anybody can begin another
+			}
+			results <- Result[T]{Account: a, Value: v, Err: err, Took: time.Since(began)}
+		}
 		var begun atomic.Int64
 		var wg sync.WaitGroup
 		for range min(workers, len(accounts)) {
 			wg.Go(func() {
-				for ctx.Err() == nil {
-					i := int(begun.Add(1)) - 1
-					if i >= len(accounts) {
-						return
-					}
-					a, began := accounts[i], time.Now()
-					v, err := fn(ctx, a)
-					if err != nil && opt.StopOnError {
-						cancel() // before anybody can begin another
-					}
-					results <- Result[T]{Account: a, Value: v, Err: err, Took: time.Since(began)}
+				for i := int(begun.Add(1)); i <= len(accounts) && ctx.Err() == nil; i = int(begun.Add(1)) {
+					one(accounts[i-1])
 				}
 			})
 		}

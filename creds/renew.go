@@ -14,7 +14,7 @@ const settling = time.Minute
 
 // longestDoubt is how long callers wait for what replaces an invalidated
 // credential before they make do with it.
-const longestDoubt = 2 * time.Second
+const longestDoubt = 10 * time.Second
 
 // Renew gets another credential because AWS refused a call signed with the one
 // of this access key id, and reports whether there is another to make the call
@@ -59,7 +59,7 @@ func (c *Cached) replace(ctx context.Context, old *held, now time.Time) (*held, 
 }
 
 // Invalidate doubts the credential with this access key id, and reports whether
-// it was held. Those who ask next wait for another one, for two seconds at most:
+// it was held. Those who ask next wait for another one, for ten seconds at most:
 // as long as it is valid and there is none, the old one is served on, unless the
 // next one is denied. Another one that came meanwhile stays.
 func (c *Cached) Invalidate(accessKeyID string) bool {

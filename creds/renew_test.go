@@ -153,7 +153,7 @@ func TestInvalidateKeepsTheOldOneUntilThereIsAnother(t *testing.T) {
 		waited time.Duration
 	}{
 		{"another comes", nil, time.Second, "ASIA2", time.Second},
-		{"STS is slow", nil, 10 * time.Second, "ASIA1", 2 * time.Second},
+		{"STS is slow", nil, 20 * time.Second, "ASIA1", 10 * time.Second},
 		{"STS fails", errors.New("STS is down"), 0, "ASIA1", 0},
 		{"STS denies", errDenied, 0, "", 0},
 	} {
