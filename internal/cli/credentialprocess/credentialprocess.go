@@ -31,6 +31,7 @@ func New(s *term.Streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), s, &o, args[0]) },
 	}
 	o.Flags(cmd)
+	o.LengthFlag(cmd)
 	return cmd
 }
 

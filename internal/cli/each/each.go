@@ -70,6 +70,7 @@ func New(s *term.Streams) *cobra.Command {
 	}
 	o.route.Flags(cmd)
 	o.route.SweepFlags(cmd)
+	o.route.LengthFlag(cmd)
 	o.route.RegionFlag(cmd, "the `REGION` that the commands get")
 	o.child.Flags(cmd)
 	o.filter.Add(cmd)

@@ -46,6 +46,7 @@ func New(s *term.Streams) *cobra.Command {
 		},
 	}
 	o.Flags(cmd)
+	o.LengthFlag(cmd)
 	o.RegionFlag(cmd, "the `REGION` to set")
 	cmd.Flags().StringVar(&format, "format", "", "`SYNTAX`: "+strings.Join(env.Formats(), ", ")+"; sh is bash; default: $SHELL's, else bash")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(env.Formats(), cobra.ShellCompDirectiveNoFileComp))

@@ -65,6 +65,7 @@ func New(s *term.Streams) *cobra.Command {
 	}
 	cmd.Flags().SetInterspersed(false) // what comes behind the command is the command's
 	o.route.Flags(cmd)
+	o.route.LengthFlag(cmd)
 	o.route.RegionFlag(cmd, "the `REGION` that the command gets")
 	o.child.Flags(cmd)
 	return cmd

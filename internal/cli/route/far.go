@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -37,7 +38,8 @@ type wish struct {
 	Policy                              string
 	PolicyARNs                          []string
 	ReadOnly                            bool
-	Why                                 string // who wants the three above
+	Duration                            time.Duration `json:",omitempty"`
+	Why                                 string        // who wants the three above
 }
 
 // shared is open by way of the user's broker, so that many processes that go the
@@ -65,7 +67,7 @@ func (o *Options) shared(ctx context.Context, s *term.Streams, address string, p
 		AccountName: grant.AccountName, Labels: grant.Labels, Chained: grant.Chained, narrowed: grant.Narrowed, instead: grant.Instead,
 		Credentials: cache.Of(r), end: func() { cache.Close(); r.close() },
 	}
-	if p.keep != nil && p.free() { // the key does not tell of session policies
+	if p.keep != nil && p.free() && o.Duration == 0 { // the key tells neither of session policies nor of a length
 		r.keep, way.kept = p.keep, p.keep.granted()
 	}
 	return way, nil
@@ -85,6 +87,7 @@ func (o *Options) ask(s *term.Streams, address string, p *pass) (*remote, error)
 	w := wish{
 		Declarations: cmp.Or(o.Declarations, s.Getenv(state.DeclarationsEnv)), As: o.As, TokenFile: o.TokenFile,
 		Policy: p.narrow.policy, PolicyARNs: p.narrow.arns, ReadOnly: p.narrow.readOnly, Why: p.narrow.why,
+		Duration: o.Duration,
 	}
 	if w.Declarations == "" {
 		w.Around = state.Above()
@@ -128,7 +131,7 @@ func Far(ctx context.Context, s *term.Streams, req client.Request, person *desk.
 	if err != nil {
 		return nil, err
 	}
-	o := &Options{Declarations: w.Declarations, As: w.As, TokenFile: w.TokenFile, far: far{around: w.Around, person: person, cache: cache}}
+	o := &Options{Declarations: w.Declarations, As: w.As, TokenFile: w.TokenFile, Duration: w.Duration, far: far{around: w.Around, person: person, cache: cache}}
 	p := &pass{guard: &guard.Guard{}, narrow: narrowing{policy: w.Policy, arns: w.PolicyARNs, readOnly: w.ReadOnly, why: w.Why}}
 	return o.open(ctx, s, req.Address, p)
 }

@@ -40,7 +40,8 @@ type Options struct {
 	Declarations string
 	As           string
 	TokenFile    string
-	Region       string // --region, of commands that have it: see RegionFlag
+	Region       string        // --region, of commands that have it: see RegionFlag
+	Duration     time.Duration // --duration, of commands that have it: see LengthFlag; 0 for what is declared
 	Limits
 	Sweep
 	// NoBroker keeps Open from asking the user's broker.
@@ -106,10 +107,11 @@ type Way struct {
 	home        home   // what the end says of its Region
 	kept        string // what they are kept by for other processes, "" where those must find the way themselves
 	end         func()
-	narrowed    bool      // the end has the session policies that were wanted
-	instead     string    // what it ends as for their sake, in words; "" for what was asked for
-	whose       *whose    // asks whose account it is, for a guard; nil where that is known, or no matter
-	log         *recorder // nil for a way that only finds out
+	narrowed    bool                  // the end has the session policies that were wanted
+	instead     string                // what it ends as for their sake, in words; "" for what was asked for
+	whose       *whose                // asks whose account it is, for a guard; nil where that is known, or no matter
+	shorter     func(aws.Credentials) // says what lasts less than was wanted; nil for nothing
+	log         *recorder             // nil for a way that only finds out
 }
 
 // Close ends what is going on in the background.
@@ -121,6 +123,9 @@ func (w *Way) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return c, fmt.Errorf("going as %s: %w", w.Caller, err)
 	}
+	if w.shorter != nil {
+		w.shorter(c)
+	}
 	return w.hand(ctx, c)
 }
 
@@ -130,6 +135,9 @@ func (w *Way) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // the end gets the session policies that they or the flags want.
 func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*Way, error) {
 	if err := addressable(address); err != nil {
+		return nil, err
+	}
+	if err := o.checkLength(); err != nil {
 		return nil, err
 	}
 	p, err := o.pass(s)
@@ -147,7 +155,8 @@ func (o *Options) Open(ctx context.Context, s *term.Streams, address string) (*W
 		way.Close()
 		return nil, fmt.Errorf("going to %s: %w", address, err)
 	}
-	if p.free() { // others are asked for anew each time
+	way.shorter = o.shorter(s, address, way)
+	if p.free() && o.Duration == 0 { // others are asked for anew each time
 		p.keep.remember(way)
 	}
 	o.tellProfile(s, address, way)
@@ -173,6 +182,7 @@ func (o *Options) open(ctx context.Context, s *term.Streams, address string, p *
 		}
 		return o.openSession(ctx, s, address, p, err)
 	}
+	o.lasting(routes)
 	start := &starter{streams: s, options: o, narrow: &p.narrow, keep: p.keep}
 	c, begin, err := o.choose(ctx, start, address, routes)
 	if err != nil {
