@@ -10,9 +10,9 @@ import (
 	"strings"
 
 	"filippo.io/age"
-	"github.com/rogpeppe/go-internal/lockedfile"
 
 	"github.com/stile-aws/stile/internal/atomicfile"
+	"github.com/stile-aws/stile/internal/filelock"
 	"github.com/stile-aws/stile/internal/secretstore/secretservice"
 )
 
@@ -58,18 +58,20 @@ func (s *Store) recipient(ctx context.Context) (age.Recipient, error) {
 
 // create makes the key of a new store, once however many processes begin together.
 func (s *Store) create(ctx context.Context) (*age.X25519Identity, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	return s.once(ctx, func() (*age.X25519Identity, error) { return s.createAlone(ctx) })
+}
+
+func (s *Store) createAlone(ctx context.Context) (*age.X25519Identity, error) {
 	if err := os.MkdirAll(s.cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	unlock, err := lockedfile.MutexAt(filepath.Join(s.cfg.Dir, "lock")).Lock()
+	lock, err := filelock.Acquire(ctx, filepath.Join(s.cfg.Dir, lockFile))
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
+	defer lock.Release()
 	if _, err := os.Stat(filepath.Join(s.cfg.Dir, recipientFile)); err == nil {
-		return s.unlockLocked(ctx) // another process was first
+		return s.find(ctx) // another process was first
 	}
 	identity, err := s.begin(ctx)
 	if err != nil {
@@ -79,7 +81,6 @@ func (s *Store) create(ctx context.Context) (*age.X25519Identity, error) {
 	if err := atomicfile.Write(filepath.Join(s.cfg.Dir, recipientFile), []byte(identity.Recipient().String()+"\n")); err != nil {
 		return nil, err
 	}
-	s.identity = identity
 	return identity, nil
 }
 
@@ -91,7 +92,7 @@ func (s *Store) begin(ctx context.Context) (*age.X25519Identity, error) {
 		return nil, err
 	}
 	if len(names) > 0 {
-		return s.unlockLocked(ctx)
+		return s.find(ctx)
 	}
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -163,20 +164,83 @@ func (s *Store) keep(ctx context.Context, k Keeper, identity *age.X25519Identity
 // unlock gets the key, asking once a process. A key that is not where it should be
 // may just have moved: while nobody can move it, it is looked for again.
 func (s *Store) unlock(ctx context.Context) (*age.X25519Identity, error) {
+	return s.once(ctx, func() (*age.X25519Identity, error) {
+		identity, err := s.find(ctx)
+		if !errors.Is(err, errMissing) {
+			return identity, err
+		}
+		waiting, stop := context.WithTimeout(ctx, working)
+		defer stop()
+		lock, problem := filelock.Acquire(waiting, filepath.Join(s.cfg.Dir, lockFile))
+		if problem != nil {
+			return nil, err
+		}
+		defer lock.Release()
+		return s.find(ctx)
+	})
+}
+
+// asking is one attempt to get the key.
+type asking struct {
+	done     chan struct{} // closed when the rest is there
+	identity *age.X25519Identity
+	err      error
+	left     bool // who asked has gone away, so that err speaks for nobody else
+}
+
+// once has one caller at a time ask for the key. The others wait for what becomes of
+// that, a failure too, as long as they want to; when it was left they ask themselves.
+func (s *Store) once(ctx context.Context, ask func() (*age.X25519Identity, error)) (*age.X25519Identity, error) {
+	for {
+		s.mu.Lock()
+		identity, others := s.identity, s.asking
+		if identity == nil && others == nil {
+			own := &asking{done: make(chan struct{})}
+			s.asking = own
+			s.mu.Unlock()
+			return s.settle(ctx, own, ask)
+		}
+		s.mu.Unlock()
+		if identity != nil {
+			return identity, nil
+		}
+		select {
+		case <-others.done:
+			if !others.left {
+				return others.identity, others.err
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// settle asks, and tells those who wait.
+func (s *Store) settle(ctx context.Context, own *asking, ask func() (*age.X25519Identity, error)) (*age.X25519Identity, error) {
+	own.identity, own.err = ask()
+	own.left = own.err != nil && ctx.Err() != nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	identity, err := s.unlockLocked(ctx)
-	if !errors.Is(err, errMissing) {
-		return identity, err
+	if own.err == nil {
+		s.identity = own.identity
 	}
-	waiting, stop := context.WithTimeout(ctx, working)
-	defer stop()
-	unlock, problem := turn(waiting, filepath.Join(s.cfg.Dir, "lock"))
-	if problem != nil {
-		return nil, err
-	}
-	defer unlock()
-	return s.unlockLocked(ctx)
+	s.asking = nil
+	close(own.done)
+	return own.identity, own.err
+}
+
+// know remembers the key.
+func (s *Store) know(identity *age.X25519Identity) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.identity = identity
+}
+
+// known is the key, nil when nobody has asked for it.
+func (s *Store) known() *age.X25519Identity {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.identity
 }
 
 // errMissing is that of a key that its keeper does not have.
@@ -191,9 +255,10 @@ func (missingError) Is(target error) bool { return target == errMissing }
 // Unwrap gives what it says.
 func (e missingError) Unwrap() error { return e.error }
 
-func (s *Store) unlockLocked(ctx context.Context) (*age.X25519Identity, error) {
-	if s.identity != nil {
-		return s.identity, nil
+// find gets the key from its keeper, unless it is known.
+func (s *Store) find(ctx context.Context) (*age.X25519Identity, error) {
+	if identity := s.known(); identity != nil {
+		return identity, nil
 	}
 	keeper, err := s.Keeper()
 	if err != nil {
@@ -216,7 +281,6 @@ func (s *Store) unlockLocked(ctx context.Context) (*age.X25519Identity, error) {
 	if err == nil && strings.TrimSpace(string(public)) != identity.Recipient().String() {
 		return nil, fmt.Errorf("the key kept by %s is not the one of this store (%s)", keeper, s.cfg.Dir)
 	}
-	s.identity = identity
 	return identity, nil
 }
 

@@ -8,9 +8,8 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"github.com/rogpeppe/go-internal/lockedfile"
-
 	"github.com/stile-aws/stile/internal/atomicfile"
+	"github.com/stile-aws/stile/internal/filelock"
 	"github.com/stile-aws/stile/internal/secretstore/secretservice"
 )
 
@@ -88,9 +87,9 @@ func (s *Store) prompted(ctx context.Context, prompt func(context.Context) error
 	refused := filepath.Join(s.cfg.Dir, "refused")
 	before, _ := readFile(refused) // there is seldom one
 	s.reached("queueing")
-	unlock, err := turn(ctx, filepath.Join(s.cfg.Dir, "prompt"))
+	lock, err := filelock.Acquire(ctx, filepath.Join(s.cfg.Dir, "prompt"))
 	if err == nil { // else nothing can be written here, and each asks for itself
-		defer unlock()
+		defer lock.Release()
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w, and %w", ErrLocked, context.Cause(ctx))
@@ -103,31 +102,6 @@ func (s *Store) prompted(ctx context.Context, prompt func(context.Context) error
 		_ = atomicfile.Write(refused, time.Now().AppendFormat(nil, time.StampNano)) // or each of the others asks
 	}
 	return err
-}
-
-// turn waits for a lock, until ctx ends.
-func turn(ctx context.Context, path string) (unlock func(), err error) {
-	type outcome struct {
-		unlock func()
-		err    error
-	}
-	had := make(chan outcome)
-	go func() {
-		unlock, err := lockedfile.MutexAt(path).Lock()
-		select {
-		case had <- outcome{unlock, err}:
-		case <-ctx.Done():
-			if err == nil {
-				unlock()
-			}
-		}
-	}()
-	select {
-	case o := <-had:
-		return o.unlock, o.err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }
 
 // keepByKeyring hands the key over and sees that it is there: the secrets are worth

@@ -9,9 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/lockedfile"
-
 	"github.com/stile-aws/stile/internal/atomicfile"
+	"github.com/stile-aws/stile/internal/filelock"
 	"github.com/stile-aws/stile/internal/secretstore/secretservice"
 )
 
@@ -37,13 +36,11 @@ func (s *Store) Migrate(ctx context.Context, to Keeper) error {
 }
 
 func (s *Store) migrate(ctx context.Context, to Keeper) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	unlock, err := lockedfile.MutexAt(filepath.Join(s.cfg.Dir, "lock")).Lock()
+	lock, err := filelock.Acquire(ctx, filepath.Join(s.cfg.Dir, lockFile))
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer lock.Release()
 	from, err := s.Keeper()
 	if err != nil {
 		return err
@@ -52,10 +49,11 @@ func (s *Store) migrate(ctx context.Context, to Keeper) error {
 	if err := s.finish(ctx, from); from == to && to != Passphrase {
 		return err
 	}
-	identity, err := s.unlockLocked(ctx)
+	identity, err := s.find(ctx)
 	if err != nil {
 		return err
 	}
+	s.know(identity)
 	if from == to {
 		return s.keep(ctx, to, identity)
 	}

@@ -29,9 +29,9 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"github.com/rogpeppe/go-internal/lockedfile"
 
 	"github.com/stile-aws/stile/internal/atomicfile"
+	"github.com/stile-aws/stile/internal/filelock"
 )
 
 // ErrNotFound means that there is no secret of that name.
@@ -82,8 +82,9 @@ type Store struct {
 
 	at func(step string) // for tests of what comes between; nil otherwise
 
-	mu       sync.Mutex // guards identity, and asking for it
+	mu       sync.Mutex // guards identity and asking; nobody is asked under it
 	identity *age.X25519Identity
+	asking   *asking // for the key, nil when nobody does
 }
 
 // reached tells tests how far it has come.
@@ -98,6 +99,7 @@ const (
 	keeperFile    = "keeper"       // the Keeper's name
 	identityFile  = "identity.age" // for Passphrase
 	secretsDir    = "secrets"
+	lockFile      = "lock" // of who makes or moves the key
 	suffix        = ".age"
 	maxSecret     = 1 << 20
 )
@@ -149,11 +151,11 @@ func (s *Store) Get(ctx context.Context, name string) ([]byte, error) {
 // Set keeps a secret, in place of the one of that name. It is there as a whole or
 // not at all, whatever happens.
 func (s *Store) Set(ctx context.Context, name string, value []byte) error {
-	unlock, err := s.lock(name)
+	lock, err := s.lock(ctx, name)
 	if err != nil {
 		return fmt.Errorf("keeping secret %s: %w", name, err)
 	}
-	defer unlock()
+	defer lock.Release()
 	if err := s.set(ctx, name, value); err != nil {
 		return fmt.Errorf("keeping secret %s: %w", name, err)
 	}
@@ -182,11 +184,11 @@ func (s *Store) set(ctx context.Context, name string, value []byte) error {
 // there is none, and gives the new one, or nil to leave it as it is. No other
 // process can come between.
 func (s *Store) Update(ctx context.Context, name string, change func(old []byte) ([]byte, error)) error {
-	unlock, err := s.lock(name)
+	lock, err := s.lock(ctx, name)
 	if err != nil {
 		return fmt.Errorf("changing secret %s: %w", name, err)
 	}
-	defer unlock()
+	defer lock.Release()
 	old, err := s.Get(ctx, name)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
@@ -202,12 +204,12 @@ func (s *Store) Update(ctx context.Context, name string, change func(old []byte)
 }
 
 // Delete removes a secret; one that is not there is no error.
-func (s *Store) Delete(_ context.Context, name string) error {
-	unlock, err := s.lock(name)
+func (s *Store) Delete(ctx context.Context, name string) error {
+	lock, err := s.lock(ctx, name)
 	if err != nil {
 		return fmt.Errorf("deleting secret %s: %w", name, err)
 	}
-	defer unlock()
+	defer lock.Release()
 	if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("deleting secret %s: %w", name, err)
 	}
@@ -264,12 +266,12 @@ func escape(name string) string {
 }
 
 // lock keeps other processes from one secret.
-func (s *Store) lock(name string) (unlock func(), err error) {
+func (s *Store) lock(ctx context.Context, name string) (*filelock.Lock, error) {
 	dir := filepath.Join(s.cfg.Dir, "locks")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return lockedfile.MutexAt(filepath.Join(dir, escape(name))).Lock()
+	return filelock.Acquire(ctx, filepath.Join(dir, escape(name)))
 }
 
 // payload is what a file holds: the name is in it so that no file can stand in for
