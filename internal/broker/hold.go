@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stile-aws/stile/internal/broker/client"
+	"github.com/stile-aws/stile/internal/session/flight"
 )
 
 const (
@@ -62,6 +63,7 @@ type hold struct {
 	requests int
 	expires  time.Time // of what was given last; zero when it does not, or nothing was
 	given    bool
+	note     string // for whose answer elsewhere it waits; "" for nobody's
 }
 
 // opened is an open session and how many are using it.
@@ -105,8 +107,29 @@ func (h *holds) get(ctx context.Context, req client.Request) (client.Grant, erro
 	return g, nil
 }
 
+// tell notes for whose answer e waits.
+func (e *hold) tell(text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.note = text
+}
+
+// note is for whose answer elsewhere a request waits.
+func (h *holds) note(key string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e := h.of[key]
+	if e == nil {
+		return ""
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.note
+}
+
 // asking lets Ask work for e. asked is set when a person was.
 func (h *holds) asking(ctx context.Context, e *hold, asked *atomic.Bool) context.Context {
+	ctx = flight.WithNote(ctx, e.tell)
 	return context.WithValue(ctx, askerKey{}, &asker{party: h.party, key: e.key, asked: func() { e.person.Store(true); asked.Store(true) }, spawn: h.live.Go})
 }
 
@@ -226,7 +249,7 @@ func (h *holds) openLocked(e *hold, req client.Request, stamp string) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		defer close(done)
-		e.opening, e.err = nil, err
+		e.opening, e.err, e.note = nil, err, ""
 		if o := e.open; err != nil && o != nil && h.current(o, stamp) {
 			o.lookAt = running + lookAgain
 			return

@@ -10,16 +10,21 @@ import (
 	"time"
 
 	"github.com/stile-aws/stile/internal/broker/client"
+	"github.com/stile-aws/stile/internal/session/flight"
 )
 
-// ErrNobody means that a person is needed, and no client that waits has one.
-var ErrNobody = errors.New("a person is needed, and nobody is there")
+// ErrNobody means that a person is needed, and no client that waits has one. That is
+// nothing to those who wait elsewhere, see flight.Unshared.
+var ErrNobody error = nobody{}
 
-// patience is how long a question whose last guest has gone waits for another.
-const patience = time.Minute
+type nobody struct{}
+
+func (nobody) Error() string  { return "a person is needed, and nobody is there" }
+func (nobody) Unshared() bool { return true }
 
 // guest is a client that waits and can ask a person.
 type guest struct {
+	pid     int    // of its process
 	key     string // of what it waits for
 	number  int    // how many had come when it had
 	asks    chan client.Question
@@ -31,14 +36,14 @@ type guest struct {
 type party struct {
 	mu      sync.Mutex // guards the rest
 	guests  []*guest
-	busy    map[*guest]bool // who is being asked something
-	changed chan struct{}   // closed at every change
-	came    int             // how many guests have ever come
-	last    int             // number of the last question
+	busy    map[*guest]string // who is being asked something, and what
+	changed chan struct{}     // closed at every change
+	came    int               // how many guests have ever come
+	last    int               // number of the last question
 }
 
 func newParty() *party {
-	return &party{changed: make(chan struct{}), busy: map[*guest]bool{}}
+	return &party{changed: make(chan struct{}), busy: map[*guest]string{}}
 }
 
 func (p *party) join(g *guest) {
@@ -80,23 +85,39 @@ func (p *party) arrivals() int {
 // pick takes a guest who may be asked and has come after so many others, first one
 // who waits for key. others says that there are some who are being asked something
 // else; changed is closed when it is worth to look again.
-func (p *party) pick(key string, after int, declined []*guest) (g *guest, id int, others bool, changed <-chan struct{}) {
+func (p *party) pick(key, question string, after int, declined []*guest) (g *guest, id int, others bool, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, o := range p.guests {
 		switch {
 		case o.number <= after || slices.Contains(declined, o):
-		case p.busy[o]:
+		case p.busy[o] != "":
 			others = true
 		case g == nil || o.key == key && g.key != key:
 			g = o
 		}
 	}
 	if g != nil {
-		p.busy[g] = true
+		p.busy[g] = question
 		p.last++
 	}
 	return g, p.last, others, p.changed
+}
+
+// other is what somebody else is asked than g, preferably of what g waits for; ok is
+// false when nobody is, or g is too.
+func (p *party) other(g *guest) (pid int, question string, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for o, q := range p.busy {
+		switch {
+		case o == g:
+			return 0, "", false
+		case !ok || o.key == g.key:
+			pid, question, ok = o.pid, q, true
+		}
+	}
+	return pid, question, ok
 }
 
 // asker is what a context carries for Ask.
@@ -110,9 +131,9 @@ type asker struct {
 type askerKey struct{}
 
 // Ask has one of the waiting clients ask a person: first one that waits for what
-// the question is about. Should it go away or decline, the next one is asked, one
-// that comes within a minute too. The error is [ErrNobody] when none that waits
-// can be asked.
+// the question is about. Should it go away or decline, the next one is asked. The
+// error is [ErrNobody] when none that waits can be asked: with the last of them the
+// question ends, and who comes later, or waits elsewhere, asks anew.
 //
 // ctx must come from the broker, by [Config].Open or [Session].Retrieve.
 func Ask(ctx context.Context, q client.Question) (client.Answer, error) {
@@ -159,27 +180,33 @@ func Show(ctx context.Context, q client.Question) error {
 	return nil
 }
 
-// errDeclined is an ErrNobody that has asked somebody.
-var errDeclined = fmt.Errorf("%w: all who were asked declined", ErrNobody)
+// errDeclined is an ErrNobody that has asked somebody, who speaks for all who wait.
+var errDeclined error = refused{}
+
+type refused struct{}
+
+func (refused) Error() string  { return ErrNobody.Error() + ": all who were asked declined" }
+func (refused) Unshared() bool { return false }
+func (refused) Unwrap() error  { return ErrNobody }
 
 // ask asks one guest after the other, of those who have come after so many others,
 // and tells who has answered. Unless all may be asked it waits for one even if
-// there is none now. A page that was given to one who has gone since may be seen:
+// there is none now. Who has no person at all has not declined. A page that was given to one who has gone since may be seen:
 // when nobody else is there it is taken for shown.
 func (p *party) ask(ctx context.Context, key string, q client.Question, after int) (client.Answer, *guest, error) {
 	var declined []*guest
-	begun := after > 0
+	said := false
 	var gone *guest
 	for {
-		g, id, others, changed := p.pick(key, after, declined)
+		g, id, others, changed := p.pick(key, asked(q), after, declined)
 		if g == nil {
 			if !others && gone != nil && q.URL != "" {
 				return client.Answer{}, gone, nil
 			}
-			if !others && len(declined) > 0 {
+			if !others && said {
 				return client.Answer{}, nil, fmt.Errorf("%w: %s", errDeclined, asked(q))
 			}
-			if !others && !begun {
+			if !others && (after == 0 || len(declined) > 0) {
 				return client.Answer{}, nil, fmt.Errorf("%w: %s", ErrNobody, asked(q))
 			}
 			if err := await(ctx, changed); err != nil {
@@ -187,9 +214,10 @@ func (p *party) ask(ctx context.Context, key string, q client.Question, after in
 			}
 			continue
 		}
-		begun = true
 		q.ID = id
+		answered := flight.Asking(ctx, g.pid, asked(q))
 		answer, here := put(ctx, g, q)
+		answered()
 		p.free(g)
 		switch {
 		case ctx.Err() != nil:
@@ -197,7 +225,7 @@ func (p *party) ask(ctx context.Context, key string, q client.Question, after in
 		case here && !answer.Declined:
 			return answer, g, nil
 		case here:
-			declined = append(declined, g)
+			declined, said = append(declined, g), said || !answer.Absent
 		default:
 			gone = g
 		}
@@ -209,13 +237,9 @@ func asked(q client.Question) string { return strings.TrimRight(q.Text, ": ") }
 
 // await waits for a change of the party.
 func await(ctx context.Context, changed <-chan struct{}) error {
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
 	select {
 	case <-changed:
 		return nil
-	case <-timer.C:
-		return ErrNobody
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

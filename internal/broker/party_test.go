@@ -3,6 +3,8 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/broker"
 	"github.com/stile-aws/stile/internal/broker/client"
+	"github.com/stile-aws/stile/internal/session/flight"
 )
 
 // asking is a broker whose ways need a code, and its clients. What a person
@@ -71,23 +74,89 @@ func TestOneOfManyIsAsked(t *testing.T) {
 
 func TestAnotherIsAskedWhenOneGoesAway(t *testing.T) {
 	r, asked := asking(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	gone := make(chan error, 1)
-	go func() {
-		gone <- r.ask(ctx, func(ctx context.Context, _ client.Question) (client.Answer, error) {
-			cancel() // its process dies
-			<-ctx.Done()
-			return client.Answer{}, ctx.Err()
-		})
-	}()
-	if err := <-gone; !errors.Is(err, context.Canceled) {
-		t.Fatalf("the first got %v", err)
+	ctx, kill := context.WithCancel(t.Context())
+	second := make(chan error, 1)
+	first := r.ask(ctx, func(ctx context.Context, _ client.Question) (client.Answer, error) {
+		go func() { second <- r.ask(t.Context(), right) }()
+		until(t, r, func(s *client.Status) bool { return s.Waiting == 2 })
+		kill() // its process dies
+		<-ctx.Done()
+		return client.Answer{}, ctx.Err()
+	})
+	if !errors.Is(first, context.Canceled) {
+		t.Fatalf("the first got %v", first)
 	}
-	if err := r.ask(t.Context(), right); err != nil { // comes when nobody waits any more
+	if err := <-second; err != nil {
 		t.Errorf("the second got %v", err)
 	}
 	if asked.Load() != 1 {
 		t.Errorf("%d opens, want that the first went on", asked.Load())
+	}
+}
+
+// Nobody is kept waiting by a question that nobody will answer.
+func TestAQuestionEndsWithTheLastWhoMayAnswerIt(t *testing.T) {
+	ended := make(chan error, 2)
+	w := &ways{life: time.Hour, hook: func(ctx context.Context, _ string) error {
+		_, err := broker.Ask(ctx, client.Question{Text: "MFA code"})
+		ended <- err
+		return err
+	}}
+	r := start(t, w, 0)
+	ctx, kill := context.WithCancel(t.Context())
+	err := r.ask(ctx, func(ctx context.Context, _ client.Question) (client.Answer, error) {
+		kill()
+		<-ctx.Done()
+		return client.Answer{}, ctx.Err()
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("the first got %v", err)
+	}
+	err = <-ended // without anybody coming
+	own, ok := errors.AsType[flight.Unshared](err)
+	if !errors.Is(err, broker.ErrNobody) || !ok || !own.Unshared() {
+		t.Errorf("it ended with %v, want that nobody is there, which is nothing to others", err)
+	}
+	if err := r.ask(t.Context(), right); err != nil {
+		t.Errorf("the next got %v, want a question of its own", err)
+	}
+}
+
+// Who waits is told for whose answer.
+func TestWhoWaitsForAnothersAnswerIsTold(t *testing.T) {
+	r, _ := asking(t)
+	told, answered := make(chan string, 1), make(chan struct{})
+	first := make(chan error, 1)
+	go func() {
+		first <- r.ask(t.Context(), func(ctx context.Context, q client.Question) (client.Answer, error) {
+			<-answered
+			return right(ctx, q)
+		})
+	}()
+	until(t, r, func(s *client.Status) bool { return s.Waiting == 1 })
+	c := r.client()
+	c.Note = func(text string) { told <- text; close(answered) }
+	if _, err := c.Get(t.Context(), client.Request{Address: "orders/reader"}); err != nil {
+		t.Error(err)
+	}
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if want := fmt.Sprintf("waiting for an answer at the terminal of process %d, which asks: MFA code", os.Getpid()); <-told != want {
+		t.Errorf("it was told something else than %q", want)
+	}
+}
+
+// Without a person it is as if nobody had been asked; one who says no speaks for all.
+func TestWhoIsAbsentHasNotDeclined(t *testing.T) {
+	for _, absent := range []bool{true, false} {
+		r, _ := asking(t)
+		refusal, ok := errors.AsType[*client.Refusal](r.ask(t.Context(), func(context.Context, client.Question) (client.Answer, error) {
+			return client.Answer{Declined: true, Absent: absent}, nil
+		}))
+		if !ok || refusal.Redo != absent {
+			t.Errorf("absent %t: %v, redo %t", absent, refusal, refusal.Redo)
+		}
 	}
 }
 

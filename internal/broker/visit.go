@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stile-aws/stile/internal/broker/client"
+	"github.com/stile-aws/stile/internal/session/flight"
 )
 
 func isTemporary(err error) bool {
@@ -69,7 +70,7 @@ func reply(conn net.Conn, r client.Reply) bool {
 // begun for it goes on without it.
 func (b *broker) get(working context.Context, conn net.Conn, req client.Request) {
 	ctx, stop := context.WithCancel(working)
-	g := &guest{key: keyOf(req), asks: make(chan client.Question), answers: make(chan client.Answer), gone: ctx.Done()}
+	g := &guest{pid: req.PID, key: keyOf(req), asks: make(chan client.Question), answers: make(chan client.Answer), gone: ctx.Done()}
 	read := make(chan struct{})
 	go func() { defer close(read); listenTo(ctx, conn, g); stop() }()
 	defer func() {
@@ -85,12 +86,16 @@ func (b *broker) get(working context.Context, conn net.Conn, req client.Request)
 	b.visits.Go(func() { results <- b.result(ctx, req) })
 	sign := time.NewTicker(client.Heartbeat())
 	defer sign.Stop()
+	told := ""
 	for {
 		out := client.Reply{}
 		select {
 		case <-ctx.Done():
 			return
 		case <-sign.C:
+			if note := b.waitsFor(g); note != told {
+				out.Note, told = note, note
+			}
 		case q := <-g.asks:
 			out.Question = &q
 		case out = <-results:
@@ -101,6 +106,15 @@ func (b *broker) get(working context.Context, conn net.Conn, req client.Request)
 			return
 		}
 	}
+}
+
+// waitsFor says for whose answer a client waits, "" for nobody's, as far as is known:
+// for that of another one here, or elsewhere.
+func (b *broker) waitsFor(g *guest) string {
+	if pid, question, ok := b.party.other(g); ok {
+		return flight.Waiting(pid, question)
+	}
+	return b.holds.note(g.key)
 }
 
 // listenTo reads a client's answers until it goes.

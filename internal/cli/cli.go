@@ -45,6 +45,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli/whatcan"
 	"github.com/stile-aws/stile/internal/cli/whoami"
 	"github.com/stile-aws/stile/internal/cli/whocan"
+	"github.com/stile-aws/stile/internal/session/flight"
 	"github.com/stile-aws/stile/internal/surroundings"
 )
 
@@ -93,7 +94,7 @@ func run(ctx context.Context, args []string, s *term.Streams) error {
 	if err := term.Misspelt(root, args); err != nil {
 		return err
 	}
-	return root.ExecuteContext(ctx)
+	return root.ExecuteContext(flight.WithNote(ctx, func(text string) { s.Note("stile: %s", text) }))
 }
 
 // Root is the whole command tree.

@@ -43,6 +43,8 @@ type Client struct {
 	// Answer answers questions that only a person can. Nil says that nobody is
 	// there to be asked. It is called by one goroutine at a time for each Get.
 	Answer func(context.Context, Question) (Answer, error)
+	// Note, if set, is told for whose answer it is that Get waits.
+	Note func(text string)
 	// Start is the command line that starts the broker, after the program's name.
 	// Without it none is started.
 	Start []string
@@ -113,7 +115,7 @@ func (c *Client) Stop(ctx context.Context) error {
 
 // ask sends a request until a broker answers it for good.
 func (c *Client) ask(ctx context.Context, req Request) (*Reply, error) {
-	req.Protocol, req.Program = Protocol, ThisProgram()
+	req.Protocol, req.Program, req.PID = Protocol, ThisProgram(), os.Getpid()
 	var last error
 	for range tries {
 		conn, err := c.connect(ctx)
@@ -158,6 +160,8 @@ func (c *Client) exchange(ctx context.Context, conn net.Conn, req Request) (*Rep
 			return nil, err
 		case reply.Question != nil && c.Answer != nil:
 			go func() { answered <- c.answer(answering, conn, *reply.Question) }()
+		case reply.Note != "" && c.Note != nil:
+			c.Note(reply.Note)
 		case reply.done():
 			return reply, nil
 		}

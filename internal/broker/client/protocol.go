@@ -35,6 +35,7 @@ type Request struct {
 	Options json.RawMessage `json:",omitempty"`
 	// Interactive says that the client can ask a person.
 	Interactive bool `json:",omitempty"`
+	PID         int  `json:",omitempty"` // of the client, for what others are told
 	// Refused is the access key id of credentials that AWS does not accept any
 	// more: they are to be forgotten.
 	Refused string `json:",omitempty"`
@@ -67,6 +68,8 @@ type Reply struct {
 	Status   *Status   `json:",omitempty"`
 	Leaving  bool      `json:",omitempty"` // ask its successor
 	Stopped  bool      `json:",omitempty"`
+	// Note is for the person of a client that waits: for whose answer it does.
+	Note string `json:",omitempty"`
 }
 
 func (r *Reply) done() bool {
@@ -127,6 +130,7 @@ type Answer struct {
 	ID       int
 	Text     string `json:",omitempty"`
 	Declined bool   `json:",omitempty"` // somebody else may be asked
+	Absent   bool   `json:",omitempty"` // with Declined: since there is no person
 }
 
 // Format prints nothing of what was said.

@@ -20,6 +20,7 @@ import (
 	"github.com/stile-aws/stile/internal/guard"
 	"github.com/stile-aws/stile/internal/session/desk"
 	"github.com/stile-aws/stile/internal/session/idc"
+	"github.com/stile-aws/stile/internal/session/tty"
 	"github.com/stile-aws/stile/internal/surroundings"
 )
 
@@ -83,6 +84,7 @@ func (o *Options) ask(s *term.Streams, address string, p *pass) (*remote, error)
 		return nil, err
 	}
 	c.Start = []string{"broker", "run", "--ready"}
+	c.Note = func(text string) { s.Note("stile: %s", text) }
 	c.Answer = func(ctx context.Context, q client.Question) (client.Answer, error) { return answer(ctx, person(s), q) }
 	w := wish{
 		Declarations: cmp.Or(o.Declarations, s.Getenv(state.DeclarationsEnv)), As: o.As, TokenFile: o.TokenFile,
@@ -114,13 +116,19 @@ func answer(ctx context.Context, p desk.Person, q client.Question) (client.Answe
 	case q.URL != "" && p.Show != nil:
 		return client.Answer{}, p.Show(ctx, idc.Page{URL: q.URL, Code: q.Code, Port: q.Port})
 	case q.Secret:
-		text, err := p.Secret(ctx, q.Text, q.Confirm)
-		return client.Answer{Text: text}, err
+		return typed(p.Secret(ctx, q.Text, q.Confirm))
 	case q.URL == "" && p.Ask != nil:
-		text, err := p.Ask(ctx, q.Text)
-		return client.Answer{Text: text}, err
+		return typed(p.Ask(ctx, q.Text))
 	}
-	return client.Answer{}, errors.New(NoLoginEnv + " is set")
+	return client.Answer{Declined: true, Absent: true}, nil
+}
+
+// typed is what a person has typed, if there is one.
+func typed(text string, err error) (client.Answer, error) {
+	if errors.Is(err, tty.ErrNone) {
+		return client.Answer{Declined: true, Absent: true}, nil
+	}
+	return client.Answer{Text: text}, err
 }
 
 // Far opens, in a broker, the way that a process elsewhere has asked for. person

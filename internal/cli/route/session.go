@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +15,7 @@ import (
 	"github.com/stile-aws/stile/internal/secretstore"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/desk"
+	"github.com/stile-aws/stile/internal/session/flight"
 	"github.com/stile-aws/stile/internal/session/idc"
 	"github.com/stile-aws/stile/internal/session/tty"
 )
@@ -32,10 +34,17 @@ func OpenDesk(s *term.Streams) (*desk.Desk, session.Paths, error) {
 
 // person is how to reach the person at this process's terminal.
 func person(s *term.Streams) desk.Person {
-	p := desk.Person{Secret: tty.Passphrase(s.Getenv)}
+	secret := tty.Passphrase(s.Getenv)
+	p := desk.Person{Secret: func(ctx context.Context, prompt string, confirm bool) (string, error) {
+		defer flight.Asking(ctx, os.Getpid(), prompt)()
+		return secret(ctx, prompt, confirm)
+	}}
 	if s.Getenv(NoLoginEnv) == "" {
 		p.Show = func(ctx context.Context, page idc.Page) error { return show(ctx, s, &page) }
-		p.Ask = func(ctx context.Context, prompt string) (string, error) { return tty.Ask(ctx, prompt, true) }
+		p.Ask = func(ctx context.Context, prompt string) (string, error) {
+			defer flight.Asking(ctx, os.Getpid(), prompt)()
+			return tty.Ask(ctx, prompt, true)
+		}
 		p.Note = func(text string) { note(s, "stile: "+text) }
 	}
 	return p

@@ -110,6 +110,9 @@ func (e *NeedCodeError) Error() string {
 	return fmt.Sprintf("AWS profile %s takes an MFA code: go there at a terminal once, or make its user a source (stile sessions add NAME --user --mfa-serial ARN), whose one MFA session does for all roles", e.Profile)
 }
 
+// Unshared says that others may reach the person: see flight.Unshared.
+func (e *NeedCodeError) Unshared() bool { return true }
+
 // profileSession is a profile whose role takes the code of a device and is entered
 // with the keys of another profile: by an MFA session, which serves all profiles of
 // the device, or by a code of its own where it lasts more than an hour. Nil for profiles of any other shape.

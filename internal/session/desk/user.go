@@ -100,6 +100,9 @@ func (e *NeedLoginError) Error() string {
 	return fmt.Sprintf("the MFA session, or the sign-in, of %s has ended: run stile login %s", e.Source, e.Source)
 }
 
+// Unshared says that others may reach the person: see flight.Unshared.
+func (e *NeedLoginError) Unshared() bool { return true }
+
 // user is a user's credentials: the session that a code opened where there is a
 // device, the access key itself where there is none.
 func (d *Desk) user(ctx context.Context, source *session.Source, region string) (creds.Provider, func(context.Context) error, error) {

@@ -15,8 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNone means that this program has no terminal.
-var ErrNone = errors.New("there is no terminal to ask at")
+// ErrNone means that this program has no terminal. That is nothing to others, who
+// may have one: see flight.Unshared.
+var ErrNone error = none{}
+
+type none struct{}
+
+func (none) Error() string  { return "there is no terminal to ask at" }
+func (none) Unshared() bool { return true }
 
 // ErrNoAnswer means that the person has ended the question, as by Ctrl-D.
 var ErrNoAnswer = errors.New("no answer was given")
