@@ -37,11 +37,18 @@ func (c *Cached) Renew(ctx context.Context, accessKeyID string, refusal error) b
 	if now.Sub(h.since) < settling && (h.renewal || !Expired(refusal)) {
 		return false
 	}
-	if from, ok := c.from.(invalidator); ok {
+	if from, ok := c.from.(invalidator); ok && c.ready(now) {
 		from.Invalidate(accessKeyID)
 	}
 	h, err := c.replace(ctx, h, now)
 	return err == nil && h.credentials.AccessKeyID != accessKeyID
+}
+
+// ready reports that a fetch would begin if one were wanted.
+func (c *Cached) ready(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flight == nil && c.abandoned == nil && !now.Before(c.retryAt)
 }
 
 // replace fetches what comes after old, unless it has come already.
@@ -76,7 +83,9 @@ func (c *Cached) Invalidate(accessKeyID string) bool {
 		return false
 	}
 	c.held.Store(h.doubted(time.Now()))
-	c.retryAt = time.Time{}
+	if h.doubt.IsZero() { // else the pause after a failure goes on
+		c.retryAt = time.Time{}
+	}
 	c.quiet.Store(0)
 	c.failing.Store(false)
 	return true

@@ -186,6 +186,36 @@ func TestInvalidateKeepsTheOldOneUntilThereIsAnother(t *testing.T) {
 	}
 }
 
+func TestInvalidatingAgainAndAgainInAnOutageAsksNoMore(t *testing.T) {
+	s := &source{life: time.Hour}
+	synctest.Test(t, func(t *testing.T) {
+		cache := creds.NewCache(creds.Config{})
+		defer cache.Close()
+		inner := cache.Of(s)
+		for _, p := range []*creds.Cached{inner, cache.Of(creds.From("another cache's", inner))} {
+			id, _ := get(t, p)
+			s.fail(errors.New("STS is down"))
+			time.Sleep(2 * time.Minute)
+			before := s.calls.Load()
+			for range 600 { // a minute
+				p.Invalidate(id)
+				p.Renew(t.Context(), id, errUnknownToken)
+				if got, _ := get(t, p); got != id {
+					t.Fatalf("got %s, want %s still", got, id)
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			if n := s.calls.Load() - before; n > 60 {
+				t.Errorf("%d fetches in a minute, want at most one a second", n)
+			}
+			s.fail(nil)
+			time.Sleep(time.Minute)
+			get(t, p)
+			synctest.Wait()
+		}
+	})
+}
+
 func TestCredentialsWithoutExpiryCanBeInvalidated(t *testing.T) {
 	s := &source{}
 	bubble(t, creds.Config{}, s, func(t *testing.T, p *creds.Cached) {
