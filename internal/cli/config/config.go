@@ -166,6 +166,7 @@ func newStepping(s *term.Streams, step func(string) error) *cobra.Command {
 		Long: "Write a profile for each address into the AWS config file. A profile gets its credentials from\n" +
 			"stile credential-process; no credential is written. * in an address stands for anything, and a group's name for\n" +
 			"its members, as for stile each.\n\n" +
+			"A profile has the Region that --region says, or the session, the AWS profile or the account's declaration; else none.\n\n" +
 			"An address that leads nowhere is an error; what Identity Center listed before counts as known.\n\n" +
 			"The profiles stand in one marked block, in place of those that were in it. The difference is shown and has to be\n" +
 			"confirmed. The file is replaced as a whole or not at all, and not when somebody else changed it meanwhile.\n\n" +

@@ -42,11 +42,12 @@ type options struct {
 func New(s *term.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{
-		Use:   "console ACCOUNT/ROLE",
+		Use:   "console ADDRESS",
 		Short: "Open the AWS console as a role in an account",
-		Long: "Open the AWS console in the browser, as a role in an account; chained roles too. The browser is $BROWSER's or the\n" +
+		Long: "Open the AWS console in the browser, as a role in an account (ACCOUNT/ROLE, its ARN, or the name of a session or an\n" +
+			"AWS profile); chained roles too. The browser is $BROWSER's or the\n" +
 			"system's, and gets the sign-in URL from a page of this computer that answers it once: the URL lets in whoever has\n" +
-			"it for 15 minutes. --print prints it instead.\n\n" +
+			"it for 15 minutes. --print prints it instead, with --json as {\"url\", \"address\", \"account\", \"role\", \"region\"}.\n\n" +
 			"A browser is one identity in the console at a time. --new-session turns on AWS's multi-session support, up to five\n" +
 			"beside each other; --logout ends those there are before; --browser-profile and --container open another profile, or a\n" +
 			"container of Firefox with the add-on \"Open external links in a container\".\n\n" +

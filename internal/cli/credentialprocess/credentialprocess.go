@@ -17,13 +17,13 @@ import (
 func New(s *term.Streams) *cobra.Command {
 	var o route.Options
 	cmd := &cobra.Command{
-		Use:   "credential-process ACCOUNT/ROLE",
+		Use:   "credential-process ADDRESS",
 		Short: "Print a role's credentials for credential_process in an AWS config file",
 		Long: "Print a role's credentials as JSON, for the AWS config file:\n\n" +
 			"  [profile orders]\n" +
 			"  credential_process = stile credential-process orders-prod/payroll-api\n\n" +
 			"The way there comes from the declarations, or from your sessions (stile sessions): ACCOUNT/ROLE as Identity Center\n" +
-			"lists it, or a session's name. It needs no shell, and speaks to you at the terminal or in the browser alone, when you\n" +
+			"lists it, or the name of a session, a source or an AWS profile. It needs no shell, and speaks to you at the terminal or in the browser alone, when you\n" +
 			"have to sign in; STILE_NO_LOGIN=1 makes that an error. Credentials are kept in $XDG_RUNTIME_DIR, or where that is not\n" +
 			"set in /dev/shm, in memory and for you alone, and are fetched once however many processes ask; STILE_KEEP=off keeps\n" +
 			"none. As long as they have 15 minutes left and nothing has changed, the answer takes a few milliseconds.",

@@ -33,7 +33,7 @@ type options struct {
 func New(s *term.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{
-		Use:   "each ACCOUNT/ROLE... -- COMMAND [ARGUMENT]...",
+		Use:   "each ADDRESS|PATTERN... -- COMMAND [ARGUMENT]...",
 		Short: "Run a command in many accounts, side by side",
 		Long: "Run a command once for each address, side by side, each time with that role's credentials (as stile exec does).\n\n" +
 			"A group's name (stile sessions) stands for its members, and * for anything: '*/reader' is the role reader in every\n" +

@@ -18,10 +18,12 @@ func New(s *term.Streams) *cobra.Command {
 	var o route.Options
 	var format string
 	cmd := &cobra.Command{
-		Use:   "env ACCOUNT/ROLE",
+		Use:   "env ADDRESS",
 		Short: "Print a role's credentials as variables for a shell",
 		Long: "Print what a shell has to evaluate to work as a role: its credentials, and the removal of everything that\n" +
-			"would win over them. They end when they expire; stile exec refreshes them and keeps them out of the environment.\n\n" +
+			"would win over them. They end when they expire; stile exec refreshes them and keeps them out of the environment.\n" +
+			"The address is ACCOUNT/ROLE, a role's ARN, or the name of a session, a source or an AWS profile. The Region is\n" +
+			"--region's, the session's or profile's own, the environment's, the account's: always said.\n\n" +
 			"Exit status: 0, or 1 when there are no credentials.",
 		Example: "  eval \"$(stile env orders-prod/payroll-api)\"\n" +
 			"  stile env --format fish orders-prod/payroll-api | source\n" +

@@ -15,7 +15,7 @@ import (
 
 // LengthFlag adds --duration to a command that hands out credentials.
 func (o *Options) LengthFlag(cmd *cobra.Command) {
-	cmd.Flags().DurationVar(&o.Duration, "duration", 0, "how long the credentials should last, 15m to 12h, where the way ends in a role that is assumed;\n"+
+	cmd.Flags().DurationVar(&o.Duration, "duration", 0, "the `LENGTH` that the credentials should have, 15m to 12h, where the way ends in a role that is assumed;\n"+
 		"default: the session's or the declared duration, else 1h. When they end before, it is said")
 }
 

@@ -52,7 +52,7 @@ type served struct {
 func New(s *term.Streams) *cobra.Command {
 	o := &options{streams: s}
 	cmd := &cobra.Command{
-		Use:   "serve ACCOUNT/ROLE...",
+		Use:   "serve ADDRESS|PATTERN...",
 		Short: "Serve roles' credentials to programs on this computer, or to containers",
 		Long: "Serve roles' credentials until it is interrupted, and print the variables by which AWS clients find them, for a\n" +
 			"shell to evaluate.\n\n" +

@@ -59,7 +59,8 @@ func New(s *term.Streams) *cobra.Command {
 			"environment, which would win, are taken out. --off puts back what was there before.\n\n" +
 			"The block keeps the profiles of shells that run and the 20 others that were used last; older ones are taken out when\n" +
 			"one is added, and come back when they are used.\n\n" +
-			"STILE_ADDRESS says where the shell is, for the prompt; STILE_EXPIRES until when the credentials fetched now are good\n" +
+			"The Region is as for stile exec: --region's, the session's or profile's own, the environment's, the account's.\n\n" +
+			"STILE_ADDRESS says where the shell is, for the prompt (STILE_ACCOUNT_ID and STILE_ACCOUNT_NAME, too); STILE_EXPIRES until when the credentials fetched now are good\n" +
 			"(RFC 3339), after which, but for --env, others are fetched. A confirmation that a guard wants is given once for the\n" +
 			"shell; programs of a shell under a guard with \"as: readonly\" only read.\n\n" +
 			"Exit status: 0 when the shell is set; 1 when it is not, and 130 when nothing was chosen: then the shell is as it was.",
