@@ -3,6 +3,7 @@ package session
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/stile-aws/stile/arn"
 )
@@ -20,6 +22,7 @@ import (
 type section struct {
 	kind  string // "profile", "sso-session", …
 	name  string
+	plain string // the name as it is written, with quotes
 	line  int
 	keys  map[string]string
 	lines map[string]int // of keys
@@ -77,7 +80,7 @@ type Setting struct {
 
 // Shared is the profiles and sso-sessions of AWS's files, by name, as clients
 // read them: what the credentials file says of a profile comes before what the
-// config file says. The key "" is where a section begins.
+// config file says. The key "" is where a section begins; see also Written.
 type Shared struct {
 	Profiles, SSOSessions map[string]map[string]Setting
 }
@@ -95,12 +98,21 @@ func ReadShared(files []string) (*Shared, error) {
 			if in[x.name] == nil {
 				in[x.name] = map[string]Setting{"": {File: file, Line: x.line}}
 			}
+			begins := in[x.name][""]
+			begins.Value = x.plain
+			in[x.name][""] = begins
 			for key, value := range x.keys {
 				in[x.name][key] = Setting{value, file, x.lines[key]}
 			}
 		}
 	})
 	return s, err
+}
+
+// Written is the name by which AWS's Go SDK finds a profile: it takes quotes for a part
+// of the name. Where both files have the profile, that is the credentials file's.
+func (s *Shared) Written(profile string) string {
+	return cmp.Or(s.Profiles[profile][""].Value, profile)
 }
 
 // MFA is the device whose code a profile's role takes, or that of a profile it is
@@ -127,15 +139,8 @@ func sections(text []byte, credentials bool) []section {
 		switch {
 		case trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';':
 		case trimmed[0] == '[':
-			head, _, _ := strings.Cut(trimmed[1:], "]")
-			kind, name, two := strings.Cut(strings.TrimSpace(head), " ")
-			if !two {
-				kind, name = "profile", kind
-				if !credentials && name != "default" {
-					kind = "" // the AWS CLI does not take it for a profile either
-				}
-			}
-			out = append(out, section{kind: kind, name: strings.Trim(strings.TrimSpace(name), `"'`), line: n, keys: map[string]string{}, lines: map[string]int{}})
+			kind, name, plain := heading(trimmed, credentials)
+			out = append(out, section{kind: kind, name: name, plain: plain, line: n, keys: map[string]string{}, lines: map[string]int{}})
 		case line[0] == ' ' || line[0] == '\t' || len(out) == 0: // of a key that has keys
 		default:
 			key, value, _ := strings.Cut(trimmed, "=")
@@ -145,6 +150,72 @@ func sections(text []byte, credentials bool) []section {
 		}
 	}
 	return out
+}
+
+// heading is what a section is and its name, "" for what the AWS CLI takes for none.
+// As there, the credentials file has the names as they are, and the config file has
+// them behind a word, quoted as in a shell where they have spaces. AWS's SDKs take
+// several words for a name too.
+func heading(line string, credentials bool) (kind, name, plain string) {
+	head, _, _ := strings.Cut(line[1:], "]")
+	head = strings.TrimSpace(head)
+	if credentials || head == "default" {
+		return "profile", head, head
+	}
+	kind, plain, several := strings.Cut(head, " ")
+	if !several {
+		return "", head, head
+	}
+	plain = strings.TrimSpace(plain)
+	if words, err := words(plain); err == nil && len(words) == 1 {
+		return kind, words[0], plain
+	}
+	return kind, plain, plain
+}
+
+// words splits as a POSIX shell does, where a quote or a backslash keeps what it
+// covers together.
+func words(text string) ([]string, error) {
+	var out []string
+	var word strings.Builder
+	var quote rune
+	begun, escaped := false, false
+	for _, r := range text {
+		switch {
+		case escaped:
+			if quote != 0 && r != quote && r != '\\' {
+				word.WriteRune('\\') // it stands for itself there
+			}
+			word.WriteRune(r)
+			escaped = false
+		case r == '\\' && quote != '\'':
+			begun, escaped = true, true
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			} else {
+				word.WriteRune(r)
+			}
+		case r == '"' || r == '\'':
+			begun, quote = true, r
+		case unicode.IsSpace(r):
+			if begun {
+				out = append(out, word.String())
+				word.Reset()
+			}
+			begun = false
+		default:
+			begun = true
+			word.WriteRune(r)
+		}
+	}
+	if quote != 0 || escaped {
+		return nil, errors.New("a quote is not closed")
+	}
+	if begun {
+		out = append(out, word.String())
+	}
+	return out, nil
 }
 
 type importer struct {

@@ -288,6 +288,54 @@ credential_process = vendor-helper
 	}
 }
 
+// Names of profiles are quoted as in a shell in the config file, and as they are in the
+// credentials file. AWS's Go SDK finds them by what is written.
+func TestNamesOfProfiles(t *testing.T) {
+	for _, c := range []struct {
+		heading       string
+		credentials   bool
+		name, written string // "" for no profile
+	}{
+		{"[sand box]", true, "sand box", "sand box"},
+		{"[a:b]", true, "a:b", "a:b"},
+		{`[profile x]`, true, "profile x", "profile x"},
+		{"[default]", false, "default", "default"},
+		{"[ profile dev ]", false, "dev", "dev"},
+		{`[profile "sand box"]`, false, "sand box", `"sand box"`},
+		{`[profile 'sand box'] # here`, false, "sand box", `'sand box'`},
+		{`[profile sand\ box]`, false, "sand box", `sand\ box`},
+		{`[profile "a\"b\\c\d"]`, false, `a"b\c\d`, `"a\"b\\c\d"`},
+		{`[profile 'a\b'"c"d]`, false, `a\bcd`, `'a\b'"c"d`},
+		{`[profile ""]`, false, "", ""},
+		{"[profile two words]", false, "two words", "two words"}, // SDKs take it
+		{`[profile "open]`, false, `"open`, `"open`},
+		{"[plain]", false, "", ""},
+		{"[profile]", false, "", ""},
+	} {
+		files := []string{filepath.Join(t.TempDir(), "config"), filepath.Join(t.TempDir(), "credentials")}
+		file := files[0]
+		if c.credentials {
+			file = files[1]
+		}
+		if err := os.WriteFile(file, []byte(c.heading+"\nregion = eu-west-1\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := session.ReadShared(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.name == "" {
+			if len(got.Profiles) > 0 && got.Profiles[""] == nil {
+				t.Errorf("%s: profiles %v, want none", c.heading, got.Profiles)
+			}
+			continue
+		}
+		if got.Profiles[c.name]["region"].Value != "eu-west-1" || got.Written(c.name) != c.written {
+			t.Errorf("%s: %v, written %q, want %q, written %q", c.heading, got.Profiles, got.Written(c.name), c.name, c.written)
+		}
+	}
+}
+
 func TestWhatOpensRolesIsChecked(t *testing.T) {
 	const anchor, profile, role = "arn:aws:rolesanywhere:eu-west-1:111111111111:trust-anchor/a", "arn:aws:rolesanywhere:eu-west-1:111111111111:profile/p", "arn:aws:iam::111111111111:role/r"
 	good := session.RolesAnywhere{TrustAnchor: anchor, Profile: profile, Role: role, Certificate: "/c.pem", PrivateKey: "/k.pem"}

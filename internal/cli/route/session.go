@@ -189,7 +189,7 @@ func chained(t *session.Target) bool {
 // hasProfile reports whether the AWS files have a profile of a name.
 func hasProfile(s *term.Streams, name string) bool {
 	shared, _ := session.ReadShared(desk.ProfileFiles(s.Getenv)) // what cannot be read has none
-	return shared.Profiles[name] != nil && !strings.ContainsAny(name, "/:")
+	return shared.Profiles[name] != nil
 }
 
 // Kept gives credentials for an address that were fetched before and are good,

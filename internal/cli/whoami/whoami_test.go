@@ -36,7 +36,7 @@ func TestNoCredentialsAreSaidInOneLine(t *testing.T) {
 		{"nowhere", "the environment has none, AWS profile default neither, and there is no instance role", nil},
 		{"not on this instance", "the environment has none, AWS profile empty neither, and there is no instance role",
 			[]string{"AWS_PROFILE=empty", "AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT=" + noRole.URL}},
-		{"a program that fails", "credential_process ended with exit status 1", []string{"AWS_PROFILE=fails"}},
+		{"a program that fails", "running the program of AWS profile fails: it ended with exit status 1", []string{"AWS_PROFILE=fails"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := w.Stile(t, c.env, "whoami", "--json")
@@ -77,5 +77,22 @@ func TestASessionThatAWSHasEndedIsFetchedAnew(t *testing.T) {
 				t.Error("the next one still gets the session that ended")
 			}
 		})
+	}
+}
+
+// What the AWS CLI takes for a profile is one here.
+func TestProfilesOfAnyName(t *testing.T) {
+	w := routetest.New(t)
+	key, secret, _ := w.Server.Administrator(routetest.Tooling)
+	keys := "\naws_access_key_id = " + key + "\naws_secret_access_key = " + secret + "\n"
+	w.Write(t, "credentials", "[sand box]"+keys+"[a:b]"+keys+"[a/b]"+keys)
+	w.Write(t, "config", `[profile "box two"]`+keys+`[profile 'sand box']`+"\nregion = eu-west-1\n"+`[profile box\ three]`+keys+"[profile box four]"+keys)
+	for _, name := range []string{"sand box", "a:b", "a/b", "box two", "box three", "box four"} {
+		if r := w.Stile(t, nil, "whoami", name); r.Code != 0 || !strings.Contains(r.Stdout, "account 111111111111") {
+			t.Errorf("whoami %q: exit %d, %s", name, r.Code, r.Stderr)
+		}
+	}
+	if r := w.Stile(t, nil, "exec", "sand box", "--", "sh", "-c", "echo $AWS_REGION"); r.Stdout != "eu-west-1\n" {
+		t.Errorf("the Region of a profile is %q, %s", r.Stdout, r.Stderr)
 	}
 }

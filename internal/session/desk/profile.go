@@ -35,11 +35,11 @@ func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, er
 		serial := aws.ToString(o.SerialNumber)
 		o.TokenProvider = func() (string, error) { return d.profileCode(ask.Load(), name, serial) }
 	}
-	cfg, err := load(ctx, region, append(awsendpoint.LoadOptions(withCode), config.WithSharedConfigProfile(name), config.WithCredentialsProvider(nil))...)
+	shared, unread := session.ReadShared(ProfileFiles(os.Getenv))
+	cfg, err := load(ctx, region, append(awsendpoint.LoadOptions(withCode), config.WithSharedConfigProfile(shared.Written(name)), config.WithCredentialsProvider(nil))...)
 	if missing, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
 		return nil, fmt.Errorf("there is no AWS profile %q in %s", missing.Profile, strings.Join(ProfileFiles(os.Getenv), " or "))
 	}
-	shared, unread := session.ReadShared(ProfileFiles(os.Getenv))
 	switch {
 	case unread != nil:
 		return nil, unread
