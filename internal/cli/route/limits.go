@@ -93,11 +93,14 @@ type pass struct {
 // free reports that nothing is in the way.
 func (p *pass) free() bool { return p.narrow.none() && len(p.guard.Files()) == 0 }
 
+// errNowhere is a working directory that was removed: which guards hold, nobody can tell.
+var errNowhere = errors.New("the working directory is gone")
+
 // pass reads the guards of the working directory and the flags.
 func (o *Options) pass(s *term.Streams) (*pass, error) {
 	dir, err := os.Getwd()
 	if err != nil {
-		return nil, fmt.Errorf("looking for guards: %w", err)
+		return nil, fmt.Errorf("looking for guards: %w (%v); cd to a directory that is there", errNowhere, err)
 	}
 	g, err := guard.Find(dir)
 	if err != nil {

@@ -175,6 +175,28 @@ func TestGuardsHoldWhereTheAccountIsNotKnown(t *testing.T) {
 	}
 }
 
+// Which guards hold in a directory that is gone nobody can tell, and the way out is said.
+// What asks no guard works there.
+func TestAWorkingDirectoryThatIsGone(t *testing.T) {
+	w := routetest.New(t)
+	in := func(args ...string) routetest.Result {
+		cmd := w.Command(t, "sh", append([]string{"-c", `mkdir gone && cd gone && rmdir ../gone && exec stile "$@"`, "stile"}, args...)...)
+		return routetest.Run(t, cmd)
+	}
+	for _, args := range [][]string{{"exec", "tooling", "--", "echo", "begun"}, {"env", "tooling"}, {"credential-process", "tooling"}} {
+		in(args...).Refused(t, "the working directory is gone")
+		in(args...).Refused(t, "cd to a directory that is there")
+	}
+	if r := in("explain-credential", "tooling"); !strings.Contains(r.Stdout, "refused here: looking for guards: the working directory is gone") {
+		t.Errorf("explain-credential: exit %d, %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	for _, args := range [][]string{{"ls"}, {"sessions", "list"}, {"log"}, {"doctor"}, {"secrets", "list"}} {
+		if r := in(args...); strings.Contains(r.Stderr, "directory is gone") || strings.Contains(r.Stderr, "getwd") {
+			t.Errorf("%s: exit %d, %s", args, r.Code, r.Stderr)
+		}
+	}
+}
+
 func TestSessionPolicies(t *testing.T) {
 	w := routetest.New(t)
 	w.Apply(t, routetest.Example(t, "payroll"))

@@ -185,6 +185,9 @@ type Hold struct {
 // policies are put onto target, where there is one.
 func (o *Options) Hold(s *term.Streams, account guard.Account, to *session.Target) (*Hold, error) {
 	p, err := o.pass(s)
+	if errors.Is(err, errNowhere) {
+		return &Hold{Guards: []string{}, Refusal: err.Error()}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
