@@ -135,6 +135,7 @@ func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, add
 	if err != nil {
 		return nil, err
 	}
+	o.last(t)
 	instead, err := p.narrow.target(t, func(source *session.Source, account arn.AccountID, role string) (bool, []string, error) {
 		return d.Lists(ctx, source, account, role)
 	})
@@ -198,7 +199,7 @@ func hasProfile(s *term.Streams, name string) bool {
 // Where nothing but the address is said, internal/early has asked before.
 func (o *Options) Kept(s *term.Streams, address string) (aws.Credentials, bool) {
 	var flags narrowing
-	if err := o.Limits.narrow(&flags); err != nil || !flags.none() {
+	if err := o.Limits.narrow(&flags); err != nil || !flags.none() || o.Duration != 0 {
 		return aws.Credentials{}, false // Open says why, or asks
 	}
 	found, entry, ok := handout.Find(environment(s), o.request(address))
