@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stile-aws/stile/internal/machine"
 	"github.com/stile-aws/stile/internal/session/devtools"
 )
 
@@ -26,12 +27,7 @@ const patience = 90 * time.Second
 func program(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("there is no chromium here; .ci/run installs it")
-		}
-		t.Skip("there is no chromium here: apt-get install chromium")
-	}
+	machine.Needs(t, "chromium", err)
 	return path
 }
 

@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/stile-aws/stile/internal/machine"
 )
 
 // generated is what the oracle made for one service.
@@ -112,10 +114,7 @@ func oracles(t *testing.T, models string) []oracle {
 		found = append(found, oracle{python: python, models: models, version: words[0], services: words[1:]})
 	}
 	if len(found) == 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no python3 with botocore, and CI needs one: install python3-boto3")
-		}
-		t.Skip("no python3 with botocore on this machine")
+		machine.Needs(t, "python3 with botocore", errors.New("neither python3 nor /usr/bin/python3 has it"))
 	}
 	return found
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli"
 	"github.com/stile-aws/stile/internal/cli/completion"
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
+	"github.com/stile-aws/stile/internal/machine"
 )
 
 func TestMain(m *testing.M) {
@@ -195,12 +196,7 @@ _stile`, "", "orders-prod/Admin\norders-prod/ReadOnly\norders-prod/payroll-api"}
 			if _, missing := os.Stat(c.need); err == nil && c.need != "" {
 				err = missing
 			}
-			if err != nil {
-				if os.Getenv("CI") != "" {
-					t.Fatalf("it is not installed: %v", err)
-				}
-				t.Skipf("it is not installed: %v", err)
-			}
+			machine.Needs(t, c.shell, err)
 			args := map[string][]string{"bash": {"--norc", "-c"}, "zsh": {"-f", "-c"}, "fish": {"--no-config", "-c"}}[c.shell]
 			routetest.Run(t, w.Command(t, c.shell, append(args, c.script)...)).Want(t, c.want)
 		})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/cli"
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
+	"github.com/stile-aws/stile/internal/machine"
 )
 
 const payroll = "arn:aws:sts::222222222222:assumed-role/payroll-api/ci-payroll-api"
@@ -73,12 +74,7 @@ func TestRealClientsUseItAsAProfile(t *testing.T) {
 		{"Debian's boto3", []string{"/usr/bin/python3", "-c", boto3}, []string{"/usr/bin/python3", "-c", "import boto3"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if err := exec.CommandContext(t.Context(), c.have[0], c.have[1:]...).Run(); err != nil {
-				if os.Getenv("CI") != "" {
-					t.Fatalf("%s is not installed: %v", c.name, err)
-				}
-				t.Skipf("%s is not installed: %v", c.name, err)
-			}
+			machine.Needs(t, c.name, exec.CommandContext(t.Context(), c.have[0], c.have[1:]...).Run())
 			cmd := w.Command(t, c.command[0], c.command[1:]...)
 			cmd.Env = append(cmd.Env, "AWS_PROFILE=payroll")
 			routetest.Run(t, cmd).Want(t, payroll)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/cli/login/logintest"
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
+	"github.com/stile-aws/stile/internal/machine"
 )
 
 // says fails unless the command succeeds and its output has the texts.
@@ -213,12 +214,8 @@ func TestMFASessionsBeginByLogin(t *testing.T) {
 // botocore, which is the AWS CLI's too, uses and refreshes the sign-in that stile
 // made, and stile goes on with what botocore wrote.
 func TestTheAWSCLISharesTheSignIn(t *testing.T) {
-	if _, err := exec.LookPath("aws"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("the AWS CLI is not installed")
-	}
+	_, err := exec.LookPath("aws")
+	machine.Needs(t, "the AWS CLI", err)
 	w := logintest.New(t)
 	w.Write(t, ".aws/config", "[sso-session acme]\nsso_start_url = https://acme.awsapps.com/start\nsso_region = us-east-1\nsso_registration_scopes = sso:account:access\n"+
 		"[profile t4]\nsso_session = acme\nsso_account_id = 100000000004\nsso_role_name = Admin\nregion = us-east-1\n")

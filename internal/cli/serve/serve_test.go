@@ -15,6 +15,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/cli"
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
+	"github.com/stile-aws/stile/internal/machine"
 )
 
 func TestMain(m *testing.M) {
@@ -66,12 +67,7 @@ func whoami(t *testing.T, w *routetest.World, env ...string) string {
 
 func needBoto3(t *testing.T) {
 	t.Helper()
-	if err := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", "import boto3").Run(); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("Debian's boto3 is not installed: %v", err)
-		}
-		t.Skipf("Debian's boto3 is not installed: %v", err)
-	}
+	machine.Needs(t, "Debian's boto3", exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", "import boto3").Run())
 }
 
 const (

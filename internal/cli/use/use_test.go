@@ -12,6 +12,7 @@ import (
 	"github.com/stile-aws/stile/internal/cli"
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
 	"github.com/stile-aws/stile/internal/deliver/env"
+	"github.com/stile-aws/stile/internal/machine"
 )
 
 // The tests run stile as a program below real shells, which got its function.
@@ -44,12 +45,8 @@ var shells = []shell{
 func everywhere(t *testing.T, test func(t *testing.T, sh shell)) {
 	for _, sh := range shells {
 		t.Run(sh.name, func(t *testing.T) {
-			if _, err := exec.LookPath(sh.name); err != nil {
-				if os.Getenv("CI") != "" {
-					t.Fatalf("%s is not installed", sh.name)
-				}
-				t.Skipf("%s is not installed", sh.name)
-			}
+			_, err := exec.LookPath(sh.name)
+			machine.Needs(t, sh.name, err)
 			test(t, sh)
 		})
 	}
@@ -217,12 +214,7 @@ func TestRealClientsWorkInAShell(t *testing.T) {
 		{"the Go SDK", "whoami", []string{"true"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if err := exec.CommandContext(t.Context(), c.have[0], c.have[1:]...).Run(); err != nil {
-				if os.Getenv("CI") != "" {
-					t.Fatalf("it is not installed: %v", err)
-				}
-				t.Skipf("it is not installed: %v", err)
-			}
+			machine.Needs(t, c.name, exec.CommandContext(t.Context(), c.have[0], c.have[1:]...).Run())
 			id, secret, _ := w.Server.Administrator("333333333333")
 			env := []string{"AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + secret, "AWS_DEFAULT_PROFILE=network"}
 			r := shells[0].run(t, w, env, "stile use orders-prod/payroll-api", c.command, "stile use --env orders-prod/payroll-api", c.command)

@@ -25,6 +25,7 @@ import (
 
 	"github.com/stile-aws/stile/internal/localaws/frontdoor"
 	"github.com/stile-aws/stile/internal/localaws/sigv4"
+	"github.com/stile-aws/stile/internal/machine"
 )
 
 // running is a proxy that serves until the test ends.
@@ -346,12 +347,8 @@ func TestGoSDKThroughTheDoors(t *testing.T) {
 }
 
 func TestAWSCLIThroughTheProxy(t *testing.T) {
-	if _, err := exec.LookPath("aws"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no AWS CLI, and CI needs one: install awscli")
-		}
-		t.Skip("the AWS CLI is not installed")
-	}
+	_, err := exec.LookPath("aws")
+	machine.Needs(t, "the AWS CLI", err)
 	r := startProxy(t, sts1())
 	cmd := exec.CommandContext(t.Context(), "aws", "sts", "get-caller-identity", "--query", "Account", "--output", "text")
 	cmd.Env = append(os.Environ(), "HTTPS_PROXY=http://"+r.addr, "AWS_CA_BUNDLE="+r.caFile, "NO_PROXY=", "no_proxy=",

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/stile-aws/stile/internal/machine"
 )
 
 // recorded is what testdata/sign.py prints.
@@ -61,15 +63,13 @@ func TestVerifyAcceptsWhatBotocoreSigned(t *testing.T) {
 // withBotocore finds a python3 that has botocore: the one on the PATH, or Debian's.
 func withBotocore(t *testing.T) string {
 	t.Helper()
+	var err error
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
-		if exec.CommandContext(t.Context(), python, "-c", "import botocore").Run() == nil {
+		if err = exec.CommandContext(t.Context(), python, "-c", "import botocore").Run(); err == nil {
 			return python
 		}
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("no python3 with botocore, and CI needs one: install python3-boto3")
-	}
-	t.Skip("python3 with botocore is not installed; see TestVerifyAcceptsWhatBotocoreSigned")
+	machine.Needs(t, "python3 with botocore", err) // else see TestVerifyAcceptsWhatBotocoreSigned
 	return ""
 }
 

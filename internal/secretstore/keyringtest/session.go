@@ -18,6 +18,8 @@ import (
 
 	"github.com/godbus/dbus/v5"
 	"golang.org/x/sys/unix"
+
+	"github.com/stile-aws/stile/internal/machine"
 )
 
 // Session is the session of somebody who has nothing else. Make one with [New].
@@ -46,12 +48,8 @@ const config = `<busconfig>
 func New(t testing.TB) *Session {
 	t.Helper()
 	for _, program := range []string{"dbus-daemon", "gnome-keyring-daemon"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatalf("%v: install the packages dbus-daemon and gnome-keyring", err)
-			}
-			t.Skipf("%v: install the packages dbus-daemon and gnome-keyring to run this", err)
-		}
+		_, err := exec.LookPath(program) // of a package of this name, or gnome-keyring
+		machine.Needs(t, program, err)
 	}
 	home, err := os.MkdirTemp("", "keyring-") // a socket's path must be short
 	if err != nil {
