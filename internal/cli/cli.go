@@ -115,9 +115,23 @@ func Root(s *term.Streams) *cobra.Command {
 	root.AddCommand(
 		plan.New(s), apply.New(s), verify.New(s), apply.NewDestroy(s), can.New(s), whocan.New(s), whatcan.New(s), paths.New(s), diff.New(s), observe.New(s), lint.New(s), policy.New(s),
 		login.New(s), logout.New(s), ls.New(s), whoami.New(s), sessions.New(s), secrets.New(s),
-		exec.New(s), use.New(s), use.NewInit(s), each.New(s), console.New(s), config.New(s), rotate.New(s), log.New(s), doctor.New(s), explaincredential.New(s), env.New(s), credentialprocess.New(s), serve.New(s), broker.New(s), local.New(s), demo.New(s),
+		newVersion(s), exec.New(s), use.New(s), use.NewInit(s), each.New(s), console.New(s), config.New(s), rotate.New(s), log.New(s), doctor.New(s), explaincredential.New(s), env.New(s), credentialprocess.New(s), serve.New(s), broker.New(s), local.New(s), demo.New(s),
 	)
 	return root
+}
+
+// newVersion is --version for those who type it as a command.
+func newVersion(s *term.Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Long:  "Print the version, as stile --version does.\n\nExit status: 0.",
+		Args:  term.Args(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s.Printf("stile version %s\n", cmd.Root().Version)
+			return nil
+		},
+	}
 }
 
 // version is the module version the binary was built from.

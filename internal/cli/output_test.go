@@ -40,6 +40,7 @@ var printing = map[string][]string{
 	"completion fish":       {"completion", "fish"},
 	"completion powershell": {"completion", "powershell"},
 	"completion zsh":        {"completion", "zsh"},
+	"version":               {"version"},
 	"help":                  {"help", "plan"},
 }
 

@@ -115,6 +115,23 @@ func (s *Shared) Written(profile string) string {
 	return cmp.Or(s.Profiles[profile][""].Value, profile)
 }
 
+// Loop lists the profiles that are entered from each other in a circle, beginning with
+// one on the way from a profile; nil when the way ends.
+func (s *Shared) Loop(profile string) []string {
+	var way []string
+	for profile != "" {
+		if i := slices.Index(way, profile); i >= 0 {
+			return way[i:]
+		}
+		p := s.Profiles[profile]
+		if p["source_profile"].Value == profile && p["aws_access_key_id"].Value != "" {
+			return nil // its own key enters its role
+		}
+		way, profile = append(way, profile), p["source_profile"].Value
+	}
+	return nil
+}
+
 // MFA is the device whose code a profile's role takes, or that of a profile it is
 // entered from; "" for none.
 func (s *Shared) MFA(profile string) string {

@@ -336,6 +336,24 @@ func TestNamesOfProfiles(t *testing.T) {
 	}
 }
 
+func TestProfilesThatLeadInACircle(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config")
+	text := "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = c\n[profile c]\nsource_profile = b\n" +
+		"[profile own]\nsource_profile = own\naws_access_key_id = AKIA\n[profile self]\nsource_profile = self\n[profile end]\nsource_profile = own\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shared, err := session.ReadShared([]string{file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]string{"a": {"b", "c"}, "b": {"b", "c"}, "own": nil, "self": {"self"}, "end": nil, "none": nil} {
+		if diff := cmp.Diff(want, shared.Loop(name)); diff != "" {
+			t.Errorf("Loop(%q) (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestWhatOpensRolesIsChecked(t *testing.T) {
 	const anchor, profile, role = "arn:aws:rolesanywhere:eu-west-1:111111111111:trust-anchor/a", "arn:aws:rolesanywhere:eu-west-1:111111111111:profile/p", "arn:aws:iam::111111111111:role/r"
 	good := session.RolesAnywhere{TrustAnchor: anchor, Profile: profile, Role: role, Certificate: "/c.pem", PrivateKey: "/k.pem"}

@@ -3,13 +3,15 @@ package explaincredential
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/aws/smithy-go"
+
 	"github.com/stile-aws/stile/creds"
-	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/scope"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/desk"
@@ -27,6 +29,7 @@ type surroundings struct {
 	Account  string     `json:"account,omitempty"`
 	Expires  *time.Time `json:"expires,omitempty"`
 	Error    string     `json:"error,omitempty"`
+	says     string     // who says so
 }
 
 // place is where clients look.
@@ -180,7 +183,19 @@ func (o *options) identity(ctx context.Context, v *surroundings) {
 			return
 		}
 	}
-	v.Outcome, v.Error = refused, awserr.Text(err)
+	v.Outcome, v.Error, v.says = refused, o.streams.None(err), says(err)
+}
+
+// byItself opens what went wrong before AWS was asked.
+const byItself = "it fails"
+
+// says tells who has an error from whom: AWS, or nobody but the way itself, as where a
+// program fails or there is no instance metadata.
+func says(err error) string {
+	if _, ok := errors.AsType[smithy.APIError](err); ok {
+		return "AWS says"
+	}
+	return byItself
 }
 
 func (o *options) showSurroundings(v *surroundings) {
@@ -205,6 +220,6 @@ func (o *options) showSurroundings(v *surroundings) {
 	case good:
 		o.works("these are credentials of ", v.Identity, v.Expires)
 	case refused:
-		p("AWS says: %s\n", v.Error)
+		p("%s: %s\n", cmp.Or(v.says, byItself), v.Error)
 	}
 }

@@ -114,6 +114,7 @@ type step struct {
 	State   string          `json:"state,omitempty"` // passed, refused; "" for not tried
 	Expires *time.Time      `json:"expires,omitempty"`
 	Error   string          `json:"error,omitempty"`
+	says    string          // who says so
 	Legs    []effective.Leg `json:"policies,omitempty"` // what the policies say of a refusal
 	Unknown string          `json:"policiesUnknown,omitempty"`
 

@@ -227,6 +227,6 @@ func TestTheEnvironmentIsExplained(t *testing.T) {
 		t.Error("the secret key is shown")
 	}
 	has(t, w.Stile(t, []string{"AWS_PROFILE=ours"}, "explain-credential", "--no-try"), 3, "stile explain-credential orders-prod/x goes on")
-	has(t, w.Stile(t, []string{"AWS_PROFILE=gone"}, "explain-credential"), 1, "names profile gone, which is in no file", "AWS says: ")
+	has(t, w.Stile(t, []string{"AWS_PROFILE=gone"}, "explain-credential"), 1, "names profile gone, which is in no file", "it fails: there is no AWS profile \"gone\"")
 	has(t, w.Stile(t, nil, "explain-credential"), 1, "no place has any credentials")
 }

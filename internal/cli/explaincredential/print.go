@@ -1,6 +1,7 @@
 package explaincredential
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
@@ -81,7 +82,7 @@ func (o *options) step(i int, s *step) {
 		p("  kept until %s\n", until(s.Kept))
 	}
 	if s.Error != "" {
-		p("  AWS says: %s\n", s.Error)
+		p("  %s: %s\n", cmp.Or(s.says, byItself), s.Error)
 	}
 	o.legs(s.Legs)
 	if s.Unknown != "" {

@@ -33,7 +33,7 @@ func (o *options) follow(ctx context.Context, e *explanation, gone walk, inv *in
 			defer end()
 		}
 		if err != nil {
-			s.State, s.Error, e.Outcome = "refused", awserr.Text(err), refused
+			s.State, s.Error, s.says, e.Outcome = "refused", awserr.Text(err), says(err), refused
 			if awserr.KindOf(err) == awserr.Denied {
 				o.why(ctx, e, i, before, region, inv)
 			}

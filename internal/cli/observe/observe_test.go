@@ -155,3 +155,11 @@ func TestProgressIsForThoseWhoLook(t *testing.T) {
 		})
 	}
 }
+
+// Instance metadata is what the SDK asks last; that it is not there is no way out.
+func TestWithoutCredentialsAWayToSomeIsSaid(t *testing.T) {
+	w := routetest.New(t)
+	r := w.Stile(t, []string{"AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(w.Dir, "none")}, "observe", "--accounts", "tooling", "--regions", "us-east-1", "--out", "x.json")
+	r.Refused(t, "no credentials are at hand to begin with: the environment has none")
+	r.Refused(t, "stile exec ADDRESS -- stile observe")
+}

@@ -116,6 +116,9 @@ func (o *options) around(ctx context.Context) (*target, error) {
 		return nil, errors.New("choosing Regions: name them by --regions, or set AWS_REGION")
 	}
 	base.Region = cmp.Or(base.Region, regions[0])
+	if _, err := base.Credentials.Retrieve(ctx); err != nil {
+		return nil, fmt.Errorf("no credentials are at hand to begin with: %s; stile exec ADDRESS -- stile observe … has some, so has an AWS profile that AWS_PROFILE names, and -f PATH enters accounts as its declarations say", o.streams.None(err))
+	}
 	source, err := observe.NewAssuming(ctx, observe.AssumingConfig{Base: base, Role: strings.Trim(o.role, "/"), ExternalID: o.externalID})
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 	"github.com/stile-aws/stile/internal/secretstore"
 	"github.com/stile-aws/stile/internal/session"
 	"github.com/stile-aws/stile/internal/session/desk"
+	"github.com/stile-aws/stile/internal/session/tty"
 )
 
 // New returns the command with its sub-commands.
@@ -193,7 +194,11 @@ func newMigrate(s *term.Streams) *cobra.Command {
 				return err
 			}
 			defer d.Close()
-			if err := st.Migrate(cmd.Context(), secretstore.Keeper(args[0])); err != nil {
+			err = st.Migrate(cmd.Context(), secretstore.Keeper(args[0]))
+			if errors.Is(err, tty.ErrNone) && s.Getenv(tty.PassphraseCommandEnv) == "" && secretstore.Keeper(args[0]) == secretstore.Passphrase {
+				return fmt.Errorf("%w; %s may name a program that prints the passphrase", err, tty.PassphraseCommandEnv)
+			}
+			if err != nil {
 				return err
 			}
 			s.Note("stile: the key of the secret store is kept by %s", args[0])

@@ -75,6 +75,7 @@ func TestTheKeyMovesFromKeeperToKeeper(t *testing.T) {
 	run(t, w, other, "", "secrets", "status", "--check").Refused(t, "the passphrase is wrong")
 	run(t, w, []string{"STILE_PASSPHRASE_COMMAND=exit 3"}, "", "secrets", "status", "--check").Refused(t, "running the program of STILE_PASSPHRASE_COMMAND: exit status 3")
 	run(t, w, nil, "", "secrets", "status", "--check").Refused(t, "there is no terminal to ask at; STILE_PASSPHRASE_COMMAND may name a program")
+	run(t, w, nil, "", "secrets", "migrate", "passphrase").Refused(t, "STILE_PASSPHRASE_COMMAND may name a program")
 	run(t, w, phrase, "", "secrets", "migrate", "elsewhere").Refused(t, "want keyring, passphrase, keyfile")
 	run(t, w, phrase, "", "secrets", "migrate", "keyring").Refused(t, "giving the key to the keyring")
 	if r := run(t, w, phrase, "", "secrets", "migrate", "keyfile"); r.Code != 0 {

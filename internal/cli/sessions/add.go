@@ -86,6 +86,9 @@ func newAdd(s *term.Streams, edit bool) *cobra.Command {
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.given = cmd.Flags()
+		if o.edit && cmd.Flags().NFlag() == 0 {
+			return fmt.Errorf("changing %s: say what, by flags; stile sessions edit --help lists them, stile sessions export %[1]s shows what there is", args[0])
+		}
 		return o.run(cmd.Context(), args[0])
 	}
 	o.flags(cmd)

@@ -87,6 +87,7 @@ func TestFlagsOfAnotherKindAreRefused(t *testing.T) {
 	}
 	w.Stile(t, nil, "sessions", "add", "ic", "--account", "12345").Refused(t, "adding ic: nothing says what it is: --start-url")
 	w.Stile(t, nil, ic...).Want(t, "")
+	w.Stile(t, nil, "sessions", "edit", "ic").Refused(t, "say what, by flags; stile sessions edit --help lists them")
 	w.Stile(t, nil, "sessions", "edit", "ic", "--label", "a=b").Refused(t, "--label is for a session, and ic is an Identity Center")
 	named := []string{"sessions", "add", "db", "--source", "ic", "--account", "222222222222", "--role", "x"}
 	w.Stile(t, nil, append(slices.Clone(named), "--start-url", center)...).Refused(t, "--start-url is for an Identity Center, and db is a session")

@@ -124,8 +124,27 @@ func Code(s *Streams, err error) int {
 		_ = list.Print(s.Err)
 		return code
 	}
-	s.Note("stile: %s", awserr.Text(err))
+	for _, one := range separate(err) {
+		s.Note("stile: %s", awserr.Text(one))
+	}
 	return code
+}
+
+// separate gives the errors that errors.Join has put together.
+func separate(err error) []error {
+	many, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var texts []string
+	var out []error
+	for _, one := range many.Unwrap() {
+		texts, out = append(texts, one.Error()), append(out, separate(one)...)
+	}
+	if err.Error() != strings.Join(texts, "\n") {
+		return []error{err} // one that has several causes
+	}
+	return out
 }
 
 // Yes reports whether the next line of In is "yes". It is not when ctx ends

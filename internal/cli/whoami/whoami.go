@@ -15,11 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-	"github.com/aws/smithy-go"
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/creds"
-	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/cli/route"
 	"github.com/stile-aws/stile/internal/cli/term"
 	"github.com/stile-aws/stile/internal/scope"
@@ -87,7 +85,7 @@ func find(ctx context.Context, s *term.Streams, o *route.Options, address string
 		source, cfg.Region, cfg.Credentials = way.Caller, way.Region.Name, way.Credentials
 	} else {
 		if c, err = cfg.Credentials.Retrieve(ctx); err != nil {
-			return nil, fmt.Errorf("no credentials are at hand: %s; say an address, or stile exec ADDRESS -- COMMAND", none(s, err))
+			return nil, fmt.Errorf("no credentials are at hand: %s; say an address, or stile exec ADDRESS -- COMMAND", s.None(err))
 		}
 		source = c.Source
 	}
@@ -107,19 +105,6 @@ func find(ctx context.Context, s *term.Streams, o *route.Options, address string
 		out.Expires = &end
 	}
 	return out, nil
-}
-
-// none tells why there are no credentials. Instance metadata is asked last, where
-// nothing else has any: how it fails is no reason.
-func none(s *term.Streams, err error) string {
-	if op, ok := errors.AsType[*smithy.OperationError](err); !ok || op.ServiceID != "ec2imds" {
-		return awserr.Text(err)
-	}
-	profile := s.Getenv("AWS_PROFILE")
-	if profile == "" {
-		profile = "default"
-	}
-	return "the environment has none, AWS profile " + profile + " neither, and there is no instance role"
 }
 
 func print(s *term.Streams, who *identity) {

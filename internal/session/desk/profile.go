@@ -36,6 +36,10 @@ func (d *Desk) profile(ctx context.Context, name, region string) (*beginning, er
 		o.TokenProvider = func() (string, error) { return d.profileCode(ask.Load(), name, serial) }
 	}
 	shared, unread := session.ReadShared(ProfileFiles(os.Getenv))
+	if loop := shared.Loop(name); loop != nil {
+		at := shared.Profiles[loop[0]]["source_profile"]
+		return nil, fmt.Errorf("AWS profiles lead in a circle, each the next one's source_profile: %s (%s:%d)", strings.Join(append(loop, loop[0]), ", "), at.File, at.Line)
+	}
 	cfg, err := load(ctx, region, append(awsendpoint.LoadOptions(withCode), config.WithSharedConfigProfile(shared.Written(name)), config.WithCredentialsProvider(nil))...)
 	if missing, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
 		return nil, fmt.Errorf("there is no AWS profile %q in %s", missing.Profile, strings.Join(ProfileFiles(os.Getenv), " or "))
