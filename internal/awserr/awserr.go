@@ -165,7 +165,9 @@ func (k Kind) Retry() bool {
 // Text is an error's text for people: AWS's code and message and the call that
 // got it, without the SDK's request bookkeeping, which differs from run to run.
 // What was said around the call's error stays.
-func Text(err error) string {
+func Text(err error) string { return unquoted(err, text(err)) }
+
+func text(err error) string {
 	if op, ok := errors.AsType[*smithy.OperationError](err); ok {
 		return strings.Replace(err.Error(), op.Error(), op.ServiceID+" "+op.OperationName+": "+said(op.Err), 1)
 	}

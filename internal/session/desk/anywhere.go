@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/stile-aws/stile/creds"
+	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/program"
 	"github.com/stile-aws/stile/internal/session"
 )
@@ -141,21 +141,9 @@ func runHelper(ctx context.Context, r *session.RolesAnywhere, source string, wor
 	return c, nil
 }
 
-// secretive is what may be a key, a token, or a PIN.
-var secretive = regexp.MustCompile(`(?s)-----BEGIN .*?(?:-----END [A-Z0-9 ]+-----|$)|pin-value=[^;&?\s]*|[A-Za-z0-9+/=_]{40,}`)
-
-// hide keeps what is long, but plainly a path or a name.
-func hide(text string) string {
-	long := !strings.HasPrefix(text, "-----") && !strings.HasPrefix(text, "pin-value")
-	if long && !(strings.ContainsAny(text, "0123456789") && strings.ToLower(text) != text && strings.ToUpper(text) != text) {
-		return text
-	}
-	return "…"
-}
-
 // said is what a helper said, for an error.
 func said(text string) string {
-	if text = secretive.ReplaceAllStringFunc(strings.TrimSpace(text), hide); text == "" {
+	if text = awserr.Redact(strings.TrimSpace(text)); text == "" {
 		return ""
 	}
 	if len(text) > maxSaid {

@@ -156,6 +156,9 @@ func (c *Client) register(ctx context.Context, code bool) (registration, error) 
 
 // keep writes the token that a sign-in gave.
 func (c *Client) keep(r registration, out *ssooidc.CreateTokenOutput) error {
+	if err := usable(out); err != nil {
+		return err
+	}
 	old, _ := c.read()
 	old.clientID, old.clientSecret, old.registered = r.ID, r.Secret, parseTime(r.Expires)
 	return c.writeFields(c.next(&old, out))

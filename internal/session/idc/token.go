@@ -186,6 +186,9 @@ func (c *Client) refresh(ctx context.Context, t Token) error {
 	out, err := c.oidc.CreateToken(ctx, &ssooidc.CreateTokenInput{
 		GrantType: aws.String("refresh_token"), ClientId: aws.String(t.clientID), ClientSecret: aws.String(t.clientSecret), RefreshToken: aws.String(t.refresh),
 	})
+	if err == nil {
+		err = usable(out)
+	}
 	switch {
 	case err == nil:
 		c.renew(&t, out)
@@ -199,6 +202,15 @@ func (c *Client) refresh(ctx context.Context, t Token) error {
 	// AWS says that the refresh token is no good: nobody needs to try it again.
 	delete(t.fields, "refreshToken")
 	return errors.Join(c.writeFields(t.fields), &SignedOutError{c.name})
+}
+
+// usable is an error for an answer that has no token: nothing of it may take the
+// place of one that works.
+func usable(out *ssooidc.CreateTokenOutput) error {
+	if aws.ToString(out.AccessToken) == "" || out.ExpiresIn <= 0 {
+		return errors.New("Identity Center answered without a token")
+	}
+	return nil
 }
 
 // renew keeps what AWS gave for a refresh token, which is spent by that: in memory

@@ -131,13 +131,13 @@ func (s *Store) Get(key string) (Entry, bool) {
 	}}, true
 }
 
-// Put keeps credentials that expire; others are not for keeping.
+// Put keeps credentials that expire, and have not; others are not for keeping.
 func (s *Store) Put(key string, c aws.Credentials) error {
-	if !c.CanExpire || !c.HasKeys() {
+	now := time.Now()
+	if !c.CanExpire || !c.HasKeys() || !now.Before(c.Expires) {
 		return nil
 	}
 	key = s.full(key)
-	now := time.Now()
 	if s.dir == "" {
 		s.mu.Lock()
 		defer s.mu.Unlock()
