@@ -86,7 +86,7 @@ func TestFailuresPrintNothingButTheReason(t *testing.T) {
 	w := routetest.New(t)
 	w.Apply(t, routetest.Example(t, "payroll"))
 	w.Stile(t, nil, "credential-process", "orders-prod/nobody").Refused(t, "going to orders-prod/nobody: no way there")
-	w.Stile(t, nil, "credential-process").Refused(t, "usage: stile credential-process ACCOUNT/ROLE")
+	w.Stile(t, nil, "credential-process").Refused(t, "usage: stile credential-process ADDRESS")
 	w.Stile(t, []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1"}, "credential-process", "orders-prod/payroll-api").Refused(t, "no token of serviceaccount:ci/payroll/api at hand")
 	w.Stile(t, []string{"AWS_ENDPOINT_URL=http://127.0.0.1:1"}, "credential-process", "--token-file", w.Token(t, "payroll/api"), "orders-prod/payroll-api").
 		Refused(t, "STS AssumeRoleWithWebIdentity: ")
