@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -189,12 +190,69 @@ func readAll(files []string, since time.Time) (entries []Entry, broken int, err 
 			continue
 		}
 		seen = append(seen, info)
-		text, err := os.ReadFile(file)
+		found, bad, err := readFile(file, since)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, 0, err
 		}
-		found, bad := read(text, since)
 		entries, broken = append(entries, found...), broken+bad
+	}
+	return entries, broken, nil
+}
+
+const (
+	// piece is how much of a file is read at once, from its end.
+	piece = 256 << 10
+	// late is how long after its time an entry may be written, and so how far the
+	// times of a file go back and forth.
+	late = time.Minute
+)
+
+func readFile(file string, since time.Time) (entries []Entry, broken int, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	return readBack(f, info.Size(), since)
+}
+
+// readBack reads lines from the end to where there are only older ones: most who ask
+// want to know of the last minutes. Lines that are none count as far as that.
+func readBack(f io.ReaderAt, size int64, since time.Time) (entries []Entry, broken int, err error) {
+	var rest []byte // of the line that the piece before has the beginning of
+	var pieces [][]Entry
+	for end := size; end > 0; {
+		begin := max(0, end-piece)
+		text := make([]byte, end-begin, end-begin+int64(len(rest)))
+		if _, err := f.ReadAt(text, begin); err != nil {
+			return nil, 0, err
+		}
+		text, end = append(text, rest...), begin
+		if begin > 0 {
+			whole := bytes.IndexByte(text, '\n') + 1
+			if whole == 0 {
+				rest = text
+				continue
+			}
+			rest, text = bytes.Clone(text[:whole]), text[whole:]
+		}
+		found, bad := read(text, since.Add(-late))
+		broken += bad
+		if len(found) == 0 && bad == 0 && len(bytes.TrimSpace(text)) > 0 {
+			break // all of a piece is older
+		}
+		pieces = append(pieces, found)
+	}
+	for _, found := range slices.Backward(pieces) {
+		for _, e := range found {
+			if !e.Time.Before(since) {
+				entries = append(entries, e)
+			}
+		}
 	}
 	return entries, broken, nil
 }

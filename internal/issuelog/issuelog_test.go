@@ -1,6 +1,8 @@
 package issuelog_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -137,5 +139,71 @@ func TestSelfKnowsItsParents(t *testing.T) {
 	p := issuelog.Self()
 	if p.PID != os.Getpid() || p.Dir == "" || len(p.Parents) == 0 || p.Parents[0].PID != os.Getppid() {
 		t.Errorf("Self = %+v", p)
+	}
+}
+
+// counting counts the bytes that are read of a file.
+type counting struct {
+	*bytes.Reader
+	read int
+}
+
+func (c *counting) ReadAt(p []byte, at int64) (int, error) {
+	n, err := c.Reader.ReadAt(p, at)
+	c.read += n
+	return n, err
+}
+
+// Who asks for the last minutes does not wait for what was handed out in years.
+func TestTheEndOfALongFileIsRead(t *testing.T) {
+	begin := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	const entries = 20_000
+	var text bytes.Buffer
+	for i := range entries {
+		at := begin.Add(time.Duration(i) * time.Second)
+		if i%7 == 0 {
+			at = at.Add(-30 * time.Second) // it was written late
+		}
+		line, err := json.Marshal(issuelog.Entry{Time: at, Address: "orders-prod/reader", Command: strings.Repeat("x", i%300)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(append(line, '\n'))
+		if i == 3 || i == entries-3 {
+			text.WriteString("{half a line\n\n")
+		}
+	}
+	whole, broken, err := issuelog.ReadBack(bytes.NewReader(text.Bytes()), int64(text.Len()), time.Time{})
+	if len(whole) != entries || broken != 2 || err != nil {
+		t.Fatalf("%d entries, %d broken, %v, want %d and 2", len(whole), broken, err, entries)
+	}
+	for i, since := range []time.Time{begin.Add((entries - 60) * time.Second), begin.Add(entries * time.Hour), begin.Add(entries / 2 * time.Second)} {
+		var want []issuelog.Entry
+		for _, e := range whole {
+			if !e.Time.Before(since) {
+				want = append(want, e)
+			}
+		}
+		f := &counting{Reader: bytes.NewReader(text.Bytes())}
+		got, _, err := issuelog.ReadBack(f, int64(text.Len()), since)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("since %s: %v (-want +got):\n%s", since, err, diff)
+		}
+		if most := []int{1 << 20, 1 << 20, text.Len()/2 + 1<<20}[i]; f.read > most {
+			t.Errorf("since %s: %d of %d bytes were read, want at most %d", since, f.read, text.Len(), most)
+		}
+	}
+}
+
+// A line longer than what is read at once, and a file without a line's end.
+func TestLinesOfAnyLengthAreRead(t *testing.T) {
+	line, err := json.Marshal(issuelog.Entry{Time: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), Command: strings.Repeat("y", 700_000)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := append(append(append([]byte("{}\n"), line...), '\n'), line...)
+	got, broken, err := issuelog.ReadBack(bytes.NewReader(text), int64(len(text)), time.Time{})
+	if len(got) != 3 || broken != 0 || err != nil {
+		t.Errorf("%d entries, %d broken, %v, want 3", len(got), broken, err)
 	}
 }
