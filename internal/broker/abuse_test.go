@@ -119,15 +119,17 @@ func TestADirectoryThatOthersMayEnterIsNotUsed(t *testing.T) {
 func TestOneOfFiftyBrokersStays(t *testing.T) {
 	p := place(t)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 50)
+	ended, ready := make(chan error, 50), make(chan struct{}, 50)
+	cfg := broker.Config{Place: p, Open: (&ways{life: time.Hour}).open, Ready: func() { ready <- struct{}{} }}
 	for range 50 {
-		go func() { ended <- broker.Run(ctx, broker.Config{Place: p, Open: (&ways{life: time.Hour}).open}) }()
+		go func() { ended <- broker.Run(ctx, cfg) }()
 	}
 	for range 49 {
 		if err := <-ended; !errors.Is(err, broker.ErrRunning) {
 			t.Errorf("Run = %v, want ErrRunning", err)
 		}
 	}
+	<-ready
 	if _, err := (&client.Client{Place: p}).Get(t.Context(), client.Request{Address: "a"}); err != nil {
 		t.Error(err)
 	}

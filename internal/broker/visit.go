@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stile-aws/stile/internal/broker/client"
+	"github.com/stile-aws/stile/internal/peer"
 	"github.com/stile-aws/stile/internal/session/flight"
 )
 
@@ -20,7 +21,7 @@ func isTemporary(err error) bool {
 
 // serve answers the one request of a connection.
 func (b *broker) serve(working context.Context, conn *net.UnixConn) {
-	if uid, err := client.Peer(conn); err != nil || uid != b.cfg.UID {
+	if uid, err := peer.Unix(conn); err != nil || uid != b.cfg.UID {
 		return // whoever it is gets nothing, not even a reason
 	}
 	if conn.SetReadDeadline(time.Now().Add(readTime)) != nil {

@@ -20,7 +20,7 @@ const module = "github.com/stile-aws/stile"
 // that fits a package counts. Packages of one floor may import each other only
 // inside one name.
 var floors = [][]string{
-	{"arn", "internal/glob", "internal/growth", "internal/atomicfile", "internal/filelock", "internal/surroundings", "internal/used", "internal/scalar", "internal/scene", "internal/machine"},
+	{"arn", "internal/glob", "internal/growth", "internal/atomicfile", "internal/filelock", "internal/peer", "internal/surroundings", "internal/used", "internal/scalar", "internal/scene", "internal/machine"},
 	{"policy"},
 	{"authz", "internal/diag", "internal/awserr"},
 	{"authz/remedy", "internal/catalog", "internal/corpus", "internal/settings"},

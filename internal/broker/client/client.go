@@ -1,9 +1,9 @@
 // Package client asks the user's broker for credentials, and starts the broker
 // where none runs.
 //
-// Beside the standard library it imports packages surroundings and filelock alone, so that a
-// program that is run for every call of an AWS client can use it before anything
-// else. Start with [New] and [Client.Get]. Whoever gets [ErrUnavailable] does the work itself: the broker
+// Beside the standard library it imports packages surroundings, filelock and peer
+// alone, so that a program that is run for every call of an AWS client can use it
+// before anything else. Start with [New] and [Client.Get]. Whoever gets [ErrUnavailable] does the work itself: the broker
 // makes things faster and asks people less often, and nothing depends on it.
 //
 // A broker serves one user and one environment: the variables that decide which
@@ -21,6 +21,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/stile-aws/stile/internal/peer"
 )
 
 // ErrUnavailable means that no broker answers, or that it must not be asked.
@@ -242,7 +244,7 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 
 // believe gives a connection back if the user's own process is at its end.
 func (c *Client) believe(conn net.Conn) (net.Conn, error) {
-	uid, err := Peer(conn.(*net.UnixConn))
+	uid, err := peer.Unix(conn.(*net.UnixConn))
 	if err == nil && uid != cmp.Or(c.UID, os.Getuid()) {
 		err = fmt.Errorf("at %s listens a process of user %d", c.Place.Socket, uid)
 	}

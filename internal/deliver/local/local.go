@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/stile-aws/stile/internal/peer"
 )
 
 const (
@@ -63,7 +65,7 @@ func Listen(ctx context.Context, addr string, g *Guard) (net.Listener, error) {
 		return nil, fmt.Errorf("listening on %q: want an IP address and a port", addr)
 	}
 	switch ip := at.Addr(); {
-	case !ip.IsLoopback() && !(findsOwners && ip.IsLinkLocalUnicast()) && !g.Peers.IsValid():
+	case !ip.IsLoopback() && !(peer.KnowsTCP && ip.IsLinkLocalUnicast()) && !g.Peers.IsValid():
 		return nil, fmt.Errorf("listening on %s: %w", addr, ErrNotLoopback)
 	case ip.IsUnspecified():
 		return nil, fmt.Errorf("listening on %s: %w", addr, ErrAnyAddress)

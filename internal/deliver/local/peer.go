@@ -6,29 +6,27 @@ import (
 	"net"
 	"net/netip"
 	"os"
-)
 
-var (
-	errNoSocket = errors.New("no process of this computer has that socket")
-	errUnknown  = errors.New("whose a socket is cannot be told here")
+	"github.com/stile-aws/stile/internal/peer"
 )
 
 type peerKey struct{}
 
 // connected remembers whether a connection comes from somebody who is answered.
 func (g *Guard) connected(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, peerKey{}, g.answers(addrPort(c.RemoteAddr()), addrPort(c.LocalAddr())))
+	return context.WithValue(ctx, peerKey{}, g.answers(c))
 }
 
 // answers decides by the two ends of a connection.
-func (g *Guard) answers(remote, local netip.AddrPort) bool {
-	container := g.Peers.IsValid() && g.Peers.Contains(remote.Addr()) && remote.Addr() != local.Addr()
-	switch uid, err := owner(remote, local); {
+func (g *Guard) answers(c net.Conn) bool {
+	remote, local := address(c.RemoteAddr()), address(c.LocalAddr())
+	container := g.Peers.IsValid() && g.Peers.Contains(remote) && remote != local
+	switch uid, err := peer.TCP(c); {
 	case err == nil:
 		return uid == g.uid()
-	case errors.Is(err, errUnknown):
-		return container || remote.Addr().IsLoopback() && local.Addr().IsLoopback()
-	case errors.Is(err, errNoSocket):
+	case errors.Is(err, peer.ErrUnknown):
+		return container || remote.IsLoopback() && local.IsLoopback()
+	case errors.Is(err, peer.ErrNone):
 		return container
 	}
 	return false
@@ -41,11 +39,11 @@ func (g *Guard) uid() int {
 	return g.UID
 }
 
-func addrPort(a net.Addr) netip.AddrPort {
+// address is the IP address of an end, the zero one for what has none.
+func address(a net.Addr) netip.Addr {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {
-		return netip.AddrPort{}
+		return netip.Addr{}
 	}
-	p := tcp.AddrPort()
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	return tcp.AddrPort().Addr().Unmap()
 }

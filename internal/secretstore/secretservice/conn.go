@@ -1,6 +1,7 @@
 package secretservice
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func (k *Keyring) connect(ctx context.Context) (*conn, error) {
 	ctx, stop := c.soon(ctx)
 	defer stop()
 	defer context.AfterFunc(ctx, cancel)() // until it is connected, calls have no context
-	bus, err := k.dial(dbus.WithContext(living))
+	bus, err := dialBus(ctx, cmp.Or(k.Bus, sessionBus()), dbus.WithContext(living))
 	if err == nil {
 		c.bus, err = bus, greet(bus)
 	}
@@ -62,13 +63,6 @@ func (k *Keyring) connect(ctx context.Context) (*conn, error) {
 		return nil, fmt.Errorf("reaching it over the D-Bus of this session: %w", c.cause(ctx, err))
 	}
 	return c, nil
-}
-
-func (k *Keyring) dial(option dbus.ConnOption) (*dbus.Conn, error) {
-	if k.Bus != "" {
-		return dbus.Dial(k.Bus, option)
-	}
-	return dbus.SessionBusPrivateNoAutoStartup(option)
 }
 
 func greet(bus *dbus.Conn) error {

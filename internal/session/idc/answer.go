@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/stile-aws/stile/internal/peer"
 	"github.com/stile-aws/stile/internal/session/browser"
 )
 
@@ -86,7 +88,11 @@ type outcome struct {
 func listen(l net.Listener, state string) *answer {
 	port := l.Addr().(*net.TCPAddr).Port
 	came := make(chan outcome, 1)
-	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, ConnContext: withConn, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if why := foreign(r.Context()); why != "" {
+			browser.Answer(w, http.StatusForbidden, "Not an answer to stile", why)
+			return
+		}
 		if r.URL.Path != callback || r.Method != http.MethodGet || r.Host != fmt.Sprintf("%s:%d", loopback, port) {
 			http.NotFound(w, r)
 			return
@@ -130,6 +136,29 @@ func listen(l net.Listener, state string) *answer {
 			}
 		},
 	}
+}
+
+type connKey struct{}
+
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// foreign says why the browser at the other end is not the person's, "" if it may
+// be. The page's address is in a browser's arguments, where all users of the computer
+// see it: another one could sign in there as somebody else and bring the answer.
+func foreign(ctx context.Context) string {
+	uid, err := peer.TCP(ctx.Value(connKey{}).(net.Conn))
+	switch {
+	case err == nil && (uid == os.Getuid() || uid == 0): // root, as relays are: it can do anything anyhow
+	case errors.Is(err, peer.ErrUnknown):
+	case errors.Is(err, peer.ErrNone) && os.Getenv("WSL_DISTRO_NAME") != "": // a browser of Windows
+	case err == nil:
+		return fmt.Sprintf("It comes from a process of user %d, and another user is signing in.", uid)
+	default:
+		return "It cannot be told whose browser this is. Sign in with stile login --paste."
+	}
+	return ""
 }
 
 // readAnswer reads the parameters of RFC 6749, section 4.1.2. ours is false for

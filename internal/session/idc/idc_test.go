@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -251,6 +253,39 @@ func TestPastesThatAreNotTheAddressAreAskedForAgain(t *testing.T) {
 	want := []string{"<nil>", "that is not the address the browser ends up at, which begins with http://127.0.0.1:8400/oauth/callback", "the answer is not to this sign-in; begin again"}
 	if diff := cmp.Diff(want, problems); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// The page's address is in a browser's arguments, for all users of the computer to
+// see: another one could sign in there as somebody else and bring the answer.
+func TestTheAnswerOfAnotherUsersBrowserIsNotTaken(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can be another user")
+	}
+	d := newDesk(t)
+	l := d.as("alice")
+	show := l.Show
+	l.Show = func(ctx context.Context, page idc.Page) error {
+		next, err := d.server.AnswerSignIn(page.URL, ssooidc.Answer{User: "bob"})
+		if err != nil {
+			return err
+		}
+		u, err := url.Parse(next)
+		if err != nil {
+			return err
+		}
+		script := fmt.Sprintf(`exec 3<>/dev/tcp/127.0.0.1/%s; printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' >&3; cat <&3`,
+			u.Port(), strings.ReplaceAll(u.RequestURI(), "%", "%%"), u.Host)
+		cmd := exec.CommandContext(ctx, "bash", "-c", script)
+		cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.Output()
+		if err != nil || !strings.HasPrefix(string(out), "HTTP/1.1 403") || !strings.Contains(string(out), "user 65534") {
+			t.Errorf("another user's process: %v, %s, want 403", err, out)
+		}
+		return show(ctx, page)
+	}
+	if err := d.client().Login(t.Context(), l); err != nil {
+		t.Fatal(err)
 	}
 }
 

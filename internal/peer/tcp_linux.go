@@ -1,4 +1,4 @@
-package local
+package peer
 
 import (
 	"bufio"
@@ -12,31 +12,29 @@ import (
 	"strings"
 )
 
-// findsOwners says whether owner can tell whose connections are, as a rule.
-const findsOwners = true
+// KnowsTCP says whether [TCP] can tell, as a rule.
+const KnowsTCP = true
 
 // owner looks the other end of a connection up in the kernel's table of sockets,
-// which tells whose it is. [errNoSocket] means that it is on no computer but
-// another, or in a container; [errUnknown] that there is no such table, as in a
-// sandbox without /proc.
+// which tells whose it is. A sandbox without /proc has none.
 func owner(remote, local netip.AddrPort) (uid int, err error) {
 	// A client may have an IPv6 socket that is connected to an IPv4 address.
 	if remote.Addr().Is4() && local.Addr().Is4() {
 		uid, err = ownerOf("/proc/self/net/tcp", kernelAddr4(remote), kernelAddr4(local))
-		if !errors.Is(err, errNoSocket) {
+		if !errors.Is(err, ErrNone) {
 			return uid, unknown(err)
 		}
 	}
 	uid, err = ownerOf("/proc/self/net/tcp6", kernelAddr6(remote), kernelAddr6(local))
-	if remote.Addr().Is4() && errors.Is(unknown(err), errUnknown) {
-		return 0, errNoSocket // a kernel without IPv6
+	if remote.Addr().Is4() && errors.Is(unknown(err), ErrUnknown) {
+		return 0, ErrNone // a kernel without IPv6
 	}
 	return uid, unknown(err)
 }
 
 func unknown(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return errUnknown
+		return ErrUnknown
 	}
 	return err
 }
@@ -62,7 +60,7 @@ func ownerOf(file, local, remote string) (int, error) {
 	if err := lines.Err(); err != nil {
 		return 0, err
 	}
-	return 0, errNoSocket
+	return 0, ErrNone
 }
 
 // kernelAddr4 and kernelAddr6 write an address as the kernel does: words of four

@@ -1,6 +1,6 @@
 //go:build darwin || freebsd
 
-package client
+package peer
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Peer is the user whose process is at the other end, as the kernel says.
-func Peer(conn *net.UnixConn) (uid int, err error) {
+// Unix is the user whose process is at the other end, as the kernel says.
+func Unix(conn *net.UnixConn) (uid int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return -1, err

@@ -1,4 +1,4 @@
-package client
+package peer
 
 import (
 	"errors"
@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// Peer is the user whose process is at the other end, as the kernel says.
-func Peer(conn *net.UnixConn) (uid int, err error) {
+// Unix is the user whose process is at the other end, as the kernel says.
+func Unix(conn *net.UnixConn) (uid int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return -1, err
