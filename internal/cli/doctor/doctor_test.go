@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -208,5 +209,20 @@ func TestEachProblemIsFound(t *testing.T) {
 				t.Errorf("exit %d: %+v, want a %s and what to do", code, *got, c.level)
 			}
 		})
+	}
+}
+
+// The local AWS answers by the computer's clock, wherever its own was moved to.
+func TestTheLocalClockWasMoved(t *testing.T) {
+	w := routetest.New(t)
+	for range 2 {
+		if r := w.Stile(t, nil, "local", "clock", "advance", "50m"); r.Code != 0 {
+			t.Fatal(r.Stderr)
+		}
+	}
+	all, code := findings(t, w)
+	i := slices.IndexFunc(all, func(f finding) bool { return f.Check == "clock" })
+	if code != 0 || i < 0 || all[i].Level != "warning" || !strings.Contains(all[i].Text, "was moved 1h40m0s ahead") && !strings.Contains(all[i].Text, "was moved 1h39m59s ahead") {
+		t.Errorf("exit %d, %+v, want that the local AWS's clock was moved", code, all)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/stile-aws/stile/arn"
@@ -276,6 +277,9 @@ func (v *visit) log() {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return // nothing was handed out yet
+	case errors.Is(err, syscall.EROFS):
+		v.add("log", warning, "credentials are handed out without it; XDG_STATE_HOME may name a directory that can be written", "the log of issued credentials cannot be written: %v", err)
+		return
 	case err != nil:
 		v.add("log", problem, "move it aside", "the log of issued credentials cannot be written: %v", err)
 		return

@@ -57,9 +57,30 @@ func (v *visit) reach(ctx context.Context) {
 		v.add("clock", problem, "set the clock; AWS refuses requests that are 5 minutes off", "this computer's clock is off by %s", skew.Round(time.Second))
 	case off >= someSkew:
 		v.add("clock", warning, "set the clock; AWS refuses requests that are 5 minutes off", "this computer's clock is off by %s", skew.Round(time.Second))
+	case v.moved(ctx):
 	default:
 		v.add("clock", good, "", "the clock agrees with STS's")
 	}
+}
+
+// moved tells that the local AWS's clock was moved, by which it answers nobody: it takes
+// requests of this computer's time as well, and its answers have that.
+func (v *visit) moved(ctx context.Context) bool {
+	c := local.Targeted(v.streams)
+	if c == nil {
+		return false
+	}
+	var at struct{ Now time.Time }
+	if err := c.Call(ctx, http.MethodGet, "clock", nil, &at); err != nil {
+		return false // it is an older one, or stops this moment
+	}
+	ahead := time.Until(at.Now).Round(time.Second)
+	if ahead < someSkew {
+		return false
+	}
+	v.add("clock", warning, "sessions and tokens end by it; start it anew, without its --state, for one that was not moved",
+		"the local AWS's clock was moved %s ahead (stile local clock); requests of this computer's time are taken", ahead)
+	return true
 }
 
 // unwrapURL leaves off what net/http repeats.
