@@ -63,7 +63,7 @@ func New(s *term.Streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n := cmd.ArgsLenAtDash()
 			if n < 1 || n >= len(args) {
-				return errors.New("want stile each ACCOUNT/ROLE... -- COMMAND [ARGUMENT]")
+				return errors.New("want stile each ADDRESS|PATTERN... -- COMMAND [ARGUMENT]")
 			}
 			return o.run(cmd.Context(), args[:n], args[n:])
 		},

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
 	"github.com/stile-aws/stile/internal/cli/route/routetest"
 )
 
@@ -56,5 +59,26 @@ func TestDuration(t *testing.T) {
 	r := w.Stile(t, nil, "credential-process", "--duration", "1h", "other")
 	if !strings.Contains(r.Stderr, "not 1h0m0s: the source says how long they last") {
 		t.Errorf("a source that says how long: exit %d, %s", r.Code, r.Stderr)
+	}
+}
+
+// A session's own length gives way to what is wanted now.
+func TestDurationOfASession(t *testing.T) {
+	w := routetest.New(t)
+	if _, err := w.IAM(routetest.Orders).CreateRole(t.Context(), &iam.CreateRoleInput{
+		RoleName: aws.String("long"), MaxSessionDuration: aws.Int32(4 * 60 * 60),
+		AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"333333333333"},"Action":"sts:AssumeRole"}]}`),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.Write(t, ".config/stile/sessions.yaml", "sources:\n  - name: me\n    profile: {name: network}\nsessions:\n  - {name: long, source: me, account: \"222222222222\", role: long, duration: 2h}\n")
+	for _, c := range []struct {
+		args []string
+		want time.Duration
+	}{{nil, 2 * time.Hour}, {[]string{"--duration", "4h"}, 4 * time.Hour}, {[]string{"--duration", "15m"}, 15 * time.Minute}, {nil, 2 * time.Hour}} {
+		r := w.Stile(t, nil, append(append([]string{"credential-process"}, c.args...), "long")...)
+		if got := lasts(t, r); got != c.want || r.Stderr != "" {
+			t.Errorf("%q: %s, %q, want %s", c.args, got, r.Stderr, c.want)
+		}
 	}
 }
