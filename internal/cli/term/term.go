@@ -17,12 +17,12 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/diag"
+	"github.com/stile-aws/stile/internal/session/tty"
 	"github.com/stile-aws/stile/internal/surroundings"
 )
 
@@ -51,15 +51,7 @@ func (s *Streams) Printf(format string, args ...any) { fmt.Fprintf(s.Out, format
 // Note writes a line to standard error, without what would steer a terminal or turn
 // the text around: names that others gave may be in it.
 func (s *Streams) Note(format string, args ...any) {
-	fmt.Fprintln(s.Err, strings.Map(shown, fmt.Sprintf(format, args...)))
-}
-
-// shown is a character as people may see it.
-func shown(r rune) rune {
-	if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
-		return unicode.ReplacementChar
-	}
-	return r
+	fmt.Fprintln(s.Err, tty.Visible(fmt.Sprintf(format, args...)))
 }
 
 // JSON writes v to standard output, indented.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"runtime"
@@ -25,7 +26,13 @@ const attention = 1500 * time.Millisecond
 // the page, else by the system's own command. One that fails within a moment is
 // taken for one that did not start. It does not wait for the browser, which
 // outlives this program and writes nothing to its output.
+//
+// Others say what the page is, an Identity Center for one: what is no web page, such
+// as a file, is an error.
 func Open(ctx context.Context, getenv func(string) string, page string) error {
+	if u, err := url.Parse(page); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return fmt.Errorf("opening %q: it is no web page", page)
+	}
 	if commands := getenv("BROWSER"); commands != "" {
 		var errs []error
 		for command := range strings.SplitSeq(commands, ":") {

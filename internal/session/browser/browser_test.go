@@ -92,3 +92,12 @@ func TestComplaintsAreQuoted(t *testing.T) {
 		t.Errorf("a browser that says much: %v", err)
 	}
 }
+
+func TestWhatIsNoWebPageIsNotOpened(t *testing.T) {
+	for _, page := range []string{"file:///etc/passwd", "javascript:alert(1)", "https://", "x.example", "--version", "https://x.example/\x1b[2J", ""} {
+		err := browser.Open(t.Context(), func(string) string { return "touch" }, page)
+		if err == nil || !strings.Contains(err.Error(), "it is no web page") || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("Open(%q) = %v", page, err)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,6 +28,17 @@ func (none) Unshared() bool { return true }
 // ErrNoAnswer means that the person has ended the question, as by Ctrl-D.
 var ErrNoAnswer = errors.New("no answer was given")
 
+// Visible is text as people may see it at a terminal: what others wrote, such as an
+// Identity Center, must not move the cursor, or change the window's title.
+func Visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
 // Ask asks for a line. Show it is seen while it is typed.
 func Ask(ctx context.Context, prompt string, show bool) (string, error) {
 	f, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
@@ -42,7 +54,7 @@ func Ask(ctx context.Context, prompt string, show bool) (string, error) {
 		}
 		defer shown()
 	}
-	if _, err := fmt.Fprint(f, prompt); err != nil {
+	if _, err := fmt.Fprint(f, Visible(prompt)); err != nil {
 		return "", ErrNone
 	}
 	type line struct {
@@ -149,6 +161,6 @@ func Note(text string) bool {
 		return false
 	}
 	defer f.Close()
-	_, err = fmt.Fprintln(f, text)
+	_, err = fmt.Fprintln(f, Visible(text))
 	return err == nil
 }
