@@ -14,7 +14,7 @@ import (
 var partitions = [...]string{"aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"}
 
 // resources checks w.Resources and gives each parsed, the zero ARN for what is
-// no ARN or was complained about.
+// no ARN, was complained about or is a key that w only accepts.
 func (l *loader) resources(w *Allow, a *Access, via Pattern) []arn.ARN {
 	out := make([]arn.ARN, len(w.Resources))
 	for i := range w.Resources {
@@ -27,6 +27,9 @@ func (l *loader) resources(w *Allow, a *Access, via Pattern) []arn.ARN {
 			continue
 		}
 		parsed, ok := l.resource(*r, pos)
+		if ok && w.AcceptsKey(parsed) {
+			continue
+		}
 		if !ok || !l.inTargets(parsed, *r, pos, a) {
 			continue
 		}
@@ -37,6 +40,23 @@ func (l *loader) resources(w *Allow, a *Access, via Pattern) []arn.ARN {
 		out[i] = parsed
 	}
 	return out
+}
+
+// AcceptsKey reports whether r, among the resources of w, is one KMS key on which w
+// allows nothing, since none of its actions is one of KMS: the key that others of
+// the resources may be encrypted under. Only so named may it be another account's.
+func (w *Allow) AcceptsKey(r arn.ARN) bool {
+	if r.Service != "kms" || !strings.HasPrefix(r.Resource, "key/") || strings.ContainsAny(r.Resource, "*?$") {
+		return false
+	}
+	actions := w.Actions
+	if bundle, ok := catalog.LookUp(w.Grant); ok {
+		actions = bundle.Actions()
+	}
+	return !slices.ContainsFunc(actions, func(a string) bool {
+		service := catalog.ServiceOf(a)
+		return service == "kms" || strings.ContainsAny(service, "*?") || a == catalog.Everything
+	})
 }
 
 // wide warns of a resource that names nothing in particular.

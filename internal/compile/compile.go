@@ -109,6 +109,7 @@ type item struct {
 	keys    []declaredKey
 	// encrypted has what beside secrets the permissions name that is under a KMS key.
 	encrypted []encrypted
+	accepted  []string // keys that the item's things may be under, of whichever account
 	choice    Choice
 }
 
@@ -239,7 +240,7 @@ func (c *compiler) items(a *access.Access, target *access.Account) ([]*item, boo
 		for _, f := range faults {
 			c.report.add(f)
 		}
-		it.perms = perms
+		it.perms, it.accepted = perms, acceptedKeys(it.allow, target)
 		if len(faults) > 0 || !c.canEnd(a, it) || !c.findSecrets(it, target) || !c.findKeys(it, target) {
 			ok = false
 			continue

@@ -40,6 +40,8 @@ func declaredWorld() *inventory.Inventory {
 	const (
 		key    = "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 		mrk    = ":222222222222:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+		others = "arn:aws:kms:us-east-1:111111111111:key/0987dcba-09fe-87dc-65ba-ab0987654321"
+		bucket = "arn:aws:s3:::reports"
 		secret = "arn:aws:secretsmanager:us-east-1:222222222222:secret:AppDemoSecret-"
 	)
 	keys := map[string]*inventory.Key{}
@@ -52,12 +54,14 @@ func declaredWorld() *inventory.Inventory {
 				"ci-deployer": {ARN: "arn:aws:iam::111111111111:role/ci/ci-deployer", Name: "ci-deployer", Path: "/ci/"},
 				"approle":     {ARN: "arn:aws:iam::111111111111:role/AppRole", Name: "AppRole", Path: "/"},
 			},
+			Keys:  map[string]*inventory.Key{others: {ARN: others, Enabled: true, Policy: rootOnly}},
 			Users: map[string]*inventory.User{"auditor": {ARN: "arn:aws:iam::111111111111:user/auditor", Name: "auditor", Path: "/"}},
 		},
 		orders: {
-			Managed: map[string]*inventory.Managed{"arn:aws:iam::222222222222:policy/WorkloadBoundary": {}},
-			Secrets: map[string]*inventory.Secret{secret + "*": {ARN: secret + "a1B2c3", Name: "AppDemoSecret", KMSKey: key, KeyARN: key}},
-			Keys:    keys,
+			Managed:   map[string]*inventory.Managed{"arn:aws:iam::222222222222:policy/WorkloadBoundary": {}},
+			Secrets:   map[string]*inventory.Secret{secret + "*": {ARN: secret + "a1B2c3", Name: "AppDemoSecret", KMSKey: key, KeyARN: key}},
+			Keys:      keys,
+			Resources: map[string]*inventory.Resource{bucket: {ARN: bucket, Type: "s3:bucket", KMSKey: others}},
 		},
 	}}
 }

@@ -39,6 +39,8 @@ const (
 	CodeBadResource = "compile/bad-resource"
 	// CodeForeignResource: a resource is in another account than the target.
 	CodeForeignResource = "compile/foreign-resource"
+	// CodeForeignKey: a resource is under the key of another account, which nothing in the declarations names.
+	CodeForeignKey = "compile/foreign-key"
 	// CodeUnknownGrant: the catalog has no such bundle.
 	CodeUnknownGrant = "compile/unknown-grant"
 	// CodePattern: the pattern asked for cannot work here.

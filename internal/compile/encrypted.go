@@ -178,7 +178,7 @@ func (c *compiler) findEncrypted(it *item, target *access.Account) {
 			if noun == "bucket" {
 				c.assume("every object of bucket %s is taken to be encrypted as the bucket does by default", name)
 			}
-			it.encrypted = append(it.encrypted, encrypted{noun: noun, name: name, key: found.KMSKey, use: ref.use, actions: ref.actions, contexts: ref.contexts})
+			it.encrypted = append(it.encrypted, encrypted{noun: noun, name: name, owner: target.ID, key: found.KMSKey, use: ref.use, actions: ref.actions, contexts: ref.contexts})
 		case inventory.Absent:
 			c.assume("there is no %s %s in account %s (%s) yet; taken to need no KMS key", noun, name, target.Name, target.ID)
 		case inventory.Unread, inventory.NotAsked:

@@ -1,6 +1,7 @@
 package compile_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,11 +19,12 @@ const (
 	orders  = arn.AccountID("222222222222")
 	network = arn.AccountID("333333333333")
 
-	issuer    = "oidc.example/ci"
-	secretARN = "arn:aws:secretsmanager:us-east-1:222222222222:secret:AppDemoSecret-a1B2c3"
-	secretAny = "arn:aws:secretsmanager:us-east-1:222222222222:secret:AppDemoSecret-*"
-	keyARN    = "arn:aws:kms:us-east-1:222222222222:key/k1"
-	rootOnly  = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:root"},"Action":"kms:*","Resource":"*"}]}`
+	issuer     = "oidc.example/ci"
+	secretARN  = "arn:aws:secretsmanager:us-east-1:222222222222:secret:AppDemoSecret-a1B2c3"
+	secretAny  = "arn:aws:secretsmanager:us-east-1:222222222222:secret:AppDemoSecret-*"
+	keyARN     = "arn:aws:kms:us-east-1:222222222222:key/k1"
+	networkKey = "arn:aws:kms:us-east-1:333333333333:key/shared"
+	rootOnly   = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:root"},"Action":"kms:*","Resource":"*"}]}`
 )
 
 // situation is declarations and the world they meet, built in memory so that
@@ -68,6 +70,14 @@ func (s *situation) add(a *access.Access) *access.Access {
 	a.Pos = access.Pos{File: "access.yaml", Line: 10 * (len(s.set.Accesses) + 1), Column: 1}
 	s.set.Accesses = append(s.set.Accesses, a)
 	return a
+}
+
+// underNetworkKey puts the secret under a key of account network.
+func (s *situation) underNetworkKey() {
+	found := *s.world.Accounts[orders].Secrets[secretAny]
+	found.KMSKey, found.KeyARN = networkKey, networkKey
+	s.world.Accounts[orders].Secrets = map[string]*inventory.Secret{secretAny: &found, secretARN: &found}
+	s.world.Accounts[network].Keys = map[string]*inventory.Key{networkKey: {ARN: networkKey, Enabled: true, Policy: rootOnly}}
 }
 
 func (s *situation) compile(tb testing.TB) (*compile.Wanted, *inventory.Inventory, diag.List) {
@@ -170,6 +180,18 @@ func TestEachFaultHasOneDiagnostic(t *testing.T) {
 			s.world.Accounts[orders].Secrets[secretAny].KeyARN = "arn:aws:kms:us-east-1:444444444444:key/k"
 			s.add(one(deploy, shared))
 		}, compile.CodeNoKey, "is in an account that is not declared"},
+		{"a key of a declared account that is not the secret's", func(s *situation) {
+			s.underNetworkKey()
+			s.add(one(deploy, shared))
+		}, compile.CodeForeignKey, "secret AppDemoSecret of account 222222222222 is encrypted with a key of account 333333333333: " + networkKey},
+		{"a key that another item accepts", func(s *situation) {
+			s.underNetworkKey()
+			s.add(one(deploy, access.Allow{Grant: "sqs/send", Resources: []string{"arn:aws:sqs:us-east-1:222222222222:orders", networkKey}}))
+			s.add(one(pod, access.Allow{Grant: "secretsmanager/read", Resources: []string{secretARN}})).As = "reader"
+		}, compile.CodeForeignKey, "is encrypted with a key of account 333333333333"},
+		{"a key of another account on which something is allowed", func(s *situation) {
+			s.add(one(pod, decrypts(networkKey)))
+		}, compile.CodeForeignResource, "is not in account orders (222222222222)"},
 		{"a declared key that does not exist", func(s *situation) {
 			s.add(one(pod, decrypts("arn:aws:kms:us-east-1:222222222222:key/none")))
 		}, compile.CodeNoKey, "key arn:aws:kms:us-east-1:222222222222:key/none does not exist"},
@@ -344,6 +366,39 @@ func TestBaseCompiles(t *testing.T) {
 		s.add(a)
 		if w, _, diags := s.compile(t); w == nil || len(diags) > 0 {
 			t.Errorf("%s: Compile = %v, %v; want a Wanted without diagnostics, or the faults above prove nothing", name, w, diags)
+		}
+	}
+}
+
+// TestAKeyOfAnotherAccountIsUsedWhereItIsNamed: and only through the secret.
+func TestAKeyOfAnotherAccountIsUsedWhereItIsNamed(t *testing.T) {
+	for name, allow := range map[string]access.Allow{
+		"a grant":           {Grant: "secretsmanager/read", Resources: []string{secretARN, networkKey}},
+		"plain actions":     {Actions: []string{"secretsmanager:GetSecretValue"}, Resources: []string{secretARN, networkKey}},
+		"a resource policy": {Actions: shared.Actions, Resources: []string{secretAny, networkKey}, Via: access.ResourcePolicy},
+		"in any Region":     {Grant: "secretsmanager/read", Resources: []string{secretARN, "arn:aws:kms:*:333333333333:key/shared"}},
+	} {
+		s := base()
+		s.underNetworkKey()
+		s.add(one(deploy, allow))
+		w, _, diags := s.compile(t)
+		if w == nil || len(diags) > 0 {
+			t.Errorf("%s: Compile = %v, %v; want a Wanted without diagnostics", name, w, diags)
+			continue
+		}
+		var written []compile.Statement
+		for _, st := range w.Statements {
+			if st.Target == networkKey {
+				written = append(written, st)
+			}
+		}
+		if len(written) != 1 || written[0].Account != network || len(written[0].Statement.Conditions) < 2 {
+			t.Errorf("%s: the key's policy gets %+v, want one statement of account network with conditions", name, written)
+		}
+		for _, p := range w.Routes[0].Allow {
+			if p.Implied == "" && slices.ContainsFunc(p.Resources, func(r string) bool { return strings.Contains(r, ":kms:") }) {
+				t.Errorf("%s: %v is allowed on the key itself", name, p.Actions)
+			}
 		}
 	}
 }

@@ -17,9 +17,10 @@ import (
 
 // An encrypted is a resource under a KMS key, as an item uses it.
 type encrypted struct {
-	noun, name string // "secret", "AppDemoSecret"
-	key        string // its key by the ARN of it or of an alias; "" for AWS's own
-	lost       bool   // key is what the service calls it, and leads to none
+	noun, name string        // "secret", "AppDemoSecret"
+	owner      arn.AccountID // whose it is
+	key        string        // its key by the ARN of it or of an alias; "" for AWS's own
+	lost       bool          // key is what the service calls it, and leads to none
 	use        catalog.KeyUse
 	actions    []string // what of the key the item's actions use
 	contexts   []string // values of use.ContextKey
@@ -47,8 +48,9 @@ const (
 	keyOfCustomer
 )
 
-// keyOf finds the key of a resource.
-func (c *compiler) keyOf(at access.Pos, e *encrypted) (*inventory.Key, keyState) {
+// keyOf finds the key of a resource of an item.
+func (c *compiler) keyOf(it *item, e *encrypted) (*inventory.Key, keyState) {
+	at := it.allow.Pos
 	if e.key == "" || managedAlias(e.key) {
 		return nil, keyOfAWS
 	}
@@ -75,8 +77,27 @@ func (c *compiler) keyOf(at access.Pos, e *encrypted) (*inventory.Key, keyState)
 		return nil, keyUnknown
 	case key.AWSManaged:
 		return key, keyOfAWS
+	case !c.accepted(it, e, key):
+		return nil, keyUnknown
 	}
 	return key, keyOfCustomer
+}
+
+// accepted reports a key of another account than that of the resource under it,
+// unless the item names the key: who may change the resource's encryption would
+// choose in whose key's policy a statement is written.
+func (c *compiler) accepted(it *item, e *encrypted, key *inventory.Key) bool {
+	owner, err := arn.Parse(key.ARN)
+	if err == nil && owner.Account == e.owner || slices.Contains(it.accepted, key.ARN) {
+		return true
+	}
+	c.report.add(fault{
+		code: CodeForeignKey, at: it.allow.Pos,
+		summary: fmt.Sprintf("%s of account %s is encrypted with a key of account %s: %s", e, e.owner, owner.Account, key.ARN),
+		detail:  "whoever may change how the resource is encrypted chose this key; a statement is written into the policy of another account's key only where the declarations name the key",
+		hint:    "if this is the key to use, add it to the resources of this item (nothing is allowed on it but its use through the resource); else encrypt the resource under a key of its own account",
+	})
+	return false
 }
 
 // usableKey finds the key that an ARN of it or of an alias names, and reports one
@@ -145,7 +166,7 @@ type keyGrant struct {
 func (c *compiler) keyGrants(it *item) (grants []keyGrant, ok bool) {
 	ok = true
 	for _, e := range it.sealed() {
-		key, state := c.keyOf(it.allow.Pos, &e)
+		key, state := c.keyOf(it, &e)
 		switch state {
 		case keyUnknown:
 			ok = false

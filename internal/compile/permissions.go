@@ -50,7 +50,21 @@ func writeOut(allow *access.Allow, target *access.Account) ([]Permission, []faul
 	return out, nil
 }
 
-// resourcesOf checks that every resource is an ARN of the target account.
+// acceptedKeys lists the KMS keys that an item names for what else it names to be
+// encrypted under.
+func acceptedKeys(allow *access.Allow, target *access.Account) []string {
+	var out []string
+	for _, written := range allow.Resources {
+		key := placeholders(written, target)
+		if r, err := arn.Parse(key); err == nil && allow.AcceptsKey(r) {
+			out = union(out, singleKeys(key, target))
+		}
+	}
+	return out
+}
+
+// resourcesOf checks that every resource is an ARN of the target account, and
+// leaves out the keys that are only accepted.
 func resourcesOf(allow *access.Allow, target *access.Account) ([]arn.ARN, []fault) {
 	var out []arn.ARN
 	var faults []fault
@@ -62,6 +76,7 @@ func resourcesOf(allow *access.Allow, target *access.Account) ([]arn.ARN, []faul
 		switch {
 		case err != nil:
 			faults = append(faults, notAnARN(allow, written, err))
+		case allow.AcceptsKey(r):
 		case r.Account == target.ID, r.Owner == "", r.Owner == "aws":
 			out = append(out, r)
 		default:

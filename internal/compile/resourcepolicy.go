@@ -125,7 +125,7 @@ func (c *compiler) customerKeys(it *item) bool {
 			continue
 		}
 		e := s.encrypted()
-		if _, state := c.keyOf(it.allow.Pos, &e); state != keyOfAWS {
+		if _, state := c.keyOf(it, &e); state != keyOfAWS {
 			continue
 		}
 		ok = false

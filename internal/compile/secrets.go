@@ -182,7 +182,7 @@ func union(a, b []string) []string {
 // encrypted is the secret as what it is encrypted under.
 func (s secret) encrypted() encrypted {
 	use, _ := catalog.KeyUseOf("secretsmanager:GetSecretValue")
-	out := encrypted{noun: "secret", name: s.Name, use: use, actions: s.keyUse, contexts: []string{s.ARN}}
+	out := encrypted{noun: "secret", name: s.Name, owner: s.arn.Account, use: use, actions: s.keyUse, contexts: []string{s.ARN}}
 	if s.KMSKey != "" && !managedAlias(s.KMSKey) {
 		out.key, out.lost = cmp.Or(s.KeyARN, s.KMSKey), s.KeyARN == ""
 	}
