@@ -92,6 +92,7 @@ type About struct {
 	Chained     bool              `json:",omitempty"`
 	Narrowed    bool              `json:",omitempty"` // by the session policies of the request
 	Instead     string            `json:",omitempty"` // what it ends as instead, to be so, in words
+	Claimed     bool              `json:",omitempty"` // Account is what a file says of a key, and not AWS
 }
 
 // Grant is credentials and what they are for. It prints without the secrets.

@@ -61,11 +61,14 @@ func (o *Options) shared(ctx context.Context, s *term.Streams, address string, p
 	if err != nil {
 		return o.open(ctx, s, address, p)
 	}
+	if grant.AccountID != "" && grant.Account != "" && grant.AccountID != grant.Account { // it is somebody else's since the broker has found the way
+		return o.open(ctx, s, address, p)
+	}
 	r.first, r.about = grant, grant.About
 	cache := creds.NewCache(creds.Config{})
 	way := &Way{
 		Account: arn.AccountID(grant.Account), Role: grant.Role, Name: grant.Name, home: home{grant.Region, grant.RegionOf}, Caller: grant.Caller,
-		AccountName: grant.AccountName, Labels: grant.Labels, Chained: grant.Chained, narrowed: grant.Narrowed, instead: grant.Instead,
+		AccountName: grant.AccountName, Labels: grant.Labels, Chained: grant.Chained, narrowed: grant.Narrowed, instead: grant.Instead, claimed: grant.Claimed,
 		Credentials: cache.Of(r), end: func() { cache.Close(); r.close() },
 	}
 	if p.keep != nil && p.free() && o.Duration == 0 { // the key tells neither of session policies nor of a length
@@ -156,7 +159,7 @@ func wishOf(req client.Request) (*wish, error) {
 func (w *Way) About() client.About {
 	return client.About{
 		Account: string(w.Account), Role: w.Role, Name: w.Name, Region: w.home.region, RegionOf: w.home.of, Caller: w.Caller,
-		AccountName: w.AccountName, Labels: w.Labels, Chained: w.Chained, Narrowed: w.narrowed, Instead: w.instead, SessionName: w.Credentials.SessionName(),
+		AccountName: w.AccountName, Labels: w.Labels, Chained: w.Chained, Narrowed: w.narrowed, Instead: w.instead, Claimed: w.claimed, SessionName: w.Credentials.SessionName(),
 	}
 }
 

@@ -166,18 +166,15 @@ func compact(text []byte) (string, error) {
 func interactive(s *term.Streams) bool { return s.Ask && s.Terminal }
 
 // admit lets somebody through to where a way ends, or not. Where a guard goes by
-// accounts and nobody knows which this is, STS is asked.
+// accounts and AWS has not said which this is, STS is asked: what a program or a file
+// claims, anybody may have written.
 func (o *Options) admit(ctx context.Context, s *term.Streams, p *pass, w *Way) error {
 	if !p.narrow.none() && !w.narrowed {
 		return p.narrow.cannot("these credentials come from no call that takes a session policy")
 	}
-	if file := p.guard.Asks(); file != "" && w.Account == "" {
-		w.whose = &whose{guard: file, region: w.Region.Name}
-		c, err := w.Credentials.Retrieve(ctx)
-		if err != nil {
-			return fmt.Errorf("going as %s, to find out for %s which account this is: %w", w.Caller, file, err)
-		}
-		if w.Account, err = w.whose.ask(ctx, c); err != nil {
+	if file := p.guard.Asks(); file != "" {
+		w.whose = &whose{guard: file, region: w.Region.Name, claimed: w.claimed || w.Account == ""}
+		if err := w.locate(ctx); err != nil {
 			return err
 		}
 	}
@@ -198,6 +195,26 @@ func (o *Options) admit(ctx context.Context, s *term.Streams, p *pass, w *Way) e
 		return nil
 	}
 	return cmp.Or(context.Cause(ctx), fmt.Errorf("%s; that was not done", question))
+}
+
+// locate finds out for a guard to which account a way leads, unless AWS has said it.
+func (w *Way) locate(ctx context.Context) error {
+	if !w.whose.claimed {
+		return nil
+	}
+	c, err := w.Credentials.Retrieve(ctx)
+	if err != nil {
+		return fmt.Errorf("going as %s, to find out for %s which account this is: %w", w.Caller, w.whose.guard, err)
+	}
+	account, err := w.whose.ask(ctx, c)
+	if err != nil {
+		return err
+	}
+	if w.Account != "" && w.Account != account { // the rest of the claim is as wrong
+		w.AccountName, w.Labels = "", nil
+	}
+	w.Account = account
+	return nil
 }
 
 // A recorder logs the credentials of one way, each as often as it is handed out.
@@ -242,20 +259,21 @@ func (r *recorder) record(c aws.Credentials, session string) error {
 	return nil
 }
 
-// whose knows whose account credentials are of that come from where nothing says it.
-// They may be another's whenever there are others: each is asked about.
+// whose knows for a guard of which account credentials are. They may be another's
+// whenever there are others: each is looked at.
 type whose struct {
-	guard  string // the file that goes by accounts
-	region string
+	guard   string // the file that goes by accounts
+	region  string
+	claimed bool // the account that comes with them is not from AWS: a program or a file says it
 
 	mu      sync.Mutex // guards the rest
 	key     string     // the access key id that was asked about last
 	account arn.AccountID
 }
 
-// ask is the account of credentials: what comes with them, else what STS says.
+// ask is the account of credentials: what AWS has given with them, else what STS says.
 func (w *whose) ask(ctx context.Context, c aws.Credentials) (arn.AccountID, error) {
-	if said := arn.AccountID(c.AccountID); said.Valid() {
+	if said := arn.AccountID(c.AccountID); said.Valid() && !w.claimed {
 		return said, nil
 	}
 	w.mu.Lock()
@@ -291,16 +309,11 @@ func (w *Way) Provider() aws.CredentialsProvider {
 	})
 }
 
-// hand gives c when it is of the account that was let through, and in the log, or
-// need not be.
+// hand gives c when it is of the account that the way was opened for, and in the log,
+// or need not be.
 func (w *Way) hand(ctx context.Context, c aws.Credentials) (aws.Credentials, error) {
-	if w.whose != nil {
-		switch account, err := w.whose.ask(ctx, c); {
-		case err != nil:
-			return aws.Credentials{}, err
-		case account != w.Account:
-			return aws.Credentials{}, fmt.Errorf("%s gives credentials of account %s now, and %s let %s through; begin anew", w.Caller, account, w.whose.guard, w.Account)
-		}
+	if err := w.same(ctx, c); err != nil {
+		return aws.Credentials{}, err
 	}
 	if w.log == nil {
 		return c, nil
@@ -309,4 +322,39 @@ func (w *Way) hand(ctx context.Context, c aws.Credentials) (aws.Credentials, err
 		return aws.Credentials{}, err
 	}
 	return c, nil
+}
+
+// same refuses credentials of another account than those the way was opened for: a
+// guard has let that one through, and what uses the way was begun there. Somebody may
+// have signed in as somebody else since, or a program goes elsewhere now.
+func (w *Way) same(ctx context.Context, c aws.Credentials) error {
+	if w.whose != nil {
+		switch account, err := w.whose.ask(ctx, c); {
+		case err != nil:
+			return err
+		case account != w.Account:
+			return fmt.Errorf("%s gives credentials of account %s now, and %s let %s through; begin anew", w.Caller, account, w.whose.guard, w.Account)
+		}
+		return nil
+	}
+	said := arn.AccountID(c.AccountID)
+	if !said.Valid() {
+		return nil
+	}
+	if began := w.began(said); said != began {
+		return fmt.Errorf("%s gives credentials of account %s now, and this was begun in %s; begin anew", w.Caller, said, began)
+	}
+	return nil
+}
+
+// began is the account that the way was opened for: where nothing has said it, that of
+// the first credentials that say one.
+func (w *Way) began(said arn.AccountID) arn.AccountID {
+	if w.Account != "" {
+		return w.Account
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.first = cmp.Or(w.first, said)
+	return w.first
 }

@@ -175,6 +175,31 @@ func TestGuardsHoldWhereTheAccountIsNotKnown(t *testing.T) {
 	}
 }
 
+// What a program or a file claims of an account is no answer of AWS: a guard goes by what
+// STS says.
+func TestGuardsBelieveNoClaims(t *testing.T) {
+	w := routetest.New(t)
+	key, secret, _ := w.Server.Administrator(routetest.Tooling)
+	program := w.Write(t, "lie.sh", fmt.Sprintf(`echo '{"Version":1,"AccessKeyId":%q,"SecretAccessKey":%q,"AccountId":"222222222222","Expiration":"2051-01-01T00:00:00Z"}'`, key, secret))
+	w.Write(t, "config", fmt.Sprintf("[profile lying]\ncredential_process = sh %s\n[profile stale]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_account_id = 222222222222\n", program, key, secret))
+	w.Write(t, ".config/stile/sessions.yaml", "sources:\n- name: asked\n  process: {command: sh "+program+"}\n")
+	for _, address := range []string{"lying", "stale", "asked"} {
+		for _, c := range []struct{ guard, want string }{ // "" for success
+			{`allow: {accounts: ["222222222222"]}`, "account 111111111111 is kept out by"},
+			{`deny: {accounts: ["111111111111"]}`, "account 111111111111 is kept out by"},
+			{`confirm: {accounts: ["111111111111"]}`, "say --confirm 111111111111"},
+			{`allow: {accounts: ["111111111111"]}`, ""},
+			{`deny: {accounts: ["222222222222"]}`, ""},
+		} {
+			w.Write(t, ".stile-guard.yaml", c.guard)
+			said, ok := stile(t, w, nil, "env", address)
+			if ok != (c.want == "") || !strings.Contains(said, c.want) || !ok && strings.Contains(said, key) {
+				t.Errorf("env %s with %s: ok %v, %s; want %q", address, c.guard, ok, said, c.want)
+			}
+		}
+	}
+}
+
 // Which guards hold in a directory that is gone nobody can tell, and the way out is said.
 // What asks no guard works there.
 func TestAWorkingDirectoryThatIsGone(t *testing.T) {

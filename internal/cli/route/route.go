@@ -109,9 +109,13 @@ type Way struct {
 	end         func()
 	narrowed    bool                  // the end has the session policies that were wanted
 	instead     string                // what it ends as for their sake, in words; "" for what was asked for
-	whose       *whose                // asks whose account it is, for a guard; nil where that is known, or no matter
+	claimed     bool                  // the account is what a file says of a key, and not AWS
+	whose       *whose                // tells whose account it is, for a guard; nil where none goes by accounts
 	shorter     func(aws.Credentials) // says what lasts less than was wanted; nil for nothing
 	log         *recorder             // nil for a way that only finds out
+
+	mu    sync.Mutex    // guards first
+	first arn.AccountID // of what was handed out first, where Account is not known
 }
 
 // Close ends what is going on in the background.

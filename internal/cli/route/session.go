@@ -152,6 +152,7 @@ func (o *Options) openAt(ctx context.Context, s *term.Streams, d *desk.Desk, add
 	if way.Name == "" {
 		way.Name = t.Source.Name
 	}
+	way.claimed = t.Source.User != nil && len(t.Hops) == 0
 	way.Role = t.RoleARN()
 	if !t.Source.OfJob() {
 		way.kept = opened.Key
