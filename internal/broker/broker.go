@@ -61,6 +61,9 @@ type Config struct {
 	Text func(error) string
 	// Idle is how long the broker stays when nobody asks. Default 10 minutes.
 	Idle time.Duration
+	// Crowded is how long it stays so when brokers of more than three other
+	// environments run. Default a minute; Idle where that is shorter.
+	Crowded time.Duration
 	// Ready, if set, is called once when clients can connect.
 	Ready func()
 	// UID is the user whose processes are served. Default: this process's.
@@ -73,11 +76,13 @@ type Config struct {
 }
 
 const (
-	defaultIdle = 10 * time.Minute
-	defaultLook = 30 * time.Second
-	readTime    = 5 * time.Second // for a client to say what it wants
-	writeTime   = 2 * time.Second // for a client to take a message
-	leaveTime   = 30 * time.Second
+	defaultIdle    = 10 * time.Minute
+	defaultCrowded = time.Minute
+	defaultLook    = 30 * time.Second
+	crowd          = 3               // of brokers of other environments
+	readTime       = 5 * time.Second // for a client to say what it wants
+	writeTime      = 2 * time.Second // for a client to take a message
+	leaveTime      = 30 * time.Second
 )
 
 // ErrRunning means that another broker has the place.
@@ -104,6 +109,7 @@ type broker struct {
 // a while. It gives ErrRunning when another broker is there.
 func Run(ctx context.Context, cfg Config) error {
 	cfg.UID, cfg.Idle, cfg.Look = cmp.Or(cfg.UID, os.Getuid()), cmp.Or(cfg.Idle, defaultIdle), cmp.Or(cfg.Look, defaultLook)
+	cfg.Crowded = min(cmp.Or(cfg.Crowded, defaultCrowded), cfg.Idle)
 	if err := cfg.Place.Prepare(); err != nil {
 		return fmt.Errorf("preparing the broker's directory: %w", err)
 	}
@@ -253,10 +259,13 @@ func (b *broker) accept(serving, working context.Context, ln *net.UnixListener) 
 
 // watch ends the broker when it is not needed any more, or cannot be found.
 func (b *broker) watch(serving context.Context) {
-	idle := b.cfg.Idle
 	for {
-		if wait(serving, min(idle, b.cfg.Look)) != nil {
+		if wait(serving, min(b.cfg.Crowded, b.cfg.Look)) != nil {
 			return
+		}
+		idle := b.cfg.Idle
+		if len(b.cfg.Place.All())-1 > crowd { // who tries out many environments needs few of their brokers
+			idle = b.cfg.Crowded
 		}
 		if !b.socket.there() || b.idleFor(time.Now()) >= idle && !b.holds.precious(time.Now()) {
 			b.leave()

@@ -399,6 +399,33 @@ func TestTheBrokerStaysForWhatAPersonWasAsked(t *testing.T) {
 	}
 }
 
+// Somebody who tries out many environments does not leave a broker of each behind.
+func TestBrokersMakeRoomWhenThereAreMany(t *testing.T) {
+	p := place(t)
+	first := startWith(t, &ways{life: time.Hour}, broker.Config{Place: p, Idle: time.Hour, Crowded: 5 * time.Millisecond})
+	first.get(t, "a")
+	dir := filepath.Dir(p.Dir)
+	var others []*running
+	for i := range 4 {
+		if i == 3 {
+			select {
+			case <-first.ended:
+				t.Fatal("it has left although few were there")
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		other, err := client.Find([]string{"HOME=/home/jane", "XDG_RUNTIME_DIR=" + dir, fmt.Sprint("AWS_PROFILE=", i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		others = append(others, startWith(t, &ways{life: time.Hour}, broker.Config{Place: *other, Idle: time.Hour}))
+	}
+	first.wait(t)
+	for _, other := range others {
+		other.get(t, "a")
+	}
+}
+
 func TestTheBrokerLeavesWhenItCannotBeFound(t *testing.T) {
 	r := startWith(t, &ways{life: time.Hour}, broker.Config{Place: place(t), Idle: time.Hour, Look: 5 * time.Millisecond})
 	r.get(t, "a")

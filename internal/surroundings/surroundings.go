@@ -35,7 +35,15 @@ var names = []string{
 // is part of the request.
 var ignored = []string{
 	"STILE_BROKER", InsideEnv, DeclarationsEnv, "STILE_ADDRESS", "STILE_EXPIRES", "STILE_REGION", "STILE_ACCOUNT_ID", "STILE_ACCOUNT_NAME",
-	"AWS_PAGER", "AWS_CLI_AUTO_PROMPT", "AWS_DEFAULT_OUTPUT", "AWS_EXECUTION_ENV",
+
+	// How programs print, retry, sum up and name themselves (AWS SDKs and tools reference
+	// guide, "Settings reference"; AWS CLI user guide, "Environment variables").
+	"AWS_PAGER", "AWS_CLI_AUTO_PROMPT", "AWS_CLI_FILE_ENCODING", "AWS_CLI_HISTORY_FILE", "AWS_CLI_OUTPUT_ENCODING", "AWS_DEFAULT_OUTPUT", "AWS_EXECUTION_ENV",
+	"AWS_SDK_UA_APP_ID", "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE", "AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION",
+	"AWS_DISABLE_REQUEST_COMPRESSION", "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES", "AWS_ENABLE_ENDPOINT_DISCOVERY",
+	"AWS_ENDPOINT_URL_S3", "AWS_S3_USE_ARN_REGION", "AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS", "AWS_S3_US_EAST_1_REGIONAL_ENDPOINT", "AWS_S3_DISABLE_EXPRESS_SESSION_AUTH",
+	// What others leave beside credentials, for people.
+	"AWS_VAULT", "AWS_SESSION_EXPIRATION", "AWS_CREDENTIAL_EXPIRATION",
 }
 
 // InsideEnv tells the programs that give credentials, and stile below them, for what

@@ -64,7 +64,7 @@ func TestErrorsOfMessagesHoldNothingOfThem(t *testing.T) {
 
 func TestDeciding(t *testing.T) {
 	got := client.Deciding([]string{
-		"PATH=/bin", "XDG_SESSION_ID=4", "AWS_PROFILE=a", "STILE_BROKER=off", "HTTPS_PROXY=http://p", "AWS_PAGER=less", "HOME=/h", "STILE_NO_LOGIN=1",
+		"PATH=/bin", "XDG_SESSION_ID=4", "AWS_PROFILE=a", "STILE_BROKER=off", "HTTPS_PROXY=http://p", "AWS_PAGER=less", "AWS_MAX_ATTEMPTS=9", "AWS_RETRY_MODE=standard", "AWS_VAULT=x", "AWS_ENDPOINT_URL_S3=http://s3", "AWS_SESSION_EXPIRATION=later", "HOME=/h", "STILE_NO_LOGIN=1",
 	})
 	if diff := cmp.Diff([]string{"AWS_PROFILE=a", "HOME=/h", "HTTPS_PROXY=http://p", "STILE_NO_LOGIN=1"}, got); diff != "" {
 		t.Errorf("Deciding (-want +got):\n%s", diff)

@@ -26,7 +26,8 @@ func New(s *term.Streams) *cobra.Command {
 		Long: "Commands that want credentials start a broker in the background, which holds them in its memory, refreshes them,\n" +
 			"and answers everybody: however many processes ask, there is one login, one question and one call of STS. There is\n" +
 			"one for every environment (AWS_*, STILE_*, proxies), since that decides which credentials there are. It serves\n" +
-			"this user's processes alone, by a socket in $XDG_RUNTIME_DIR/stile, and ends when nobody has asked for ten minutes.\n\n" +
+			"this user's processes alone, by a socket in $XDG_RUNTIME_DIR/stile, and ends when nobody has asked for ten minutes,\n" +
+			"or for one where brokers of many environments run.\n\n" +
 			"Nothing needs it: with STILE_BROKER=off, or --no-broker, every process does the work itself. Only the answer of the\n" +
 			"browser to a sign-in is waited for in the background all the same, so that the sign-in outlives who asked for it.",
 		Args: cobra.NoArgs,

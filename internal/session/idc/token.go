@@ -208,7 +208,7 @@ func (c *Client) refresh(ctx context.Context, t Token) error {
 // place of one that works.
 func usable(out *ssooidc.CreateTokenOutput) error {
 	if aws.ToString(out.AccessToken) == "" || out.ExpiresIn <= 0 {
-		return errors.New("Identity Center answered without a token")
+		return errors.New("asking Identity Center for a token: it answered without one")
 	}
 	return nil
 }
