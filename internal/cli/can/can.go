@@ -148,7 +148,12 @@ func (o *options) answer(ctx context.Context, q verify.Query) (verify.Answer, er
 		if err != nil {
 			return verify.Answer{}, err
 		}
-		return verify.Options{Strict: !o.source.Assume}.Can(inv, q)
+		a, err := verify.Options{Strict: !o.source.Assume}.Can(inv, q)
+		if errors.Is(err, verify.ErrNoWay) && q.Who.ServiceAccount != nil {
+			return a, fmt.Errorf("%w, as an inventory does not declare which role it enters: stile paths --inventory %s %s %s %s tells which, "+
+				"and can answers for that; or leave --inventory out, and give the declarations by -f PATH", err, o.source.Inventory, q.Who, q.Action, q.Resource)
+		}
+		return a, err
 	}
 	paths, err := state.Declarations(o.streams, o.declarations)
 	if err != nil {
