@@ -112,6 +112,9 @@ func (g *Guard) add(dir string, seen map[string]bool) error {
 func read(path string) (*file, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if to, err := os.Readlink(path); err == nil {
+			return nil, fmt.Errorf("%s leads to %s, and there is nothing; make it, or take the link away", filepath.Base(path), to)
+		}
 		return nil, nil
 	}
 	if err == nil && !info.Mode().IsRegular() { // a pipe would be waited for

@@ -142,6 +142,16 @@ func TestFileThatIsNotUnderstoodIsAnError(t *testing.T) {
 	}
 }
 
+func TestALinkToNothingIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink("/none/guard", filepath.Join(dir, guard.FileName)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := guard.Find(dir); err == nil || !strings.Contains(err.Error(), ".stile-guard.yaml leads to /none/guard, and there is nothing") {
+		t.Errorf("Find = %v", err)
+	}
+}
+
 // Whoever comes by a link is where it leads.
 func TestGuardsHoldBehindLinks(t *testing.T) {
 	dir := t.TempDir()

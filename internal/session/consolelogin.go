@@ -34,7 +34,7 @@ func (c *ConsoleLogin) check() error {
 	case c.Port < 0 || c.Port > 65535:
 		return fmt.Errorf("port %d: want 1 to 65535", c.Port)
 	}
-	return nil
+	return checkRegion(c.Region)
 }
 
 // LoginSession is the identity that a profile signs in as by `aws login`, "" for a

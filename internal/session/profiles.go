@@ -338,7 +338,10 @@ func (im *importer) use(p *section) {
 }
 
 func (im *importer) add(p *section, s Session) {
-	s.Name, s.Region = im.name(p.name), p.keys["region"]
+	s.Name = im.name(p.name)
+	if region := p.keys["region"]; checkRegion(region) == nil { // aws-global, say, is of no use to a session
+		s.Region = region
+	}
 	if n, err := strconv.Atoi(p.keys["duration_seconds"]); err == nil {
 		if d := Duration(time.Duration(n) * time.Second); d.possible() {
 			s.Duration = d

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stile-aws/stile/arn"
+	"github.com/stile-aws/stile/internal/catalog"
+	"github.com/stile-aws/stile/internal/diag"
 )
 
 // Source is where credentials begin. Exactly one of the pointers is set.
@@ -214,6 +216,19 @@ func (c *IdentityCenter) check() error {
 	case c.Port < 0 || c.Port > 65535:
 		return fmt.Errorf("port %d: want 1 to 65535", c.Port)
 	}
+	return checkRegion(c.Region)
+}
+
+// checkRegion refuses what no Region is called: the name becomes part of a host, and
+// of a line of AWS's files. One that nobody knows yet may be right.
+func checkRegion(region string) error {
+	if region != "" && !catalog.RegionShaped(region) {
+		err := fmt.Errorf("region %q: want a Region's name, like eu-west-1", region)
+		if hint := diag.DidYouMean(strings.ToLower(region), catalog.Regions()); hint != "" {
+			err = fmt.Errorf("%w; %s", err, hint)
+		}
+		return err
+	}
 	return nil
 }
 
@@ -247,6 +262,9 @@ func (s *Session) Check() error {
 		return fmt.Errorf("session %s: goes via roles to none", s.Name)
 	case s.Duration != 0 && !s.Duration.possible():
 		return fmt.Errorf("session %s: duration %s: want 15m to 12h", s.Name, time.Duration(s.Duration))
+	}
+	if err := checkRegion(s.Region); err != nil {
+		return fmt.Errorf("session %s: %w", s.Name, err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -221,6 +222,28 @@ func TestMistakesInTheFileHaveAPlace(t *testing.T) {
 	}
 }
 
+// A Region's name becomes part of a host, and of a line of AWS's files.
+func TestRegionsThatAreNoneAreRefused(t *testing.T) {
+	center := func(region string) string {
+		return fmt.Sprintf("sources: [{name: a, identityCenter: {startURL: \"https://a.awsapps.com/start\", region: %q}}]\n", region)
+	}
+	for _, text := range []string{
+		center("eu west"), center("evil.example/"), center("EU-WEST-1"),
+		"sources: [{name: a, consoleLogin: {region: xx}}]\n",
+		center("eu-west-1") + "sessions: [{name: s, source: a, account: \"222222222222\", role: R, region: \"us-east-1\\ncredential_process = x\"}]\n",
+	} {
+		if _, err := session.Read(write(t, text)); err == nil || !strings.Contains(err.Error(), "want a Region's name, like eu-west-1") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if _, err := session.Read(write(t, center("EU-WEST-1"))); err == nil || !strings.Contains(err.Error(), `did you mean "eu-west-1"?`) {
+		t.Errorf("capitals: %v", err)
+	}
+	if _, err := session.Read(write(t, center("xy-new-9"))); err != nil {
+		t.Errorf("a Region of tomorrow: %v", err)
+	}
+}
+
 func TestProfilesAreTakenOver(t *testing.T) {
 	dir := t.TempDir()
 	config, credentials := filepath.Join(dir, "config"), filepath.Join(dir, "credentials")
@@ -249,6 +272,7 @@ duration_seconds = 1800
 s3 =
   max_concurrent_requests = 20
 [profile plain]
+region = aws-global
 role_arn = arn:aws:iam::444444444444:role/x
 source_profile = keys
 [profile ours]
