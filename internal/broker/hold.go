@@ -93,7 +93,7 @@ func (h *holds) get(ctx context.Context, req client.Request) (client.Grant, erro
 		f.Forget(req.Refused)
 	}
 	var asked atomic.Bool
-	g, err := o.session.Retrieve(h.asking(ctx, e, &asked))
+	g, err := o.session.Retrieve(h.asking(ctx, e, req, &asked))
 	if err != nil {
 		if asked.Load() {
 			err = &askedError{err}
@@ -127,10 +127,13 @@ func (h *holds) note(key string) string {
 	return e.note
 }
 
-// asking lets Ask work for e. asked is set when a person was.
-func (h *holds) asking(ctx context.Context, e *hold, asked *atomic.Bool) context.Context {
+// asking lets Ask work for e, which a request has begun. asked is set when a person was.
+func (h *holds) asking(ctx context.Context, e *hold, req client.Request, asked *atomic.Bool) context.Context {
 	ctx = flight.WithNote(ctx, e.tell)
-	return context.WithValue(ctx, askerKey{}, &asker{party: h.party, key: e.key, asked: func() { e.person.Store(true); asked.Store(true) }, spawn: h.live.Go})
+	return context.WithValue(ctx, askerKey{}, &asker{
+		party: h.party, key: e.key, by: requester{req.PID, req.Address},
+		asked: func() { e.person.Store(true); asked.Store(true) }, spawn: h.live.Go,
+	})
 }
 
 // askedError is a failure after a person was asked: to try again would ask again.
@@ -241,7 +244,7 @@ func (h *holds) openLocked(e *hold, req client.Request, stamp string) {
 		wall, running := h.clock()
 		var asked atomic.Bool
 		ctx, end := context.WithCancel(h.working) // what Show began ends with Open
-		s, err := h.cfg.Open(h.asking(ctx, e, &asked), req)
+		s, err := h.cfg.Open(h.asking(ctx, e, req, &asked), req)
 		end()
 		if err != nil && asked.Load() {
 			err = &askedError{err}

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/stile-aws/stile/internal/broker/client"
 	"github.com/stile-aws/stile/internal/session/flight"
@@ -83,14 +86,16 @@ func (p *party) arrivals() int {
 }
 
 // pick takes a guest who may be asked and has come after so many others, first one
-// who waits for key. others says that there are some who are being asked something
-// else; changed is closed when it is worth to look again.
-func (p *party) pick(key, question string, after int, declined []*guest) (g *guest, id int, others bool, changed <-chan struct{}) {
+// who waits for key. What is typed is asked of no other: who is asked for the code of
+// one thing and waits for another would open what somebody else wants. others says
+// that there are some who are being asked something else; changed is closed when it
+// is worth to look again.
+func (p *party) pick(key string, q client.Question, after int, declined []*guest) (g *guest, id int, others bool, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, o := range p.guests {
 		switch {
-		case o.number <= after || slices.Contains(declined, o):
+		case o.number <= after || slices.Contains(declined, o) || q.URL == "" && o.key != key:
 		case p.busy[o] != "":
 			others = true
 		case g == nil || o.key == key && g.key != key:
@@ -98,7 +103,7 @@ func (p *party) pick(key, question string, after int, declined []*guest) (g *gue
 		}
 	}
 	if g != nil {
-		p.busy[g] = question
+		p.busy[g] = asked(q)
 		p.last++
 	}
 	return g, p.last, others, p.changed
@@ -124,16 +129,19 @@ func (p *party) other(g *guest) (pid int, question string, ok bool) {
 type asker struct {
 	party *party
 	key   string
+	by    requester
 	asked func()       // told when a person has answered
 	spawn func(func()) // runs what ends with the context
 }
 
 type askerKey struct{}
 
-// Ask has one of the waiting clients ask a person: first one that waits for what
-// the question is about. Should it go away or decline, the next one is asked. The
-// error is [ErrNobody] when none that waits can be asked: with the last of them the
-// question ends, and who comes later, or waits elsewhere, asks anew.
+// Ask has one of the clients ask a person that wait for what the question is about;
+// it says for whom it asks where another process has begun it. Should the client go
+// away or decline, the next one is asked. The error is [ErrNobody] when none that
+// waits for it can be asked: with the last of them the question ends, and who comes
+// later, or waits elsewhere or for something else that takes the same answer, asks
+// anew.
 //
 // ctx must come from the broker, by [Config].Open or [Session].Retrieve.
 func Ask(ctx context.Context, q client.Question) (client.Answer, error) {
@@ -141,7 +149,7 @@ func Ask(ctx context.Context, q client.Question) (client.Answer, error) {
 	if !ok {
 		return client.Answer{}, ErrNobody
 	}
-	answer, _, err := a.party.ask(ctx, a.key, q, 0)
+	answer, _, err := a.party.ask(ctx, a, q, 0)
 	if !errors.Is(err, ErrNobody) || errors.Is(err, errDeclined) {
 		a.asked()
 	}
@@ -156,7 +164,7 @@ func Show(ctx context.Context, q client.Question) error {
 	if !ok {
 		return ErrNobody
 	}
-	_, g, err := a.party.ask(ctx, a.key, q, 0)
+	_, g, err := a.party.ask(ctx, a, q, 0)
 	if err != nil {
 		return err
 	}
@@ -168,7 +176,7 @@ func Show(ctx context.Context, q client.Question) error {
 			case <-ctx.Done():
 				return
 			}
-			_, next, err := a.party.ask(ctx, a.key, q, a.party.arrivals())
+			_, next, err := a.party.ask(ctx, a, q, a.party.arrivals())
 			switch {
 			case err == nil:
 				g = next
@@ -193,12 +201,12 @@ func (refused) Unwrap() error  { return ErrNobody }
 // and tells who has answered. Unless all may be asked it waits for one even if
 // there is none now. Who has no person at all has not declined. A page that was given to one who has gone since may be seen:
 // when nobody else is there it is taken for shown.
-func (p *party) ask(ctx context.Context, key string, q client.Question, after int) (client.Answer, *guest, error) {
+func (p *party) ask(ctx context.Context, a *asker, q client.Question, after int) (client.Answer, *guest, error) {
 	var declined []*guest
 	said := false
 	var gone *guest
 	for {
-		g, id, others, changed := p.pick(key, asked(q), after, declined)
+		g, id, others, changed := p.pick(a.key, q, after, declined)
 		if g == nil {
 			if !others && gone != nil && q.URL != "" {
 				return client.Answer{}, gone, nil
@@ -214,9 +222,8 @@ func (p *party) ask(ctx context.Context, key string, q client.Question, after in
 			}
 			continue
 		}
-		q.ID = id
 		answered := flight.Asking(ctx, g.pid, asked(q))
-		answer, here := put(ctx, g, q)
+		answer, here := put(ctx, g, a.by.sign(q, id, g))
 		answered()
 		p.free(g)
 		switch {
@@ -230,6 +237,35 @@ func (p *party) ask(ctx context.Context, key string, q client.Question, after in
 			gone = g
 		}
 	}
+}
+
+// requester is who has begun what a question is about.
+type requester struct {
+	pid     int
+	address string // what it wants
+}
+
+// sign gives a question its number, and says for whom it is asked where that is
+// another process than the guest's: a person who is not told would answer for
+// something they have not begun.
+func (r requester) sign(q client.Question, id int, g *guest) client.Question {
+	q.ID = id
+	if q.URL != "" || r.pid == 0 || r.pid == g.pid {
+		return q
+	}
+	q.Text = fmt.Sprintf("%s (for %s, asked by process %s)%s", asked(q), r.address, nameOf(r.pid), strings.TrimPrefix(q.Text, asked(q)))
+	return q
+}
+
+// nameOf is a process for people: its id, and its program's name where the system
+// tells it.
+func nameOf(pid int) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	name := strings.TrimSpace(string(text))
+	if err != nil || name == "" || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Itoa(pid)
+	}
+	return fmt.Sprintf("%d (%s)", pid, name)
 }
 
 // asked is a question in an error.

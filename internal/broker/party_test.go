@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -180,6 +182,119 @@ func TestNobodyToAsk(t *testing.T) {
 	}
 	if err := r.ask(t.Context(), right); err != nil {
 		t.Errorf("with the right one: %v", err)
+	}
+}
+
+// Who waits for one thing does not answer for another: somebody else would have it.
+func TestWhatIsTypedIsAskedOfWhoWaitsForItAlone(t *testing.T) {
+	for _, secret := range []bool{false, true} {
+		release := make(chan struct{})
+		w := &ways{life: time.Hour, hook: func(ctx context.Context, address string) error {
+			if address == "dev" {
+				<-release
+				return nil
+			}
+			_, err := broker.Ask(ctx, client.Question{Text: "MFA code of prod-admin", Secret: secret})
+			return err
+		}}
+		r := start(t, w, 0)
+		dev := make(chan error, 1)
+		go func() {
+			c := r.client()
+			c.Answer = func(_ context.Context, q client.Question) (client.Answer, error) {
+				t.Errorf("who waits for dev is asked %q", q.Text)
+				return client.Answer{Text: "123456"}, nil
+			}
+			_, err := c.Get(t.Context(), client.Request{Address: "dev"})
+			dev <- err
+		}()
+		until(t, r, func(s *client.Status) bool { return s.Waiting == 1 })
+		_, err := r.client().Get(t.Context(), client.Request{Address: "prod"}) // it has nobody to ask
+		if refusal, ok := errors.AsType[*client.Refusal](err); !ok || !refusal.Redo {
+			t.Errorf("who has nobody to ask got %v, want that it tries itself", err)
+		}
+		close(release)
+		if err := <-dev; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What serves two ways, such as the MFA session of a user for all roles, is asked for at
+// the terminal of the other when the first has none: as the other's own question.
+func TestWhoWaitsForTheSameFlightIsAskedNext(t *testing.T) {
+	dir, begun, release := t.TempDir(), make(chan struct{}), make(chan struct{})
+	var answered atomic.Bool
+	w := &ways{life: time.Hour, hook: func(ctx context.Context, address string) error {
+		return flight.Do(ctx, dir, "mfa", answered.Load, func(ctx context.Context) error {
+			if address == "script" {
+				close(begun)
+				<-release
+			}
+			a, err := broker.Ask(ctx, client.Question{Text: "MFA code for " + address})
+			answered.Store(err == nil && a.Text == "123456")
+			return err
+		})
+	}}
+	r := start(t, w, 0)
+	script, person := make(chan error, 1), make(chan error, 1)
+	get := func(address string, f answering, done chan<- error) {
+		c := r.client()
+		c.Answer = f
+		_, err := c.Get(t.Context(), client.Request{Address: address})
+		done <- err
+	}
+	go get("script", nil, script)
+	<-begun
+	go get("person", func(ctx context.Context, q client.Question) (client.Answer, error) {
+		if q.Text != "MFA code for person" {
+			t.Errorf("the person is asked %q", q.Text)
+		}
+		return right(ctx, q)
+	}, person)
+	until(t, r, func(s *client.Status) bool { return s.Waiting == 2 })
+	close(release)
+	if refusal, ok := errors.AsType[*client.Refusal](<-script); !ok || !refusal.Redo {
+		t.Error("the script is not told to try itself")
+	}
+	if err := <-person; err != nil {
+		t.Error(err)
+	}
+}
+
+// A person is told who has begun what they are asked for, unless they have.
+func TestQuestionsForAnotherProcessSayForWhom(t *testing.T) {
+	joined := make(chan struct{})
+	w := &ways{life: time.Hour, hook: func(ctx context.Context, _ string) error {
+		<-joined
+		_, err := broker.Ask(ctx, client.Question{Text: "MFA code: "})
+		return err
+	}}
+	r := start(t, w, 0)
+	conn, err := net.Dial("unix", r.place.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := client.Write(conn, client.Request{Protocol: client.Protocol, Program: client.ThisProgram(), Do: client.DoGet, Address: "orders/reader", PID: os.Getppid()}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, r, func(s *client.Status) bool { return s.Waiting == 1 })
+	asked, got := make(chan string, 1), make(chan error, 1)
+	go func() {
+		got <- r.ask(t.Context(), func(ctx context.Context, q client.Question) (client.Answer, error) {
+			asked <- q.Text
+			return right(ctx, q)
+		})
+	}()
+	until(t, r, func(s *client.Status) bool { return s.Waiting == 2 })
+	close(joined)
+	text, want := <-asked, fmt.Sprintf("MFA code (for orders/reader, asked by process %d", os.Getppid())
+	if !strings.HasPrefix(text, want) || !strings.HasSuffix(text, "): ") {
+		t.Errorf("asked %q, want %q …", text, want)
+	}
+	if err := <-got; err != nil {
+		t.Error(err)
 	}
 }
 
