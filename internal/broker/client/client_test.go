@@ -97,6 +97,32 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// A broker runs programs that are named without a directory: those of who asks.
+func TestBrokersArePerPath(t *testing.T) {
+	runtime := "XDG_RUNTIME_DIR=" + t.TempDir()
+	find := func(more ...string) *client.Place {
+		t.Helper()
+		p, err := client.Find(append([]string{runtime, "HOME=/h"}, more...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	one, same, other := find("PATH=/good:/bin"), find("UNRELATED=1", "PATH=/good:/bin"), find("PATH=/evil:/bin")
+	if one.Socket != same.Socket {
+		t.Errorf("one PATH has two brokers, at %s and %s", one.Socket, same.Socket)
+	}
+	if one.Socket == other.Socket || one.Lock == other.Lock || one.Queue == other.Queue {
+		t.Errorf("two PATHs have one broker, at %s", one.Socket)
+	}
+	if a, b := one.SignIns().Socket, other.SignIns().Socket; a != b {
+		t.Errorf("sign-ins are at %s and at %s, want one page for both", a, b)
+	}
+	if one.SignIns().Socket == find("PATH=/good:/bin", "AWS_PROFILE=x").SignIns().Socket {
+		t.Error("sign-ins of two environments are one")
+	}
+}
+
 func TestAPathThatIsTooLongIsNotUsed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), strings.Repeat("x", 100))
 	if err := os.Mkdir(dir, 0o700); err != nil {

@@ -22,6 +22,8 @@ type Place struct {
 	Socket string
 	Lock   string // held by the broker as long as the socket is its own
 	Queue  string // held by the client that starts a broker
+
+	signIns string // what SignIns are named by; "" for what the socket is
 }
 
 const (
@@ -31,8 +33,13 @@ const (
 	maxBrokers = 16  // environments a user works in at once
 )
 
+// searched is the variable that says where programs are found. A broker runs those that
+// people have named to give credentials: each caller's are those of its own PATH, and
+// nobody else's.
+const searched = "PATH"
+
 // passed are variables that a broker is given beside those that decide.
-var passed = []string{"PATH", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "DISPLAY", "WAYLAND_DISPLAY", "GORACE"}
+var passed = []string{searched, "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "DISPLAY", "WAYLAND_DISPLAY", "GORACE"}
 
 // Deciding is the part of an environment that decides which credentials there
 // are, sorted.
@@ -82,13 +89,21 @@ func Find(environ []string) (*Place, error) {
 			return nil, fmt.Errorf("%w: %s is relative to the working directory", ErrUnavailable, name)
 		}
 	}
-	sum := sha256.Sum256([]byte(strings.Join(Deciding(environ), "\x00")))
-	name := prefix + hex.EncodeToString(sum[:8])
+	deciding := Deciding(environ)
+	signIns := digest(deciding) // they run no such programs: one page will do for all shells
+	name := prefix + digest(append(deciding, searched+"="+lookup(environ, searched)))
 	dir, err := findDir(lookup(environ, "XDG_RUNTIME_DIR"), len(name)+len(suffix)+1)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return placeIn(dir, name), nil
+	p := placeIn(dir, name)
+	p.signIns = signIns
+	return p, nil
+}
+
+func digest(words []string) string {
+	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
+	return hex.EncodeToString(sum[:8])
 }
 
 func placeIn(dir, name string) *Place {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"path/filepath"
 	"strings"
 )
@@ -9,9 +10,9 @@ import (
 const signInPrefix = "signin-"
 
 // SignIns is where the process is found that signs people in for those who do
-// without a broker: beside the broker of the same environment.
+// without a broker: beside the brokers of the same environment, whatever their PATH.
 func (p *Place) SignIns() *Place {
-	return placeIn(p.Dir, signInPrefix+strings.TrimPrefix(strings.TrimSuffix(filepath.Base(p.Socket), suffix), prefix))
+	return placeIn(p.Dir, signInPrefix+cmp.Or(p.signIns, strings.TrimPrefix(strings.TrimSuffix(filepath.Base(p.Socket), suffix), prefix)))
 }
 
 // AllSignIns lists the processes that may sign people in, as [Place.All] does

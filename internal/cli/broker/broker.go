@@ -25,7 +25,7 @@ func New(s *term.Streams) *cobra.Command {
 		Short: "Look at, or stop, the process that holds credentials for all others",
 		Long: "Commands that want credentials start a broker in the background, which holds them in its memory, refreshes them,\n" +
 			"and answers everybody: however many processes ask, there is one login, one question and one call of STS. There is\n" +
-			"one for every environment (AWS_*, STILE_*, proxies), since that decides which credentials there are. It serves\n" +
+			"one for every environment (AWS_*, STILE_*, proxies, PATH), since that decides which credentials there are. It serves\n" +
 			"this user's processes alone, by a socket in $XDG_RUNTIME_DIR/stile, and ends when nobody has asked for ten minutes,\n" +
 			"or for one where brokers of many environments run.\n\n" +
 			"Nothing needs it: with STILE_BROKER=off, or --no-broker, every process does the work itself. Only the answer of the\n" +
