@@ -119,6 +119,7 @@ func TestAQuestionEndsWithTheLastWhoMayAnswerIt(t *testing.T) {
 	if !errors.Is(err, broker.ErrNobody) || !ok || !own.Unshared() {
 		t.Errorf("it ended with %v, want that nobody is there, which is nothing to others", err)
 	}
+	until(t, r, func(s *client.Status) bool { return len(s.Sessions) == 0 }) // who comes sooner is told to ask itself
 	if err := r.ask(t.Context(), right); err != nil {
 		t.Errorf("the next got %v, want a question of its own", err)
 	}
