@@ -11,7 +11,8 @@ type KeyUse struct {
 	// ".REGION.amazonaws.com".
 	ViaService string
 	// ContextKey is the encryption-context key that names the resource, whose
-	// value is the resource's ARN; "" when the service sets none that names it.
+	// value is the resource's ARN, of a table its name; "" when the service sets
+	// none that names it.
 	ContextKey string
 	Source     string
 }
@@ -155,8 +156,8 @@ var keyUses = [...]struct {
 			"dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem",
 		},
 		use: KeyUse{
-			Actions: []string{"kms:Decrypt", "kms:DescribeKey"}, ViaService: "dynamodb",
-			Source: "DynamoDB guide encryption.usagenotes, \"Authorizing use of a customer managed key\"",
+			Actions: []string{"kms:Decrypt", "kms:DescribeKey"}, ViaService: "dynamodb", ContextKey: "aws:dynamodb:tableName",
+			Source: "DynamoDB guide encryption.usagenotes, \"Authorizing use of a customer managed key\" and \"DynamoDB encryption context\"",
 		},
 	},
 }

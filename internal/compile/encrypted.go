@@ -98,9 +98,7 @@ func nounOf(service string) string {
 func holdsKeys(service string) bool { return nounOf(service) != "" }
 
 // sealed is what a resource is to the keys of a service; ok is false for what the
-// service's actions are not about. The encryption context of S3 is no condition
-// here: it names the object, or with a bucket key the bucket, which says little that
-// the permission on the objects does not, and would leave the proof open.
+// service's actions are not about.
 func sealed(resource string, use catalog.KeyUse) (ref sealedRef, ok bool) {
 	ref = sealedRef{holder: resource, open: true, use: use, actions: use.Actions}
 	if resource == catalog.Everything {
@@ -127,11 +125,26 @@ func sealed(resource string, use catalog.KeyUse) (ref sealedRef, ok bool) {
 		a.Resource, _, _ = strings.Cut(a.Resource, ":")
 	}
 	ref.holder = a.String()
-	if use.ContextKey != "" && a.Service != "s3" {
-		ref.contexts = []string{ref.holder}
+	if use.ContextKey != "" {
+		ref.contexts = contextsOf(a)
 	}
 	ref.open = strings.ContainsAny(a.Resource, "*?$") || strings.ContainsAny(a.Region, "*?$")
 	return ref, true
+}
+
+// contextsOf are the values by which the encryption context names what is
+// encrypted: a table by its name, a bucket's objects by their own ARNs or, with a
+// bucket key, by the bucket's. Sources: DynamoDB guide encryption.usagenotes,
+// "DynamoDB encryption context"; S3 guide UsingKMSEncryption, "Encryption context",
+// and bucket-key, "Changes to note before enabling an S3 Bucket Key".
+func contextsOf(holder arn.ARN) []string {
+	switch holder.Service {
+	case "s3":
+		return []string{holder.String(), holder.String() + "/*"}
+	case "dynamodb":
+		return []string{strings.TrimPrefix(holder.Resource, "table/")}
+	}
+	return []string{holder.String()}
 }
 
 // Holder is what of a resource may be under a KMS key that can be looked for: the

@@ -157,6 +157,7 @@ type keyGrant struct {
 	use      catalog.KeyUse
 	actions  []string
 	contexts []string
+	owner    arn.AccountID // of the resources
 	noun     string
 	names    []string
 }
@@ -182,7 +183,7 @@ func (c *compiler) keyGrants(it *item) (grants []keyGrant, ok bool) {
 		}
 		i := slices.IndexFunc(grants, func(g keyGrant) bool { return g.key.ARN == key.ARN && g.use.ViaService == e.use.ViaService })
 		if i < 0 {
-			grants = append(grants, keyGrant{key: key, arn: parsed, use: e.use, noun: e.noun})
+			grants = append(grants, keyGrant{key: key, arn: parsed, use: e.use, owner: e.owner, noun: e.noun})
 			i = len(grants) - 1
 		}
 		g := &grants[i]
@@ -190,7 +191,32 @@ func (c *compiler) keyGrants(it *item) (grants []keyGrant, ok bool) {
 		g.contexts = union(g.contexts, e.contexts)
 		g.names = union(g.names, []string{e.name})
 	}
-	return grants, ok
+	return parted(grants), ok
+}
+
+// contextless is the action that has no encryption context. Source: KMS guide
+// conditions-kms, kms:EncryptionContext:context-key, whose list of operations has
+// it not.
+const contextless = "kms:DescribeKey"
+
+// parted has two grants for one whose actions do not all take its contexts.
+func parted(grants []keyGrant) []keyGrant {
+	var out []keyGrant
+	for i := range grants {
+		g := &grants[i]
+		if len(g.contexts) == 0 || !slices.Contains(g.actions, contextless) {
+			out = append(out, *g)
+			continue
+		}
+		with, without := *g, *g
+		with.actions = slices.DeleteFunc(slices.Clone(g.actions), func(a string) bool { return a == contextless })
+		without.actions, without.contexts = []string{contextless}, nil
+		if len(with.actions) > 0 {
+			out = append(out, with)
+		}
+		out = append(out, without)
+	}
+	return out
 }
 
 // conditions limit the use of the key to its service acting on the very
@@ -201,7 +227,14 @@ func (g *keyGrant) conditions() []policy.Condition {
 	if g.use.ContextKey == "" || len(g.contexts) == 0 {
 		return out
 	}
-	return append(out, policy.Cond("StringEquals", "kms:EncryptionContext:"+g.use.ContextKey, g.contexts...))
+	const prefix = "kms:EncryptionContext:"
+	switch g.use.ViaService {
+	case "s3":
+		return append(out, policy.Cond("StringLike", prefix+g.use.ContextKey, g.contexts...))
+	case "dynamodb":
+		out = append(out, policy.Cond("StringEquals", prefix+"aws:dynamodb:subscriberId", string(g.owner)))
+	}
+	return append(out, policy.Cond("StringEquals", prefix+g.use.ContextKey, g.contexts...))
 }
 
 // permission is the identity side of g.

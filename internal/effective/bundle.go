@@ -1,6 +1,7 @@
 package effective
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/stile-aws/stile/arn"
@@ -79,10 +80,11 @@ type encryption struct {
 	what    string // "secret AppDemoSecret"
 	owner   arn.AccountID
 	region  string
-	key     string // as the service gives it; "" for a key that asks nobody
-	keyARN  string // key resolved, when the service was asked
-	context string // the value of the service's encryption context, "" when it may be one or another
-	unread  string // why it is not known
+	key     string   // as the service gives it; "" for a key that asks nobody
+	keyARN  string   // key resolved, when the service was asked
+	context string   // the value of the service's encryption context, "" when it may be one or another
+	either  []string // the values it may be, where context is ""
+	unread  string   // why it is not known
 }
 
 // keyParts is the use of the key of q's resource.
@@ -115,9 +117,29 @@ func (v *View) keyParts(q *Question) []Part {
 	}
 	var out []Part
 	for _, action := range use.Actions {
-		out = append(out, Part{Why: why, Question: q.throughService(&use, &e, action, key)})
+		out = append(out, Part{Why: why, Question: v.throughEither(q, &use, &e, action, key)})
 	}
 	return out
+}
+
+// throughEither is throughService with one of the encryption contexts that there
+// may be, where the answer is the same with each of them.
+func (v *View) throughEither(q *Question, use *catalog.KeyUse, e *encryption, action, key string) Question {
+	open := q.throughService(use, e, action, key)
+	if len(e.either) == 0 {
+		return open
+	}
+	var asked []Question
+	for _, context := range e.either {
+		with := *e
+		with.context = context
+		asked = append(asked, q.throughService(use, &with, action, key))
+	}
+	first := v.Outcome(asked[0])
+	if slices.ContainsFunc(asked[1:], func(other Question) bool { return v.Outcome(other) != first }) {
+		return open
+	}
+	return asked[0]
 }
 
 // managedParts is the use of an AWS managed key: its policy lets everybody of the
@@ -190,7 +212,7 @@ func (q *Question) throughService(use *catalog.KeyUse, e *encryption, action, ke
 	if out.Context.Set("kms:ViaService", use.ViaServiceValue(e.region)); e.region == "" {
 		out.Context.SetUnknown("kms:ViaService")
 	}
-	if use.ContextKey != "" {
+	if use.ContextKey != "" && action != "kms:DescribeKey" { // which is no cryptographic operation
 		if name := encryptionContext + use.ContextKey; e.context != "" {
 			out.Context.Set(name, e.context)
 			out.Via = append(out.Via, name)
@@ -202,6 +224,9 @@ func (q *Question) throughService(use *catalog.KeyUse, e *encryption, action, ke
 		out.Context.SetUnknown(encryptionContext + "SecretVersionId")
 	}
 	if use.ViaService == "dynamodb" {
+		if action != "kms:DescribeKey" {
+			out.Context.Set(encryptionContext+"aws:dynamodb:subscriberId", string(e.owner))
+		}
 		for _, name := range []string{"aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast"} {
 			out.Context.Set(name, "dynamodb.amazonaws.com")
 		}
@@ -251,8 +276,14 @@ func (v *View) encryptionOf(q *Question, a arn.ARN) (encryption, bool) {
 	default:
 		e.unread = reasonOf(state)
 	}
-	if a.Service == "s3" {
+	switch a.Service {
+	case "s3":
 		v.bucketEncryption(&e)
+		if guard != "" {
+			e.either = []string{guard, q.Resource}
+		}
+	case "dynamodb": // DynamoDB guide encryption.usagenotes, "DynamoDB encryption context"
+		e.context, _, _ = strings.Cut(strings.TrimPrefix(a.Resource, "table/"), "/")
 	}
 	return e, true
 }

@@ -24,6 +24,16 @@ func encrypted() *inventory.Inventory {
 	return inv
 }
 
+// decryptsFor limits decrypting under the key to one table, and looking at the key
+// to nothing.
+func decryptsFor(name, account string) func(*inventory.Inventory) {
+	return func(inv *inventory.Inventory) {
+		const root = `"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:root"},"Resource":"*"`
+		inv.Accounts[away].Keys[key].Policy = `{"Version":"2012-10-17","Statement":[{` + root + `,"Action":"kms:DescribeKey"},{` + root + `,"Action":"kms:Decrypt","Condition":{"StringEquals":{
+			"kms:EncryptionContext:aws:dynamodb:tableName":"` + name + `","kms:EncryptionContext:aws:dynamodb:subscriberId":"` + account + `"}}}]}`
+	}
+}
+
 func TestAskAllTakesWhatTheCallTakes(t *testing.T) {
 	limit := func(condition string) func(*inventory.Inventory) {
 		return func(inv *inventory.Inventory) {
@@ -49,12 +59,18 @@ func TestAskAllTakesWhatTheCallTakes(t *testing.T) {
 		{"a secret nobody looked for", "secretsmanager:GetSecretValue", secret, func(inv *inventory.Inventory) { inv.Accounts[away].Secrets = nil }, nil, authz.Unknown, "secretsmanager:GetSecretValue kms:Decrypt"},
 		{"an object under its bucket's key", "s3:GetObject", "arn:aws:s3:::reports/a", nil, nil, authz.Allowed, "s3:GetObject kms:Decrypt"},
 		{"an object's encryption context may be the bucket's", "s3:GetObject", "arn:aws:s3:::reports/a", limit(`"StringEquals":{"kms:EncryptionContext:aws:s3:arn":"arn:aws:s3:::reports"}`), nil, authz.Unknown, "s3:GetObject kms:Decrypt"},
+		{"whichever of both it is", "s3:GetObject", "arn:aws:s3:::reports/a", limit(`"StringLike":{"kms:EncryptionContext:aws:s3:arn":["arn:aws:s3:::reports","arn:aws:s3:::reports/*"]}`), nil, authz.Allowed, "s3:GetObject kms:Decrypt"},
+		{"neither of both", "s3:GetObject", "arn:aws:s3:::reports/a", limit(`"StringLike":{"kms:EncryptionContext:aws:s3:arn":["arn:aws:s3:::other","arn:aws:s3:::other/*"]}`), nil, authz.ImplicitDeny, "s3:GetObject kms:Decrypt"},
 		{"a bucket without a key", "s3:GetObject", "arn:aws:s3:::reports/a", func(inv *inventory.Inventory) { inv.Accounts[away].Resources["arn:aws:s3:::reports"].KMSKey = "" }, nil, authz.Allowed, "s3:GetObject"},
 		{"a queue, by its key's alias", "sqs:SendMessage", queue, limit(`"StringEquals":{"kms:EncryptionContext:aws:sqs:arn":"` + queue + `"}`), nil, authz.Allowed, "sqs:SendMessage kms:Decrypt kms:GenerateDataKey"},
 		{"a queue under a key that is not known", "sqs:SendMessage", queue, func(inv *inventory.Inventory) { inv.Accounts[away].Resources[queue].KMSKey = "alias/else" }, nil, authz.Unknown, "sqs:SendMessage kms:Decrypt"},
 		{"a queue under the AWS managed key", "sqs:SendMessage", queue, func(inv *inventory.Inventory) { inv.Accounts[away].Resources[queue].KMSKey = "alias/aws/sqs" }, nil, authz.Allowed, "sqs:SendMessage"},
 		{"a topic", "sns:Publish", topic, limit(`"StringEquals":{"kms:EncryptionContext:aws:sns:topicArn":"` + topic + `"}`), nil, authz.Allowed, "sns:Publish kms:Decrypt kms:GenerateDataKey"},
 		{"a table under a key of its own", "dynamodb:GetItem", table, limit(`"ForAnyValue:StringEquals":{"aws:CalledVia":"dynamodb.amazonaws.com"}`), nil, authz.Allowed, "dynamodb:GetItem kms:Decrypt kms:DescribeKey"},
+		{"a table by its name and account", "dynamodb:GetItem", table, decryptsFor("Orders", "222222222222"), nil, authz.Allowed, "dynamodb:GetItem kms:Decrypt kms:DescribeKey"},
+		{"an index by its table's", "dynamodb:Query", table + "/index/i", decryptsFor("Orders", "222222222222"), nil, authz.Allowed, "dynamodb:Query kms:Decrypt kms:DescribeKey"},
+		{"another table's name", "dynamodb:GetItem", table, decryptsFor("Returns", "222222222222"), nil, authz.ImplicitDeny, "dynamodb:GetItem kms:Decrypt kms:DescribeKey"},
+		{"the table of another account", "dynamodb:GetItem", table, decryptsFor("Orders", "111111111111"), nil, authz.ImplicitDeny, "dynamodb:GetItem kms:Decrypt kms:DescribeKey"},
 		{"an index is its table's", "dynamodb:Query", table + "/index/i", nil, nil, authz.Allowed, "dynamodb:Query kms:Decrypt kms:DescribeKey"},
 		{"a role handed over", "lambda:CreateFunction", "arn:aws:lambda:us-east-1:222222222222:function:run", nil, func(q *effective.Question) { q.PassRole = "arn:aws:iam::222222222222:role/runner" }, authz.Allowed, "lambda:CreateFunction iam:PassRole sts:AssumeRole"},
 		{"a role handed over that does not trust the service", "lambda:CreateFunction", "arn:aws:lambda:us-east-1:222222222222:function:run", nil, func(q *effective.Question) { q.PassRole = reader }, authz.ImplicitDeny, "lambda:CreateFunction iam:PassRole sts:AssumeRole"},
