@@ -167,17 +167,20 @@ type Error struct {
 
 // Error says which file keeps the account out, and why.
 func (e *Error) Error() string {
-	if e.Account.ID == "" && e.Account.Name == "" {
+	switch {
+	case e.Reason == deniesAll:
+		return fmt.Sprintf("every account is kept out by %s; work elsewhere, or change that file", e.File)
+	case e.Account.ID == "" && e.Account.Name == "":
 		return fmt.Sprintf("nobody can tell which account this is, and %s goes by accounts: %s; work elsewhere, or change that file", e.File, e.Reason)
 	}
 	return fmt.Sprintf("account %s is kept out by %s: %s; work elsewhere, or change that file", e.Account.text(), e.File, e.Reason)
 }
 
-// Asks names the file that goes by accounts, "" when none does. Where one does and
+// Asks names the file that goes by accounts, "" when none does, or goes by all of them. Where one does and
 // an account's id is not known, find it out before Check: it would be kept out.
 func (g *Guard) Asks() string {
 	for i := range g.files {
-		if f := &g.files[i]; f.Allow != nil || f.Deny != nil || f.Confirm != nil {
+		if f := &g.files[i]; f.Allow.tells() || f.Deny.tells() || f.Confirm != nil { // a question names the account
 			return f.path
 		}
 	}
@@ -207,10 +210,19 @@ func (g *Guard) Check(a Account) (confirm string, err error) {
 	return confirm, nil
 }
 
+// everyAccount is the pattern that fits an account of which nothing is known, too.
+const everyAccount = "*"
+
+// tells reports that there is a selection, which tells accounts apart.
+func (s *selection) tells() bool { return s != nil && !slices.Contains(s.Accounts, everyAccount) }
+
+// deniesAll is the reason of a file that lets nobody pass.
+const deniesAll = "it denies account " + everyAccount
+
 // fits tells why an account is one of the selection, "" when it is not.
 func (s *selection) fits(a Account, unknown bool) string {
 	for _, pattern := range s.Accounts {
-		if a.ID != "" && glob.Plain(pattern, string(a.ID)) || a.Name != "" && glob.Plain(pattern, a.Name) {
+		if pattern == everyAccount || a.ID != "" && glob.Plain(pattern, string(a.ID)) || a.Name != "" && glob.Plain(pattern, a.Name) {
 			return "account " + pattern
 		}
 	}

@@ -56,11 +56,12 @@ func TestCheck(t *testing.T) {
 		"denied by id":                         {[]string{`deny: {accounts: ["222222222222"]}`}, []guard.Account{dev, bare, unknown}, nil, []guard.Account{prod}},
 		"denied by id, an unknown one too":     {[]string{`deny: {accounts: ["222222222222"]}`}, []guard.Account{dev}, nil, []guard.Account{prod, nobody}},
 		"denied by pattern of ids":             {[]string{`deny: {accounts: ["2222*"]}`}, nil, nil, []guard.Account{prod, nobody}},
-		"all allowed, an unknown one not":      {[]string{`allow: {accounts: ["*"]}`}, []guard.Account{dev, prod, unknown}, nil, []guard.Account{nobody}},
 		"confirmed by id, an unknown one too":  {[]string{`confirm: {accounts: ["222222222222"]}`}, []guard.Account{dev}, []guard.Account{prod, nobody}, nil},
 		"read only, whoever it is":             {[]string{"as: readonly"}, []guard.Account{dev, nobody}, nil, nil},
 		"deny beats allow":                     {[]string{"allow: {accounts: [orders-prod]}\ndeny: {labels: {env: prod}}"}, nil, nil, []guard.Account{prod}},
 		"confirmed by label, unknown ones too": {[]string{"confirm: {labels: {env: prod}}"}, []guard.Account{dev, bare}, []guard.Account{prod, unknown}, nil},
+		"all of them, unknown ones too":        {[]string{`allow: {accounts: ["*"]}`}, []guard.Account{dev, prod, unknown, nobody}, nil, nil},
+		"none of them, unknown ones too":       {[]string{`deny: {accounts: ["*"]}`}, nil, nil, []guard.Account{dev, nobody}},
 		"what is below cannot loosen":          {[]string{"allow: {accounts: [orders-dev]}", "allow: {accounts: [orders-prod, orders-dev]}"}, []guard.Account{dev}, nil, []guard.Account{prod}},
 		"what is above holds":                  {[]string{"deny: {accounts: [orders-prod]}", "", "allow: {labels: {team: orders}}"}, []guard.Account{dev}, nil, []guard.Account{prod, bare}},
 		"confirmation from above":              {[]string{"confirm: {accounts: [network]}", "deny: {accounts: [orders-prod]}"}, []guard.Account{dev}, []guard.Account{bare}, []guard.Account{prod}},
@@ -100,6 +101,8 @@ func TestAsks(t *testing.T) {
 		{[]string{`deny: {accounts: ["222222222222"]}`}, true},
 		{[]string{"allow: {labels: {env: dev}}", "as: readonly"}, true},
 		{[]string{"confirm: {accounts: [x]}", ""}, true},
+		{[]string{`deny: {accounts: ["*"]}`, `allow: {accounts: ["2*", "*"]}`}, false},
+		{[]string{`confirm: {accounts: ["*"]}`}, true},
 	} {
 		g, err := tree(t, c.files...)
 		if err != nil || (g.Asks() != "") != c.want {
