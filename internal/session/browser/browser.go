@@ -18,6 +18,10 @@ import (
 // ErrNone means that there is no browser here, as on a server.
 var ErrNone = errors.New("there is no browser here")
 
+// container is the scheme of pages that Firefox opens in a container, by the
+// extension "Open external links in a container".
+const container = "ext+container"
+
 // attention is how long a command is looked at after it was started: those that
 // find no browser end at once, and those that are one do not.
 const attention = 1500 * time.Millisecond
@@ -30,7 +34,8 @@ const attention = 1500 * time.Millisecond
 // Others say what the page is, an Identity Center for one: what is no web page, such
 // as a file, is an error.
 func Open(ctx context.Context, getenv func(string) string, page string) error {
-	if u, err := url.Parse(page); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+	u, err := url.Parse(page)
+	if err != nil || u.Scheme != container && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
 		return fmt.Errorf("opening %q: it is no web page", page)
 	}
 	if commands := getenv("BROWSER"); commands != "" {
