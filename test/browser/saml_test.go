@@ -183,7 +183,7 @@ func TestSignInsAtProvidersEnd(t *testing.T) {
 	if err := login.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, login.ends(t), "interrupted")
+	interrupted(t, login.ends(t))
 	c.hasLeft(t)
 }
 

@@ -31,6 +31,15 @@ func refused(t *testing.T, r routetest.Result, want string) {
 	}
 }
 
+// interrupted wants stile to have said so and died of the signal, as a shell's loop
+// needs it to.
+func interrupted(t *testing.T, r routetest.Result) {
+	t.Helper()
+	if r.Code != -1 || r.Stdout != "" || !strings.HasSuffix("\n"+r.Stderr, "\nstile: interrupted\n") {
+		t.Errorf("exit %d, %q, %s, want that it was interrupted", r.Code, r.Stdout, r.Stderr)
+	}
+}
+
 // The browser is one that stile starts, as a person's first page of the day.
 func TestLoginStartsABrowser(t *testing.T) {
 	t.Parallel()
@@ -102,10 +111,7 @@ func TestLoginIsInterrupted(t *testing.T) {
 	if err := login.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	r := login.ends(t)
-	if r.Code != 1 || r.Stdout != "" || !strings.HasSuffix(r.Stderr, "\nstile: interrupted\n") {
-		t.Errorf("exit %d, %q, %s, want that it was interrupted", r.Code, r.Stdout, r.Stderr)
-	}
+	interrupted(t, login.ends(t))
 	w.Stile(t, nil, "broker", "stop").Want(t, "")
 	login = w.begin(t, nil, "login")
 	b = c.open(t, "", w.page(t))

@@ -86,9 +86,6 @@ func newAdd(s *term.Streams, edit bool) *cobra.Command {
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.given = cmd.Flags()
-		if o.edit && cmd.Flags().NFlag() == 0 {
-			return fmt.Errorf("changing %s: say what, by flags; stile sessions edit --help lists them, stile sessions export %[1]s shows what there is", args[0])
-		}
 		return o.run(cmd.Context(), args[0])
 	}
 	o.flags(cmd)
@@ -178,6 +175,8 @@ func (o *adding) change(ctx context.Context, d *desk.Desk, name string) (c sessi
 		return c, fmt.Errorf("%s is there already; stile sessions edit %s changes it", name, name)
 	case o.edit && !there:
 		return c, session.NoSuch(name)
+	case o.edit && o.given.NFlag() == 0:
+		return c, fmt.Errorf("changing %s: say what, by flags; stile sessions edit --help lists them, stile sessions export %[1]s shows what there is", name)
 	case g != nil || !there && len(o.members) > 0:
 		made := session.Group{Name: name}
 		if g != nil {
