@@ -38,12 +38,13 @@ type holds struct {
 
 	mu     sync.Mutex // guards the rest
 	of     map[string]*hold
+	here   map[string]int // requests that are being served, by key
 	closed bool
 	live   sync.WaitGroup // ways being opened, kept or closed
 }
 
 func newHolds(working context.Context, cfg *Config, p *party) *holds {
-	return &holds{working: working, cfg: cfg, party: p, began: time.Now(), of: map[string]*hold{}}
+	return &holds{working: working, cfg: cfg, party: p, began: time.Now(), of: map[string]*hold{}, here: map[string]int{}}
 }
 
 // keyOf is equal for requests that mean the same.
@@ -57,8 +58,9 @@ type hold struct {
 
 	mu       sync.Mutex // guards the rest
 	open     *opened
-	opening  chan struct{} // closed when an Open under way has ended; nil when there is none
-	err      error         // of the last Open
+	opening  chan struct{}           // closed when an Open under way has ended; nil when there is none
+	give     context.CancelCauseFunc // gives that Open up
+	err      error                   // of the last Open
 	asked    time.Time
 	requests int
 	expires  time.Time // of what was given last; zero when it does not, or nothing was
@@ -105,6 +107,49 @@ func (h *holds) get(ctx context.Context, req client.Request) (client.Grant, erro
 	defer e.mu.Unlock()
 	e.expires, e.given = g.Expires, true
 	return g, nil
+}
+
+// come counts a request that is here until it is gone.
+func (h *holds) come(req client.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.here[keyOf(req)]++
+}
+
+// quitTime is how long who gives something up waits for its end, and for its port.
+const quitTime = time.Second
+
+// gone is told that a request that came is here no more. An Open that a person has
+// quit ends, before gone does, when nobody else waits for it.
+func (h *holds) gone(req client.Request, quit bool) {
+	ended := h.leave(keyOf(req), quit)
+	if ended == nil {
+		return
+	}
+	ctx, stop := context.WithTimeout(h.working, quitTime)
+	defer stop()
+	_ = await(ctx, ended) // it ends, if later
+}
+
+// leave does it, and gives what is closed when an Open that was quit has ended.
+func (h *holds) leave(key string, quit bool) (ended <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.here[key]--; h.here[key] > 0 {
+		return nil
+	}
+	delete(h.here, key)
+	e := h.of[key]
+	if !quit || e == nil {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.opening == nil {
+		return nil
+	}
+	e.give(client.ErrQuit)
+	return e.opening
 }
 
 // tell notes for whose answer e waits.
@@ -201,6 +246,9 @@ func (h *holds) enter(ctx context.Context, e *hold, req client.Request) (*opened
 			e.mu.Unlock()
 			return o, nil
 		}
+		if waited && e.opening == nil && errors.Is(e.err, client.ErrQuit) { // by another, before this one came
+			waited = false
+		}
 		if waited && e.opening == nil {
 			defer e.mu.Unlock()
 			return nil, cmp.Or(e.err, errLeaving)
@@ -239,13 +287,17 @@ func (h *holds) clock() (wall time.Time, running time.Duration) {
 // openLocked begins to open the way.
 func (h *holds) openLocked(e *hold, req client.Request, stamp string) {
 	done := make(chan struct{})
-	e.opening = done
+	ctx, end := context.WithCancelCause(h.working) // what Show began ends with Open
+	e.opening, e.give = done, end
 	h.live.Go(func() {
 		wall, running := h.clock()
 		var asked atomic.Bool
-		ctx, end := context.WithCancel(h.working) // what Show began ends with Open
 		s, err := h.cfg.Open(h.asking(ctx, e, req, &asked), req)
-		end()
+		if err != nil && errors.Is(context.Cause(ctx), client.ErrQuit) {
+			err = client.ErrQuit
+		}
+		end(nil)
+		h.party.forget(e.key)
 		if err != nil && asked.Load() {
 			err = &askedError{err}
 		}

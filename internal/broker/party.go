@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -27,9 +29,10 @@ func (nobody) Unshared() bool { return true }
 
 // guest is a client that waits and can ask a person.
 type guest struct {
-	pid     int    // of its process
-	key     string // of what it waits for
-	number  int    // how many had come when it had
+	pid     int         // of its process
+	key     string      // of what it waits for
+	quit    atomic.Bool // its person has given that up
+	number  int         // how many had come when it had
 	asks    chan client.Question
 	answers chan client.Answer
 	gone    <-chan struct{}
@@ -43,10 +46,19 @@ type party struct {
 	changed chan struct{}     // closed at every change
 	came    int               // how many guests have ever come
 	last    int               // number of the last question
+	takes   map[string]string // by key: whose pages are also for those who wait for it
+	shown   map[string]shown  // the pages that are open, by whose they are
+}
+
+// shown is a page that a guest has been shown.
+type shown struct {
+	of   string // whose Open shows it
+	to   *guest
+	text string // for those who wait and have not
 }
 
 func newParty() *party {
-	return &party{changed: make(chan struct{}), busy: map[*guest]string{}}
+	return &party{changed: make(chan struct{}), busy: map[*guest]string{}, takes: map[string]string{}, shown: map[string]shown{}}
 }
 
 func (p *party) join(g *guest) {
@@ -87,15 +99,15 @@ func (p *party) arrivals() int {
 
 // pick takes a guest who may be asked and has come after so many others, first one
 // who waits for key. What is typed is asked of no other: who is asked for the code of
-// one thing and waits for another would open what somebody else wants. others says
-// that there are some who are being asked something else; changed is closed when it
+// one thing and waits for another would open what somebody else wants; nor is a page
+// shown to who does not wait for it, see [Waits]. others says that there are some who are being asked something else; changed is closed when it
 // is worth to look again.
 func (p *party) pick(key string, q client.Question, after int, declined []*guest) (g *guest, id int, others bool, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, o := range p.guests {
 		switch {
-		case o.number <= after || slices.Contains(declined, o) || q.URL == "" && o.key != key:
+		case o.number <= after || slices.Contains(declined, o) || o.key != key && (q.URL == "" || p.pagesLocked(o.key) != p.pagesLocked(key)):
 		case p.busy[o] != "":
 			others = true
 		case g == nil || o.key == key && g.key != key:
@@ -109,8 +121,48 @@ func (p *party) pick(key string, q client.Question, after int, declined []*guest
 	return g, p.last, others, p.changed
 }
 
-// other is what somebody else is asked than g, preferably of what g waits for; ok is
-// false when nobody is, or g is too.
+// pagesLocked says whose pages are for those who wait for a key.
+func (p *party) pagesLocked(key string) string { return cmp.Or(p.takes[key], key) }
+
+// Waits says that who asks with ctx waits for a page of a subject until Open has
+// ended, whoever has it shown: it may be shown to them too. Without it they are shown
+// those alone that their own request has opened.
+func Waits(ctx context.Context, subject string) {
+	if a, ok := ctx.Value(askerKey{}).(*asker); ok {
+		a.party.mu.Lock()
+		defer a.party.mu.Unlock()
+		a.party.takes[a.key] = subject
+		a.party.changeLocked()
+	}
+}
+
+// open notes that a page is shown to a guest.
+func (p *party) open(key string, g *guest, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shown[p.pagesLocked(key)] = shown{key, g, text}
+}
+
+// forget is told that an Open has ended, and with it its pages.
+func (p *party) forget(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if subject := p.pagesLocked(key); p.shown[subject].of == key {
+		delete(p.shown, subject)
+	}
+	delete(p.takes, key)
+}
+
+// page is what g is told of a page that another one was shown.
+func (p *party) page(g *guest) (text string, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.shown[p.pagesLocked(g.key)]
+	return s.text, ok && s.to != g
+}
+
+// other is what somebody else is asked to type than g, preferably of what g waits for;
+// ok is false when nobody is, or g is too.
 func (p *party) other(g *guest) (pid int, question string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,6 +221,7 @@ func Show(ctx context.Context, q client.Question) error {
 		return err
 	}
 	a.asked()
+	a.party.open(a.key, g, q.UnderWay)
 	a.spawn(func() {
 		for {
 			select {
@@ -180,6 +233,7 @@ func Show(ctx context.Context, q client.Question) error {
 			switch {
 			case err == nil:
 				g = next
+				a.party.open(a.key, g, q.UnderWay)
 			case wait(ctx, time.Second) != nil: // before others are looked for
 				return
 			}
@@ -222,7 +276,10 @@ func (p *party) ask(ctx context.Context, a *asker, q client.Question, after int)
 			}
 			continue
 		}
-		answered := flight.Asking(ctx, g.pid, asked(q))
+		answered := func() {}
+		if q.URL == "" { // who shows a page tells those who wait elsewhere
+			answered = flight.Asking(ctx, g.pid, asked(q))
+		}
 		answer, here := put(ctx, g, a.by.sign(q, id, g))
 		answered()
 		p.free(g)

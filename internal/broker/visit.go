@@ -79,6 +79,8 @@ func (b *broker) get(working context.Context, conn net.Conn, req client.Request)
 		_ = conn.SetReadDeadline(time.Unix(1, 0))
 		<-read
 	}()
+	b.holds.come(req)
+	defer func() { b.holds.gone(req, g.quit.Load()) }()
 	if req.Interactive {
 		b.party.join(g)
 		defer b.party.leave(g)
@@ -115,6 +117,9 @@ func (b *broker) waitsFor(g *guest) string {
 	if pid, question, ok := b.party.other(g); ok {
 		return flight.Waiting(pid, question)
 	}
+	if text, ok := b.party.page(g); ok {
+		return text
+	}
 	return b.holds.note(g.key)
 }
 
@@ -126,6 +131,10 @@ func listenTo(ctx context.Context, conn net.Conn, g *guest) {
 	for {
 		var a client.Answer
 		if client.Read(conn, &a) != nil {
+			return
+		}
+		if a.Quit {
+			g.quit.Store(true)
 			return
 		}
 		select {

@@ -47,6 +47,10 @@ type Client struct {
 	Answer func(context.Context, Question) (Answer, error)
 	// Note, if set, is told for whose answer it is that Get waits.
 	Note func(text string)
+	// Quit reports, of the reason why a context has ended, that the person has given
+	// up what Get was for: it ends, unless others wait for it. Without it, and when the
+	// process is killed, it goes on.
+	Quit func(cause error) bool
 	// Start is the command line that starts the broker, after the program's name.
 	// Without it none is started.
 	Start []string
@@ -70,6 +74,10 @@ func New(environ []string) (*Client, error) {
 	}
 	return &Client{Place: *p, environ: environ}, nil
 }
+
+// ErrQuit is why a broker gives up what it does: the person who wanted it has. It is
+// context.Canceled too.
+var ErrQuit = fmt.Errorf("given up by who asked for it: %w", context.Canceled)
 
 var errLeaving = errors.New("it is leaving")
 
@@ -148,7 +156,23 @@ func (c *Client) ask(ctx context.Context, req Request) (*Reply, error) {
 
 // exchange sends one request and serves the broker until it has answered.
 func (c *Client) exchange(ctx context.Context, conn net.Conn, req Request) (*Reply, error) {
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	over, left := make(chan struct{}), make(chan struct{})
+	stay := context.AfterFunc(ctx, func() {
+		defer close(left)
+		if c.Quit != nil && c.Quit(context.Cause(ctx)) && send(conn, Answer{Quit: true}) == nil {
+			select { // it hangs up when what was begun has ended
+			case <-over:
+			case <-time.After(sendTime):
+			}
+		}
+		_ = conn.Close()
+	})
+	defer func() {
+		close(over)
+		if !stay() {
+			<-left // before this process ends
+		}
+	}()
 	if err := send(conn, req); err != nil {
 		return nil, err
 	}

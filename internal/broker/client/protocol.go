@@ -124,6 +124,8 @@ type Question struct {
 	// Port, of the person's computer, is where the browser brings the answer, if it
 	// was chosen and may be forwarded.
 	Port int `json:",omitempty"`
+	// UnderWay tells those of URL's page who wait for it and have not been shown it.
+	UnderWay string `json:",omitempty"`
 }
 
 // Answer is what a person said.
@@ -132,6 +134,9 @@ type Answer struct {
 	Text     string `json:",omitempty"`
 	Declined bool   `json:",omitempty"` // somebody else may be asked
 	Absent   bool   `json:",omitempty"` // with Declined: since there is no person
+	// Quit is no answer: the person gives up what is waited for, which is to end
+	// unless somebody else wants it.
+	Quit bool `json:",omitempty"`
 }
 
 // Format prints nothing of what was said.

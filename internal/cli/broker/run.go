@@ -98,7 +98,7 @@ type ways struct {
 }
 
 func (w *ways) open(ctx context.Context, req client.Request) (broker.Session, error) {
-	way, err := route.Far(ctx, w.streams, req, w.person(), w.cache)
+	way, err := route.Far(ctx, w.streams, req, w.person(), w.cache, broker.Waits)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (w *ways) person() *desk.Person {
 }
 
 func show(ctx context.Context, p idc.Page) error {
-	return broker.Show(ctx, client.Question{Text: "sign in", URL: p.URL, Code: p.Code, Port: p.Port})
+	return broker.Show(ctx, client.Question{Text: "sign in", URL: p.URL, Code: p.Code, Port: p.Port, UnderWay: p.UnderWay})
 }
 
 func (w *ways) stamp(req client.Request) string { return route.Stamp(w.streams, req) }
@@ -135,8 +135,9 @@ func redo(err error) bool {
 	_, answered := errors.AsType[smithy.APIError](err)
 	_, network := errors.AsType[net.Error](err)
 	_, program := errors.AsType[*exec.ExitError](err)
-	_, told := errors.AsType[*flight.Error](err) // a person has said no to another
-	return program || !told && !answered && !network && !errors.Is(err, context.DeadlineExceeded)
+	_, told := errors.AsType[*flight.Error](err)      // a person has said no to another
+	_, refused := errors.AsType[*client.Refusal](err) // the same, of a sign-in
+	return program || !told && !refused && !answered && !network && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // enough is the life below which the SDK for Python asks again for each call.

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -27,7 +28,7 @@ func signIns(s *term.Streams, place *client.Place, ready func()) broker.Config {
 	return broker.Config{
 		Place: *place, Idle: signInIdle, Ready: ready, Text: awserr.Text,
 		Open: func(ctx context.Context, req client.Request) (broker.Session, error) {
-			return signedIn{req.Address}, p.turn(ctx, req.Address, func(ctx context.Context) error {
+			return signedIn{req.Address}, p.turn(ctx, req.Address, route.AnySignIn(req), func(ctx context.Context) error {
 				return route.FarSignIn(ctx, s, req, &desk.Person{Show: show})
 			})
 		},
@@ -46,9 +47,17 @@ type pages struct {
 // page is one that waits. err is valid once done is closed.
 type page struct {
 	leave context.CancelCauseFunc
+	name  string // by which guests wait for it
 	done  chan struct{}
 	err   error
 	next  *page // that has taken its place
+}
+
+// outcome waits for a page's end, or for that of the one that has taken its place. It is
+// client.ErrQuit when who wanted it has given it up: who waits begins their own.
+func (g *page) outcome() error {
+	<-g.done
+	return g.err
 }
 
 // errAnother is an interruption: who was interrupted speaks for nobody who waits.
@@ -56,20 +65,30 @@ var errAnother = fmt.Errorf("another sign-in was begun: %w", context.Canceled)
 
 // turn signs in to a source in place of a sign-in that was begun in another way: a
 // person who has turned to a device code has no use for the page any more. Who
-// waited for that one waits for this one.
-func (p *pages) turn(ctx context.Context, source string, signIn func(context.Context) error) error {
+// waited for that one waits for this one. For whom any way will do there is no other
+// page than the one that is open.
+func (p *pages) turn(ctx context.Context, source string, anyWay bool, signIn func(context.Context) error) error {
 	ctx, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
-	own := &page{leave: leave, done: make(chan struct{})}
+	own := &page{leave: leave, done: make(chan struct{}), name: rand.Text()}
 	p.mu.Lock()
 	before := p.open[source]
+	if anyWay && before != nil {
+		p.mu.Unlock()
+		broker.Waits(ctx, before.name)
+		return before.outcome()
+	}
 	p.open[source] = own
 	if before != nil {
 		before.next = own
 		before.leave(errAnother)
 	}
 	p.mu.Unlock()
+	broker.Waits(ctx, own.name)
 	own.err = signIn(ctx)
+	if own.err != nil && errors.Is(context.Cause(ctx), client.ErrQuit) {
+		own.err = client.ErrQuit
+	}
 	p.mu.Lock()
 	next := own.next
 	if next == nil {
@@ -77,8 +96,7 @@ func (p *pages) turn(ctx context.Context, source string, signIn func(context.Con
 	}
 	p.mu.Unlock()
 	if next != nil && own.err != nil {
-		<-next.done
-		own.err = next.err
+		own.err = next.outcome()
 	}
 	close(own.done)
 	return own.err

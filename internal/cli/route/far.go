@@ -26,9 +26,10 @@ import (
 
 // far is what is different in a process that opens ways for others.
 type far struct {
-	around string       // the declarations around where the person works
-	person *desk.Person // default: whoever is at the terminal
-	cache  *creds.Cache // holds the credentials of declared ways; default: one a way
+	around string                        // the declarations around where the person works
+	person *desk.Person                  // default: whoever is at the terminal
+	waits  func(context.Context, string) // is told whose sign-in is waited for
+	cache  *creds.Cache                  // holds the credentials of declared ways; default: one a way
 }
 
 // wish is what a broker is asked for beside the address: what an Open there has
@@ -88,6 +89,7 @@ func (o *Options) ask(s *term.Streams, address string, p *pass) (*remote, error)
 	}
 	c.Start = []string{"broker", "run", "--ready"}
 	c.Note = func(text string) { s.Note("stile: %s", text) }
+	c.Quit = quit
 	c.Answer = func(ctx context.Context, q client.Question) (client.Answer, error) { return answer(ctx, person(s), q) }
 	w := wish{
 		Declarations: cmp.Or(o.Declarations, s.Getenv(state.DeclarationsEnv)), As: o.As, TokenFile: o.TokenFile,
@@ -117,7 +119,7 @@ func (o *Options) ask(s *term.Streams, address string, p *pass) (*remote, error)
 func answer(ctx context.Context, p desk.Person, q client.Question) (client.Answer, error) {
 	switch {
 	case q.URL != "" && p.Show != nil:
-		return client.Answer{}, p.Show(ctx, idc.Page{URL: q.URL, Code: q.Code, Port: q.Port})
+		return client.Answer{}, p.Show(ctx, idc.Page{URL: q.URL, Code: q.Code, Port: q.Port, UnderWay: q.UnderWay})
 	case q.Secret:
 		return typed(p.Secret(ctx, q.Text, q.Confirm))
 	case q.URL == "" && p.Ask != nil:
@@ -135,14 +137,15 @@ func typed(text string, err error) (client.Answer, error) {
 }
 
 // Far opens, in a broker, the way that a process elsewhere has asked for. person
-// is how that process reaches a person, cache is shared by all ways. Its guards
-// and its log are not asked here.
-func Far(ctx context.Context, s *term.Streams, req client.Request, person *desk.Person, cache *creds.Cache) (*Way, error) {
+// is how that process reaches a person, cache is shared by all ways, and
+// waits is told of which source the sign-in is that is waited for. Its guards and its
+// log are not asked here.
+func Far(ctx context.Context, s *term.Streams, req client.Request, person *desk.Person, cache *creds.Cache, waits func(context.Context, string)) (*Way, error) {
 	w, err := wishOf(req)
 	if err != nil {
 		return nil, err
 	}
-	o := &Options{Declarations: w.Declarations, As: w.As, TokenFile: w.TokenFile, Duration: w.Duration, far: far{around: w.Around, person: person, cache: cache}}
+	o := &Options{Declarations: w.Declarations, As: w.As, TokenFile: w.TokenFile, Duration: w.Duration, far: far{around: w.Around, person: person, cache: cache, waits: waits}}
 	p := &pass{guard: &guard.Guard{}, narrow: narrowing{policy: w.Policy, arns: w.PolicyARNs, readOnly: w.ReadOnly, why: w.Why}}
 	return o.open(ctx, s, req.Address, p)
 }

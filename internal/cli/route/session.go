@@ -29,7 +29,7 @@ const (
 
 // OpenDesk opens the desk at which people's credentials are had. Close it.
 func OpenDesk(s *term.Streams) (*desk.Desk, session.Paths, error) {
-	return openDesk(s, desk.Config{Person: person(s), SignIn: signInApart(s)})
+	return openDesk(s, desk.Config{Person: person(s), SignIn: signInApart(s, person(s))})
 }
 
 // person is how to reach the person at this process's terminal.
@@ -86,9 +86,16 @@ func mayBeSession(address string) bool {
 // openSession goes by people's sessions, where declarations lead nowhere for the
 // reason problem; nil when they were not asked.
 func (o *Options) openSession(ctx context.Context, s *term.Streams, address string, p *pass, problem error) (*Way, error) {
-	cfg := desk.Config{Person: person(s), SignIn: signInApart(s)}
+	cfg := desk.Config{Person: person(s)}
 	if o.far.person != nil {
-		cfg = desk.Config{Person: *o.far.person}
+		cfg.Person = *o.far.person
+	}
+	apart := signInApart(s, cfg.Person)
+	cfg.SignIn = func(ctx context.Context, source *session.Source, l desk.LoginOptions) (bool, error) {
+		if o.far.waits != nil {
+			o.far.waits(ctx, source.Name)
+		}
+		return apart(ctx, source, l)
 	}
 	d, _, err := openDesk(s, cfg)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 type holder struct {
 	PID      int    `json:"pid"`
 	Question string `json:"question"`
+	Page     string `json:"page,omitempty"` // in place of both: what those are told who wait for one
 }
 
 // work is what is done under a lock.
@@ -30,6 +31,14 @@ func Asking(ctx context.Context, pid int, question string) (answered func()) {
 	return func() { w.hold(nil) }
 }
 
+// Showing is [Asking] for a page that waits for a person, wherever it is shown: those
+// who wait are told text as it is, until ended is called.
+func Showing(ctx context.Context, text string) (ended func()) {
+	w, _ := ctx.Value(working{}).(*work)
+	w.hold(&holder{Page: text})
+	return func() { w.hold(nil) }
+}
+
 // hold writes what the holder of a lock does, and of those around it.
 func (w *work) hold(h *holder) {
 	for ; w != nil; w = w.outer {
@@ -45,6 +54,13 @@ type noting struct{}
 // for has taken two seconds. note is called from another goroutine.
 func WithNote(ctx context.Context, note func(text string)) context.Context {
 	return context.WithValue(ctx, noting{}, note)
+}
+
+// Note tells a line to who waits with ctx, if they have said how by [WithNote].
+func Note(ctx context.Context, text string) {
+	if note, ok := ctx.Value(noting{}).(func(string)); ok {
+		note(text)
+	}
 }
 
 const (
@@ -91,6 +107,9 @@ func question(path string) string {
 	last, ok := read(f)
 	if !ok || last.Holder == nil {
 		return ""
+	}
+	if last.Holder.Page != "" {
+		return last.Holder.Page
 	}
 	return Waiting(last.Holder.PID, last.Holder.Question)
 }

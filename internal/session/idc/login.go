@@ -22,6 +22,7 @@ import (
 	"github.com/stile-aws/stile/internal/atomicfile"
 	"github.com/stile-aws/stile/internal/awserr"
 	"github.com/stile-aws/stile/internal/session"
+	"github.com/stile-aws/stile/internal/session/flight"
 )
 
 // Login says how to reach the person who signs in.
@@ -51,6 +52,26 @@ type Page struct {
 	// Pasted is set when the answer is pasted: what the browser's address bar has at
 	// the end or, if Shown, what the page shows.
 	Pasted, Shown bool
+	// UnderWay tells those of the page who wait for it and have not been shown it.
+	UnderWay string
+}
+
+// ShowTo shows a page of a sign-in to source, and tells those who wait for that in
+// other processes where they can finish it, until ended is called.
+func (l *Login) ShowTo(ctx context.Context, source string, p Page) (ended func(), err error) {
+	p.UnderWay = fmt.Sprintf("a sign-in to %s is under way", source)
+	if end, ok := ctx.Deadline(); ok {
+		p.UnderWay += " until " + end.Local().Format("15:04")
+	}
+	p.UnderWay += ": finish it at " + p.URL
+	if p.Code != "" {
+		p.UnderWay += " (it must show the code " + p.Code + ")"
+	}
+	p.UnderWay += "\nstile: or begin anew: stile login " + source + " --force; stile broker stop ends it"
+	if err := l.Show(ctx, p); err != nil {
+		return nil, err
+	}
+	return flight.Showing(ctx, p.UnderWay), nil
 }
 
 // Anywhere reports that a browser on another computer will do.
@@ -184,9 +205,11 @@ func (c *Client) byCode(ctx context.Context, l *Login) error {
 	if err != nil {
 		return err
 	}
-	if err := l.Show(ctx, Page{URL: page, Port: port, Pasted: l.Paste != nil}); err != nil {
+	shown, err := l.ShowTo(ctx, c.name, Page{URL: page, Port: port, Pasted: l.Paste != nil})
+	if err != nil {
 		return err
 	}
+	defer shown()
 	code, err := answer.wait(ctx)
 	if err != nil {
 		return err
@@ -246,9 +269,11 @@ func (c *Client) byDevice(ctx context.Context, l *Login) error {
 		ctx, stop = context.WithTimeoutCause(ctx, time.Duration(started.ExpiresIn)*time.Second, errUnused)
 		defer stop()
 	}
-	if err := l.Show(ctx, Page{URL: aws.ToString(started.VerificationUriComplete), Code: aws.ToString(started.UserCode)}); err != nil {
+	shown, err := l.ShowTo(ctx, c.name, Page{URL: aws.ToString(started.VerificationUriComplete), Code: aws.ToString(started.UserCode)})
+	if err != nil {
 		return err
 	}
+	defer shown()
 	out, err := poll(ctx, time.Duration(started.Interval)*time.Second, func() (*ssooidc.CreateTokenOutput, error) {
 		return c.oidc.CreateToken(ctx, &ssooidc.CreateTokenInput{
 			GrantType: aws.String(grantDevice), ClientId: aws.String(r.ID), ClientSecret: aws.String(r.Secret), DeviceCode: started.DeviceCode,

@@ -100,9 +100,11 @@ func (c *Client) signIn(ctx context.Context, l *idc.Login) error {
 	if port == 0 {
 		port = c.to.Port
 	}
-	if err := l.Show(ctx, idc.Page{URL: base + "/v1/authorize?" + q.Encode(), Port: port, Pasted: l.Paste != nil, Shown: true}); err != nil {
+	shown, err := l.ShowTo(ctx, c.to.Name, idc.Page{URL: base + "/v1/authorize?" + q.Encode(), Port: port, Pasted: l.Paste != nil, Shown: true})
+	if err != nil {
 		return err
 	}
+	defer shown()
 	code, err := w.wait(ctx)
 	if err != nil {
 		return err
