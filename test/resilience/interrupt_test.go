@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -131,6 +132,11 @@ func (s *seat) echoes(t *testing.T) bool {
 
 // Whatever is asked, who wants to be left alone is: at once, with a terminal as it was.
 func TestQuestionsEndWhenThePersonEndsThem(t *testing.T) {
+	// Under nohup programs would inherit that hang-ups are ignored: what is caught
+	// here is as it was before for them.
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP)
+	defer signal.Stop(hangUps)
 	questions := []struct {
 		name, prompt string
 		setup        func(t *testing.T, w *logintest.World)
